@@ -1,1 +1,17 @@
-//! x
+//! The core of Reelkeeper: decisions, ports, embedded adapters and actors.
+//!
+//! Reading order: [`ids`], [`recording`] (the pure lifecycle), [`ports`], then `room` (the actor that
+//! carries decisions out) and `orchestrator` (the front door). `ARCHITECTURE.md` beside this crate's
+//! `Cargo.toml` has the picture.
+
+#![forbid(unsafe_code)]
+
+pub mod ids;
+pub mod meeting;
+pub mod number;
+pub mod ports;
+pub mod recording;
+pub mod embedded;
+pub mod orchestrator;
+pub mod room;
+pub mod simulator;

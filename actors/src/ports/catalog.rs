@@ -1,0 +1,115 @@
+//! The catalog: the documents that clients see.
+
+use async_trait::async_trait;
+
+use super::PortError;
+use crate::ids::{RecordingId, RoomId};
+use crate::meeting::Room;
+use crate::recording::{AccessSecrets, Recording};
+
+/// Largest page that a list may ask for (contract `recordings.md` 2).
+pub const PAGE_MAX: usize = 100;
+
+/// A recording as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredRecording {
+    /// What clients see.
+    pub recording: Recording,
+    /// What opens it without a login.
+    pub secrets: AccessSecrets,
+    /// LiveKit's time of the view that was stored last, in nanoseconds since 1970; 0 if not known.
+    pub updated_at: i64,
+}
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<T> {
+    /// The documents, in the order asked for.
+    pub items: Vec<T>,
+    /// Whether more follow.
+    pub is_truncated: bool,
+}
+
+/// A key that opens the whole API.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// The key itself. Never logged.
+    pub key: String,
+    /// When it was made, in milliseconds since 1970.
+    pub creation_date: i64,
+}
+
+impl std::fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ApiKey").field("creation_date", &self.creation_date).finish_non_exhaustive()
+    }
+}
+
+/// Stores documents.
+///
+/// Demands: each call is atomic for one document; what was stored is seen by the next read of any caller;
+/// unknown fields of a document survive an update; every call ends within a bounded time.
+#[async_trait]
+pub trait Catalog: Send + Sync {
+    /// Stores a new room.
+    ///
+    /// # Errors
+    /// When the store is away, or a room with this id exists.
+    async fn insert_room(&self, room: &Room) -> Result<(), PortError>;
+
+    /// A room by its id.
+    ///
+    /// # Errors
+    /// When the store is away, or the document cannot be read.
+    async fn room(&self, room: &RoomId) -> Result<Option<Room>, PortError>;
+
+    /// Stores a recording unless one with this id is there. Returns whether it was stored.
+    ///
+    /// # Errors
+    /// When the store is away; it may have been stored all the same.
+    async fn insert_recording(&self, stored: &StoredRecording) -> Result<bool, PortError>;
+
+    /// Merges a newer view into a recording that is there: only if its status may become the new one
+    /// ([`crate::recording::RecordingStatus::may_become`]) and, with the same status, if `updated_at` is not older. Fields
+    /// absent in the new view keep their value ([`Recording::merge`]). Returns the recording as it is
+    /// stored now, changed or not; none if there is no such recording.
+    ///
+    /// # Errors
+    /// When the store is away; it may have been stored all the same.
+    async fn update_recording(
+        &self,
+        recording: &Recording,
+        updated_at: i64,
+    ) -> Result<Option<Recording>, PortError>;
+
+    /// A recording by its id.
+    ///
+    /// # Errors
+    /// When the store is away, or the document cannot be read.
+    async fn recording(&self, recording: &RecordingId) -> Result<Option<StoredRecording>, PortError>;
+
+    /// The newest recordings, at most `limit` (up to [`PAGE_MAX`]), by start date, then by insertion,
+    /// both descending.
+    ///
+    /// # Errors
+    /// When the store is away.
+    async fn newest_recordings(&self, limit: usize) -> Result<Page<Recording>, PortError>;
+
+    /// Removes a recording. Returns whether it was there.
+    ///
+    /// # Errors
+    /// When the store is away; it may have been removed all the same.
+    async fn remove_recording(&self, recording: &RecordingId) -> Result<bool, PortError>;
+
+    /// The API keys, oldest first.
+    ///
+    /// # Errors
+    /// When the store is away.
+    async fn api_keys(&self) -> Result<Vec<ApiKey>, PortError>;
+
+    /// Stores an API key if there is none yet. Returns whether it was stored.
+    ///
+    /// # Errors
+    /// When the store is away.
+    async fn insert_first_api_key(&self, key: &ApiKey) -> Result<bool, PortError>;
+}

@@ -1,0 +1,110 @@
+//! The media server: LiveKit's rooms and egress, as far as we need them.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{EgressId, RoomId};
+use crate::recording::egress::{CallError, EgressInfo, EgressOrder, LeaveReason};
+
+/// What a participant is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParticipantKind {
+    /// A person, or what passes for one.
+    Standard,
+    /// The hidden participant of an egress; its identity is the egress id. LiveKit says so by its kind,
+    /// or by permissions `hidden` and `recorder`.
+    Recorder,
+    /// Agents, ingress, telephone lines and whatever comes next.
+    Other,
+}
+
+/// Somebody in a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Participant {
+    /// Unique in the room.
+    pub identity: String,
+    /// What it is.
+    pub kind: ParticipantKind,
+}
+
+/// What an incoming webhook tells, as far as it matters to us.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LiveKitNews {
+    /// `egress_started`, `egress_updated`, `egress_ended`.
+    Egress(Box<EgressInfo>),
+    /// `participant_left` of a recorder.
+    RecorderLeft {
+        /// The egress, which is the participant's identity.
+        egress: EgressId,
+        /// Why it left.
+        reason: LeaveReason,
+    },
+    /// Anything else: acknowledged, nothing done.
+    Other,
+}
+
+/// An incoming webhook whose signature was right.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LiveKitEvent {
+    /// LiveKit's id of this event.
+    pub id: String,
+    /// Its name, such as `egress_ended`.
+    pub name: String,
+    /// The room it is about, if it names one.
+    pub room: Option<RoomId>,
+    /// `createdBy` of the room's metadata, if the event carries the room.
+    pub created_by: Option<String>,
+    /// What it tells.
+    pub news: LiveKitNews,
+}
+
+/// Talks to LiveKit.
+///
+/// Demands: every call ends within a bounded time; StartEgress may take longer than the others, since
+/// LiveKit answers only when a worker took it; an error is never read as "it is gone".
+#[async_trait]
+pub trait MediaServer: Send + Sync {
+    /// Asks for a room composite egress. **Not repeatable.**
+    ///
+    /// # Errors
+    /// See [`crate::recording::egress::classify_start`].
+    async fn start_egress(&self, order: &EgressOrder) -> Result<EgressInfo, CallError>;
+
+    /// Asks an egress to end. Repeatable.
+    ///
+    /// # Errors
+    /// See [`crate::recording::egress::classify_stop`].
+    async fn stop_egress(&self, egress: &EgressId) -> Result<EgressInfo, CallError>;
+
+    /// An egress by its id; none if LiveKit does not know it (which proves nothing alone).
+    ///
+    /// # Errors
+    /// When LiveKit did not answer, or answered something else.
+    async fn egress(&self, egress: &EgressId) -> Result<Option<EgressInfo>, CallError>;
+
+    /// The egresses listed under a room, ended ones too. The weakest list there is: a storage error of
+    /// LiveKit reads as empty, and some egresses never appear in it (LiveKit 1.13.5).
+    ///
+    /// # Errors
+    /// When LiveKit did not answer.
+    async fn room_egresses(&self, room: &RoomId) -> Result<Vec<EgressInfo>, CallError>;
+
+    /// All egresses that are not over, of all rooms. Costly for LiveKit: ask rarely.
+    ///
+    /// # Errors
+    /// When LiveKit did not answer.
+    async fn active_egresses(&self) -> Result<Vec<EgressInfo>, CallError>;
+
+    /// Who is in a room, hidden recorders too; empty if there is no such room.
+    ///
+    /// # Errors
+    /// When LiveKit did not answer.
+    async fn participants(&self, room: &RoomId) -> Result<Vec<Participant>, CallError>;
+
+    /// Cheap proof that LiveKit answers and takes our token.
+    ///
+    /// # Errors
+    /// When it does not.
+    async fn ping(&self) -> Result<(), CallError>;
+}

@@ -1,0 +1,138 @@
+//! Everything that a decision can ask of the world.
+
+use std::fmt;
+
+use super::Recording;
+use super::egress::EgressOrder;
+use super::ledger::Owed;
+use crate::ids::{CommandId, EgressId, Uid};
+
+/// Something to be done after the decision is committed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// List the room's egresses before a start; ask by id those that are live, of our form and not in `known`.
+    LookBeforeStart {
+        /// The start it is for.
+        uid: Uid,
+        /// Uids that the row holds.
+        known: Vec<Uid>,
+    },
+    /// Start the egress. **At most once per uid**, only by the actor that saved the intent.
+    StartEgress {
+        /// The intent's uid.
+        uid: Uid,
+        /// What to record.
+        order: EgressOrder,
+    },
+    /// Stop an egress. Repeatable.
+    StopEgress {
+        /// Its uid.
+        uid: Uid,
+        /// The egress.
+        egress: EgressId,
+    },
+    /// Look at a uid of ours. Repeatable.
+    Look {
+        /// The uid.
+        uid: Uid,
+        /// By id if known, else in the lists.
+        egress: Option<EgressId>,
+        /// Whether LiveKit is to be asked, or only the blob store.
+        livekit: bool,
+        /// Key of its file.
+        key: String,
+    },
+    /// Ask by id about an egress that the row does not know. Repeatable.
+    Identify {
+        /// The egress.
+        egress: EgressId,
+    },
+    /// Carry out a pending effect. Repeatable.
+    Carry {
+        /// Its number in the row.
+        number: u64,
+        /// What.
+        owed: Owed,
+    },
+    /// Answer a client that waits in this process.
+    Answer {
+        /// Whose answer.
+        command: CommandId,
+        /// What.
+        answer: Answer,
+    },
+}
+
+/// What a client is told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// The start or the stop worked.
+    Recording(Box<Recording>),
+    /// The recording is deleted.
+    Deleted,
+    /// It did not work.
+    Refused(Refusal),
+}
+
+/// Why a request was not carried out. The words towards clients are `src/http/error.rs`'s.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The room is being recorded.
+    AlreadyRecording,
+    /// Nobody is in the room.
+    NoParticipants,
+    /// The start's deadline passed; whatever starts late is found and stopped.
+    TimedOutStarting,
+    /// LiveKit will not record, or the recording ended while starting.
+    StartFailed {
+        /// LiveKit's reason.
+        reason: String,
+    },
+    /// Too many uids of the room are unsettled.
+    TooManyUnsettled,
+    /// The recording is still starting; the stop is remembered.
+    StillStarting,
+    /// The recording ends or has ended.
+    AlreadyStopped,
+    /// The recording has not ended.
+    NotStopped,
+    /// There is no such recording.
+    NotFound,
+    /// LiveKit refused the stop; it stays owed.
+    StopFailed {
+        /// LiveKit's reason.
+        reason: String,
+    },
+    /// The stop is not carried out yet, and will be.
+    StopOwed,
+    /// A dependency is away; nothing was begun.
+    Unavailable {
+        /// Which, as operators know it.
+        dependency: &'static str,
+    },
+    /// This node is about to leave; nothing was begun.
+    Draining,
+    /// Our own fault.
+    Broken,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AlreadyRecording => f.write_str("the room is already being recorded"),
+            Self::NoParticipants => f.write_str("the room has no participants"),
+            Self::TimedOutStarting => f.write_str("timed out while starting"),
+            Self::StartFailed { reason } => write!(f, "the recording could not start: {reason}"),
+            Self::TooManyUnsettled => f.write_str("too many earlier recordings of the room are unsettled"),
+            Self::StillStarting => f.write_str("the recording is still starting"),
+            Self::AlreadyStopped => f.write_str("the recording is already stopped"),
+            Self::NotStopped => f.write_str("the recording is not stopped yet"),
+            Self::NotFound => f.write_str("the recording was not found"),
+            Self::StopFailed { reason } => write!(f, "the recording could not be stopped: {reason}"),
+            Self::StopOwed => f.write_str("the stop is not carried out yet, and will be"),
+            Self::Unavailable { dependency } => write!(f, "{dependency} is unavailable"),
+            Self::Draining => f.write_str("this node is shutting down"),
+            Self::Broken => f.write_str("the room's recorder failed"),
+        }
+    }
+}

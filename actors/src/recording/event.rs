@@ -1,0 +1,200 @@
+//! Everything that can happen to a room's recorder, time and fresh ids included.
+
+use super::egress::{CallError, EgressInfo, LeaveReason};
+use super::encoding::{Encoding, Layout};
+use super::{AccessSecrets, RecordingStatus, Timestamp};
+use crate::ids::{CommandId, EgressId, RecordingId, Uid};
+
+/// Something that happened, when, and what chance brought with it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// When, by the clock of the node that decides.
+    pub at: Timestamp,
+    /// Ids and secrets to use if the decision needs some.
+    pub fresh: Fresh,
+    /// What.
+    pub what: Happening,
+}
+
+/// Ids and secrets nobody has used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fresh {
+    /// For a new egress.
+    pub uid: Uid,
+    /// For a new document.
+    pub secrets: AccessSecrets,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Happening {
+    /// A client asks to record.
+    StartRequested(StartRequest),
+    /// A client asks to end a recording.
+    StopRequested(StopRequest),
+    /// A client asks to delete a recording.
+    DeleteRequested(DeleteRequest),
+    /// This actor took up a row that it did not save.
+    TakenUp,
+    /// Time passed.
+    Tick,
+    /// The room's list before a start, with what was not ours asked by id.
+    RoomLooked {
+        /// The start it was for.
+        uid: Uid,
+        /// Live egresses of our form in the room, or why there is no answer.
+        result: Result<Vec<EgressInfo>, CallError>,
+    },
+    /// StartEgress came back.
+    StartAnswered {
+        /// The start it was for.
+        uid: Uid,
+        /// LiveKit's answer.
+        result: Result<EgressInfo, CallError>,
+    },
+    /// StopEgress came back.
+    StopAnswered {
+        /// The egress.
+        egress: EgressId,
+        /// LiveKit's answer.
+        result: Result<EgressInfo, CallError>,
+    },
+    /// A webhook, or a look at an egress that the row does not know, showed an egress.
+    EgressSeen(Sighting),
+    /// A look at a uid of ours came back.
+    Looked {
+        /// The uid.
+        uid: Uid,
+        /// What it showed.
+        evidence: Evidence,
+    },
+    /// The hidden participant of an egress left the room.
+    RecorderLeft {
+        /// The egress.
+        egress: EgressId,
+        /// How.
+        reason: LeaveReason,
+    },
+    /// A pending effect is carried out.
+    EffectDone {
+        /// Its number in the row.
+        number: u64,
+    },
+    /// A pending effect failed; it stays owed.
+    EffectFailed {
+        /// Its number in the row.
+        number: u64,
+    },
+}
+
+/// A client asks to record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StartRequest {
+    /// Names the request.
+    pub command: CommandId,
+    /// When it must be answered.
+    pub deadline: Timestamp,
+    /// Display name of the room.
+    pub room_name: String,
+    /// How the participants are arranged.
+    pub layout: Layout,
+    /// How picture and sound are encoded.
+    pub encoding: Encoding,
+}
+
+/// A client asks to end a recording.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StopRequest {
+    /// Names the request.
+    pub command: CommandId,
+    /// When it must be answered.
+    pub deadline: Timestamp,
+    /// The recording.
+    pub recording: RecordingId,
+    /// What its document shows; none if there is none.
+    pub document: Option<RecordingStatus>,
+}
+
+/// A client asks to delete a recording.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeleteRequest {
+    /// Names the request.
+    pub command: CommandId,
+    /// The recording.
+    pub recording: RecordingId,
+    /// Its file.
+    pub key: String,
+    /// What its document shows; none if there is none.
+    pub document: Option<RecordingStatus>,
+}
+
+/// An egress as somebody showed it to us.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sighting {
+    /// The view.
+    pub info: EgressInfo,
+    /// Who showed it.
+    pub source: Source,
+    /// Display name of the room, for a document that is not there yet.
+    pub room_name: String,
+    /// What its document shows; none if there is none.
+    pub document: Option<RecordingStatus>,
+}
+
+/// Who showed an egress to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// An incoming webhook: a hint, perhaps old.
+    Webhook,
+    /// LiveKit's own answer when asked by id.
+    Call,
+}
+
+/// What a look showed. A failed call is no evidence at all.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evidence {
+    /// What LiveKit lists.
+    pub listed: Listed,
+    /// The hidden participant.
+    pub recorder: Presence,
+    /// The file.
+    pub file: FileEvidence,
+}
+
+/// What LiveKit lists about a uid.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Listed {
+    /// This.
+    Found(Box<EgressInfo>),
+    /// Nothing: by id if the egress is known, else in the room's list and the list of all.
+    Absent,
+    /// The call failed.
+    Unknown,
+}
+
+/// Whether somebody is in the room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Presence {
+    /// In the room.
+    Present,
+    /// Not in the room.
+    Absent,
+    /// Not asked, or the call failed.
+    Unknown,
+}
+
+/// What the blob store says of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FileEvidence {
+    /// It is there.
+    There {
+        /// Bytes.
+        size: u64,
+        /// When it was last written, in milliseconds since 1970.
+        modified: i64,
+    },
+    /// It is not there.
+    NotThere,
+    /// Not asked, or the store is away.
+    Unknown,
+}

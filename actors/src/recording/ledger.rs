@@ -1,0 +1,296 @@
+//! The ledger row: what a room actor must not forget, and what it may.
+//!
+//! Owns the shape of the durable state ([`RoomState`]), its fencing header ([`Row`]) and the part that
+//! dies with the process ([`Memory`]). The rules over them are in `lifecycle.rs`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::effect::Answer;
+use super::egress::{EgressInfo, LeaveReason};
+use super::encoding::{Encoding, Layout};
+use super::{AccessSecrets, Recording, RecordingStatus, Timestamp};
+use crate::ids::{ClaimId, CommandId, DecisionId, EgressId, NodeId, RecordingId, RoomId, Uid};
+
+/// A room's row in the ledger store: the fencing header and the state behind it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// The room.
+    pub room: RoomId,
+    /// The node that decides for it while its lease lives.
+    pub owner: NodeId,
+    /// Made for each claim; every write must name it.
+    pub claim: ClaimId,
+    /// How many claims there were since the row was made; for people and metrics only.
+    pub epoch: u64,
+    /// Counts the writes under this claim and before.
+    pub revision: u64,
+    /// Names the commit that wrote the row.
+    pub decision: DecisionId,
+    /// What was decided.
+    pub state: RoomState,
+}
+
+/// What a room's recorder is doing (design 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Nothing: a start is possible.
+    #[default]
+    Idle,
+    /// An intent is saved; the egress is perhaps not known yet.
+    Starting,
+    /// It records.
+    Active,
+    /// It was told to end, or ends by itself.
+    Stopping,
+    /// Somebody else's intent, or the answer was lost: we are looking.
+    Uncertain,
+}
+
+impl Phase {
+    /// Every phase.
+    pub const ALL: [Self; 5] = [Self::Idle, Self::Starting, Self::Active, Self::Stopping, Self::Uncertain];
+}
+
+/// The durable part of a room actor's state.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct RoomState {
+    /// Display name of the room, for the documents.
+    pub room_name: String,
+    /// What the recorder is doing.
+    pub phase: Phase,
+    /// The recording that holds the room; present in every phase but idle.
+    pub current: Option<Current>,
+    /// Uids whose end is not known yet; they block nothing.
+    pub unsettled: Vec<Unsettled>,
+    /// Effects committed with a decision and not yet known to be carried out.
+    pub pending: Vec<Pending>,
+    /// Numbers the pending effects of this row.
+    pub effects_numbered: u64,
+}
+
+impl RoomState {
+    /// Whether nothing is left that anybody must do: the row may be deleted.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.phase == Phase::Idle && self.unsettled.is_empty() && self.pending.is_empty()
+    }
+}
+
+/// One egress that we issued or adopted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Track {
+    /// Names the file; how an egress is found whose id we never learned.
+    pub uid: Uid,
+    /// LiveKit's id, once known.
+    pub egress: Option<EgressId>,
+    /// Drawn with the intent, so that a repeated projection shows the same.
+    pub secrets: AccessSecrets,
+    /// Until when the StartEgress call may still begin it.
+    pub call_ends: Timestamp,
+    /// The newest view of it.
+    pub seen: Option<Box<EgressInfo>>,
+    /// Whether it was ever seen active.
+    pub ran: bool,
+    /// How its recorder left the room, if it did.
+    pub left: Option<LeaveReason>,
+    /// The status that the document shows; none while there is no document.
+    pub shown: Option<RecordingStatus>,
+    /// The stop that is owed, from its decision until a terminal state or the recorder's leave.
+    pub stop: Option<StopOwed>,
+}
+
+/// A StopEgress that was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopOwed {
+    /// When it was decided.
+    pub since: Timestamp,
+    /// Whether LiveKit answered one.
+    pub answered: bool,
+}
+
+/// The recording that holds the room.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Current {
+    /// Its egress.
+    pub track: Track,
+    /// The request that waits for it; none once answered, or if it was adopted.
+    pub command: Option<CommandId>,
+    /// Adopt it before, stop it after; none if it was adopted.
+    pub deadline: Option<Timestamp>,
+    /// What was asked for.
+    pub layout: Layout,
+    /// What was asked for.
+    pub encoding: Encoding,
+}
+
+/// A uid that may not be forgotten yet (design 3).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Unsettled {
+    /// Its egress.
+    pub track: Track,
+    /// Since when it is unsettled.
+    pub since: Timestamp,
+    /// Why it does not hold the room.
+    pub cause: Cause,
+    /// Whether a client deleted it: nothing may bring it back, and a late file is removed.
+    pub deleted: bool,
+    /// Whether it is over and its file, if there should be one, was judged.
+    pub file_judged: bool,
+    /// Empty lists of all since its call's end, while its egress is unknown.
+    pub empty_lists: u32,
+}
+
+/// Why a uid is unsettled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// Its start timed out: unwanted.
+    TimedOut,
+    /// LiveKit refused it, which may be wrong: unwanted.
+    Refused,
+    /// It was stopped and has left the room, or did not end in time.
+    Stopped,
+    /// It is over; its file is to be judged.
+    Ended,
+    /// Another node's, found while the room records something else: wanted.
+    Held,
+}
+
+impl Cause {
+    /// Whether it is to be stopped when it shows life.
+    #[must_use]
+    pub fn is_unwanted(self) -> bool {
+        !matches!(self, Self::Held)
+    }
+}
+
+/// An effect committed with its decision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pending {
+    /// Unique within the row.
+    pub number: u64,
+    /// What is to be done, at least once.
+    pub effect: Owed,
+}
+
+/// What may be owed; each can be repeated without harm.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Owed {
+    /// Bring the document up to date: insert it if `secrets` are given, then merge.
+    Project {
+        /// The view to show.
+        recording: Box<Recording>,
+        /// LiveKit's time of this view, in nanoseconds since 1970.
+        updated_at: i64,
+        /// Given with the first projection only.
+        secrets: Option<AccessSecrets>,
+    },
+    /// Remove the file, then the document.
+    Remove {
+        /// The recording.
+        recording: RecordingId,
+        /// Its file.
+        key: String,
+    },
+}
+
+impl Owed {
+    /// The recording it is about.
+    #[must_use]
+    pub fn recording(&self) -> &RecordingId {
+        match self {
+            Self::Project { recording, .. } => &recording.recording_id,
+            Self::Remove { recording, .. } => recording,
+        }
+    }
+}
+
+/// What a room actor may forget: schedules, strikes, and who waits in this process.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Memory {
+    /// The uid whose intent this very actor saved and whose StartEgress it has not sent: nobody else
+    /// may send it, and it only once.
+    pub may_send: Option<Uid>,
+    /// When to try StartEgress again, under a fresh uid.
+    pub retry_start: Option<Timestamp>,
+    /// Refused attempts of the start at hand.
+    pub start_tries: u32,
+    /// Requests that wait for an answer from this process.
+    pub waiting: Vec<Waiting>,
+    /// When to look at which uid again.
+    pub looks: BTreeMap<Uid, Look>,
+    /// When to repeat which owed stop.
+    pub stops: BTreeMap<Uid, Retry>,
+    /// When to repeat which pending effect.
+    pub effects: BTreeMap<u64, Retry>,
+    /// Answers that go out when a pending effect is done.
+    pub held_answers: Vec<(u64, CommandId, Answer)>,
+}
+
+/// A request that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// Whose answer it is.
+    pub command: CommandId,
+    /// When it must be answered.
+    pub deadline: Timestamp,
+    /// What it waits for.
+    pub wants: Wants,
+}
+
+/// What a request waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wants {
+    /// The start of the current recording.
+    Start,
+    /// The end of an egress. `asked` = LiveKit's answer to the stop said nothing; it is asked by id.
+    Stop {
+        /// The egress.
+        egress: EgressId,
+        /// Whether only a look can tell now.
+        asked: bool,
+    },
+}
+
+/// When to look at a uid, and what earlier looks gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// When to look again.
+    pub due: Timestamp,
+    /// Looks so far, for the back-off.
+    pub tries: u32,
+    /// When a successful look first missed it.
+    pub missed_since: Option<Timestamp>,
+}
+
+/// When to repeat something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// When.
+    pub due: Timestamp,
+    /// Tries so far.
+    pub tries: u32,
+}
+
+/// A room actor's whole state.
+#[derive(Debug, Clone, PartialEq)]
+pub struct State {
+    /// The room.
+    pub room: RoomId,
+    /// What is committed.
+    pub durable: RoomState,
+    /// What is not.
+    pub memory: Memory,
+}
+
+impl State {
+    /// A room that nobody ever asked anything of.
+    #[must_use]
+    pub fn fresh(room: RoomId) -> Self {
+        Self { room, durable: RoomState::default(), memory: Memory::default() }
+    }
+}

@@ -1,0 +1,60 @@
+//! How long we wait and how much we hold: the numbers of the design in one place.
+
+use std::time::Duration;
+
+use super::FileLayout;
+
+/// Uids of one room that may be unsettled at once (design 3).
+pub const UNSETTLED_MAX: usize = 64;
+/// Effects of one room that may be pending at once. Deletes are refused above; nothing else is.
+pub const PENDING_MAX: usize = 256;
+/// Two looks that miss something count as two only this far apart (design 5).
+pub const STRIKE_GAP: Duration = Duration::from_secs(5);
+/// How long after its start's deadline a StartEgress call may live (design 2).
+pub const CALL_GRACE: Duration = Duration::from_secs(30);
+/// How long after its call's end a uid that was never seen is looked for (design 3).
+pub const NEVER_SEEN: Duration = Duration::from_secs(10 * 60);
+/// Empty lists of all that a uid needs after that before it is forgotten (design 3).
+pub const EMPTY_LISTS: u32 = 2;
+/// A uid is forgotten at this age whatever is known of it (design 3).
+pub const UNSETTLED_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+/// How often a recording that starts is asked for, beside the webhooks.
+pub const START_POLL: Duration = Duration::from_millis(1000);
+/// Longest pause between two looks at an unsettled uid (design 3).
+pub const LOOK_CAP: Duration = Duration::from_secs(5 * 60);
+/// First and longest pause between two attempts of a start that LiveKit refuses.
+pub const START_RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
+/// First and longest pause between two attempts of an owed stop.
+pub const STOP_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// First and longest pause between two attempts of a pending effect.
+pub const EFFECT_RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+
+/// What operators may set, and the form of our files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// From a start request until its answer.
+    pub start_timeout: Duration,
+    /// From a stop until the room is free whatever LiveKit shows.
+    pub stop_timeout: Duration,
+    /// How often a live recording is compared with LiveKit.
+    pub reconcile_interval: Duration,
+    /// Where files lie.
+    pub files: FileLayout,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            start_timeout: Duration::from_secs(20),
+            stop_timeout: Duration::from_secs(30),
+            reconcile_interval: Duration::from_secs(15),
+            files: FileLayout::new("openvidu-meet"),
+        }
+    }
+}
+
+/// The pause before the next attempt: doubled each time, from the first to the longest.
+#[must_use]
+pub fn back_off((first, longest): (Duration, Duration), tries: u32) -> Duration {
+    first.saturating_mul(2_u32.saturating_pow(tries.min(16))).min(longest)
+}

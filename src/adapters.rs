@@ -1,0 +1,4 @@
+//! Adapters: the ports of the core, spoken to real things.
+
+pub mod livekit;
+pub mod sqlite;
