@@ -6,12 +6,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod embedded;
 pub mod ids;
 pub mod meeting;
 pub mod number;
+pub mod orchestrator;
 pub mod ports;
 pub mod recording;
-pub mod embedded;
-pub mod orchestrator;
 pub mod room;
 pub mod simulator;

@@ -1,12 +1,32 @@
-//! The front door (interface only for now; bodies follow).
+//! The front door: every request and every piece of news from outside comes in here.
+//!
+//! Owns admission, the way to the room's actor, and the supervision tree: it builds it, takes up what an
+//! earlier run left, and drains it. Decides nothing about recordings.
 
-use crate::ids::RecordingId;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use ractor::{Actor, ActorRef};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use crate::ids::{CommandId, RecordingId, RoomId};
 use crate::meeting::Room;
 use crate::ports::PortError;
-use crate::ports::media_server::LiveKitEvent;
-use crate::recording::Recording;
-use crate::recording::effect::Refusal;
+use crate::ports::clock::fresh_command;
+use crate::ports::media_server::{LiveKitEvent, LiveKitNews};
+use crate::recording::effect::{Answer, Refusal};
 use crate::recording::encoding::{Encoding, Layout};
+use crate::recording::event::{DeleteRequest, Happening, Source, StartRequest, StopRequest};
+use crate::recording::ledger::Phase;
+use crate::recording::{Recording, RecordingStatus, Timestamp};
+use crate::room::supervisor::{Supervisor, SupervisorMessage};
+use crate::room::{Observed, RoomMessage, Shared, World, news};
+
+/// How long after its deadline a request waits for the actor's answer before it is cut off.
+const BACKSTOP: Duration = Duration::from_secs(5);
+/// Rows read at once when an earlier run's rooms are taken up.
+const ROWS_PAGE: usize = 256;
 
 /// What a client wants recorded differently from the room's configuration.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -19,40 +39,298 @@ pub struct StartOptions {
 
 /// The front door: finds the room's actor and hands requests and news to it.
 #[derive(Clone)]
-pub struct Orchestrator {}
+pub struct Orchestrator {
+    shared: Arc<Shared>,
+    supervisor: ActorRef<SupervisorMessage>,
+    draining: Arc<AtomicBool>,
+}
 
-#[allow(clippy::unused_async, missing_docs, reason = "interface only")]
 impl Orchestrator {
-    /// Starts a recording; answers when it runs, or why it does not.
+    /// Builds the supervision tree. Nothing is taken up yet; see [`Self::take_up`].
+    ///
+    /// # Errors
+    /// When the supervisor cannot be started.
+    pub async fn start_tree(world: World) -> Result<(Self, tokio::task::JoinHandle<()>), ractor::SpawnErr> {
+        let shared = Shared::new(world);
+        let (supervisor, tree) = Actor::spawn(None, Supervisor, shared.clone()).await?;
+        Ok((Self { shared, supervisor, draining: Arc::default() }, tree))
+    }
+
+    /// Takes up every room that an earlier run left unfinished. Returns how many there were.
+    ///
+    /// # Errors
+    /// When the store is away; what was found until then is taken up.
+    pub async fn take_up(&self) -> Result<usize, PortError> {
+        let mut after: Option<RoomId> = None;
+        let mut found = 0;
+        loop {
+            let rows = self.shared.world.ledger.rows(after.as_ref(), ROWS_PAGE).await?;
+            found += rows.len();
+            for row in &rows {
+                self.deliver(&row.room, RoomMessage::TakeUp);
+            }
+            match rows.last() {
+                Some(last) if rows.len() == ROWS_PAGE => after = Some(last.room.clone()),
+                _ => return Ok(found),
+            }
+        }
+    }
+
+    /// Starts a recording; answers when it runs, or why it does not. The room's configuration must allow it;
+    /// the caller has checked that.
     ///
     /// # Errors
     /// The refusal to tell the client.
-    pub async fn start(&self, _room: &Room, _options: StartOptions) -> Result<Recording, Refusal> {
-        unimplemented!()
+    pub async fn start(&self, room: &Room, options: StartOptions) -> Result<Recording, Refusal> {
+        let _admitted = self.admit()?;
+        let world = &self.shared.world;
+        let deadline = world.clock.now().plus(world.policy.start_timeout);
+        self.check_participants(&room.room_id).await?;
+        let config = &room.config.recording;
+        let command = fresh_command(&*world.entropy);
+        let request = StartRequest {
+            command: command.clone(),
+            deadline,
+            room_name: room.room_name.clone(),
+            layout: options.layout.unwrap_or(config.layout),
+            encoding: options.encoding.unwrap_or_else(|| config.encoding.clone()),
+        };
+        match self.ask(&room.room_id, command, deadline, Happening::StartRequested(request)).await? {
+            Answer::Recording(recording) => Ok(*recording),
+            Answer::Refused(refusal) => Err(refusal),
+            Answer::Deleted => Err(Refusal::Broken),
+        }
     }
+
+    /// Somebody must be in the room, unless it is being recorded already, which is said first.
+    async fn check_participants(&self, room: &RoomId) -> Result<(), Refusal> {
+        let world = &self.shared.world;
+        let limit = world.limits.request_timeout.min(world.policy.start_timeout);
+        let asked = tokio::time::timeout(limit, world.media_server.participants(room)).await;
+        let participants = match asked {
+            Ok(Ok(participants)) => participants,
+            Ok(Err(error)) => {
+                tracing::warn!(room.id = %room, %error, "participants cannot be listed");
+                return Err(Refusal::Unavailable { dependency: "LiveKit" });
+            }
+            Err(_) => return Err(Refusal::Unavailable { dependency: "LiveKit" }),
+        };
+        if !participants.is_empty() {
+            return Ok(());
+        }
+        let row = self.store(world.ledger.load(room)).await?;
+        let recorded = row.is_some_and(|row| row.state.phase != Phase::Idle);
+        Err(if recorded { Refusal::AlreadyRecording } else { Refusal::NoParticipants })
+    }
+
     /// Stops a recording. The room must exist and allow recording; the caller has checked that.
     ///
     /// # Errors
     /// The refusal to tell the client.
-    pub async fn stop(&self, _recording: &RecordingId) -> Result<Recording, Refusal> {
-        unimplemented!()
+    pub async fn stop(&self, recording: &RecordingId) -> Result<Recording, Refusal> {
+        let _admitted = self.admit()?;
+        let deadline = self.deadline();
+        let document = self.document(recording).await?;
+        match self.ask_to_stop(recording, deadline, document).await? {
+            Answer::Recording(stopped) => Ok(*stopped),
+            // The row does not hold it, and no document says that it is over: LiveKit may still run it.
+            Answer::Refused(Refusal::NotFound | Refusal::AlreadyStopped)
+                if document.is_none_or(|status| !status.is_terminal()) =>
+            {
+                self.stop_after_adoption(recording, deadline, document).await
+            }
+            Answer::Refused(refusal) => Err(refusal),
+            Answer::Deleted => Err(Refusal::Broken),
+        }
     }
+
+    async fn ask_to_stop(
+        &self,
+        recording: &RecordingId,
+        deadline: Timestamp,
+        document: Option<RecordingStatus>,
+    ) -> Result<Answer, Refusal> {
+        let command = fresh_command(&*self.shared.world.entropy);
+        let request =
+            StopRequest { command: command.clone(), deadline, recording: recording.clone(), document };
+        self.ask(&recording.room, command, deadline, Happening::StopRequested(request)).await
+    }
+
+    async fn stop_after_adoption(
+        &self,
+        recording: &RecordingId,
+        deadline: Timestamp,
+        document: Option<RecordingStatus>,
+    ) -> Result<Recording, Refusal> {
+        let found = match self.shared.world.media_server.egress(&recording.egress).await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!(recording.id = %recording, %error, "egress cannot be asked for");
+                return Err(Refusal::Unavailable { dependency: "LiveKit" });
+            }
+        };
+        let refusal = if document.is_some() { Refusal::AlreadyStopped } else { Refusal::NotFound };
+        let Some(info) = found.filter(|info| info.room == recording.room) else { return Err(refusal) };
+        if info.status.is_terminal() {
+            return Err(Refusal::AlreadyStopped);
+        }
+        let sighting = self.store(news::sighting(&self.shared, info, Source::Call)).await?;
+        self.tell(&recording.room, Happening::EgressSeen(sighting))
+            .await
+            .map_err(|_| Refusal::Unavailable { dependency: "store" })?;
+        match self.ask_to_stop(recording, deadline, document).await? {
+            Answer::Recording(stopped) => Ok(*stopped),
+            Answer::Refused(refusal) => Err(refusal),
+            Answer::Deleted => Err(Refusal::Broken),
+        }
+    }
+
     /// Deletes a finished recording: its file, then its document.
     ///
     /// # Errors
     /// The refusal to tell the client.
-    pub async fn delete(&self, _recording: &RecordingId) -> Result<(), Refusal> {
-        unimplemented!()
+    pub async fn delete(&self, recording: &RecordingId) -> Result<(), Refusal> {
+        let _admitted = self.admit()?;
+        let world = &self.shared.world;
+        let deadline = self.deadline();
+        let stored = self.store(world.catalog.recording(recording)).await?.ok_or(Refusal::NotFound)?;
+        let command = fresh_command(&*world.entropy);
+        let request = DeleteRequest {
+            command: command.clone(),
+            deadline,
+            recording: recording.clone(),
+            key: world.policy.files.blob_key(&stored.recording),
+            document: Some(stored.recording.status),
+        };
+        match self.ask(&recording.room, command, deadline, Happening::DeleteRequested(request)).await? {
+            Answer::Deleted => Ok(()),
+            Answer::Refused(refusal) => Err(refusal),
+            Answer::Recording(_) => Err(Refusal::Broken),
+        }
     }
+
     /// Hands an incoming webhook to the room's owner; returns when it is stored, or needs not be.
     ///
     /// # Errors
     /// When it could not be stored: LiveKit should try again.
-    pub async fn livekit_event(&self, _event: LiveKitEvent) -> Result<(), PortError> {
-        unimplemented!()
+    pub async fn livekit_event(&self, event: LiveKitEvent) -> Result<(), PortError> {
+        let _admitted = self
+            .shared
+            .admission
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| PortError::unavailable("reelkeeper", "too many requests are under way"))?;
+        match event.news {
+            LiveKitNews::Egress(info) => match news::of_egress(&self.shared, *info).await? {
+                Some(sighting) => {
+                    let room = sighting.info.room.clone();
+                    self.tell(&room, Happening::EgressSeen(sighting)).await
+                }
+                None => Ok(()),
+            },
+            LiveKitNews::RecorderLeft { egress, reason } => {
+                let Some(room) = event.room else { return Ok(()) };
+                if self.shared.world.ledger.load(&room).await?.is_none() {
+                    return Ok(());
+                }
+                self.tell(&room, Happening::RecorderLeft { egress, reason }).await
+            }
+            LiveKitNews::Other => Ok(()),
+        }
     }
+
+    /// What the room's actor shows; none if it does not answer in time.
+    pub async fn observe(&self, room: &RoomId) -> Option<Observed> {
+        let (reply, answer) = oneshot::channel();
+        self.deliver(room, RoomMessage::Observe(reply));
+        tokio::time::timeout(self.shared.world.limits.request_timeout, answer).await.ok()?.ok()
+    }
+
+    /// How many room actors there are on this node.
+    pub async fn active_rooms(&self) -> usize {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.supervisor.cast(SupervisorMessage::Count(reply));
+        answer.await.unwrap_or_default()
+    }
+
     /// Whether this node is about to leave.
+    #[must_use]
     pub fn is_draining(&self) -> bool {
-        false
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Refuses new requests from now on.
+    pub fn stop_intake(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits until what is under way is answered, at most for `limit`, then takes the tree down. What runs in
+    /// LiveKit runs on untouched; what is owed lies in the ledger. Returns whether everything was answered.
+    pub async fn drain(&self, limit: Duration) -> bool {
+        self.stop_intake();
+        let all = u32::try_from(self.shared.world.limits.admitted).unwrap_or(u32::MAX);
+        let answered = tokio::time::timeout(limit, self.shared.admission.acquire_many(all)).await;
+        self.supervisor.stop(Some("drained".to_owned()));
+        answered.is_ok()
+    }
+
+    fn admit(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        if self.is_draining() {
+            return Err(Refusal::Draining);
+        }
+        self.shared.admission.clone().try_acquire_owned().map_err(|_| Refusal::Overloaded)
+    }
+
+    fn deadline(&self) -> Timestamp {
+        self.shared.world.clock.now().plus(self.shared.world.limits.request_timeout)
+    }
+
+    async fn document(&self, recording: &RecordingId) -> Result<Option<RecordingStatus>, Refusal> {
+        let stored = self.store(self.shared.world.catalog.recording(recording)).await?;
+        Ok(stored.map(|stored| stored.recording.status))
+    }
+
+    async fn store<T>(&self, call: impl Future<Output = Result<T, PortError>>) -> Result<T, Refusal> {
+        let limit = self.shared.world.limits.store_timeout;
+        match tokio::time::timeout(limit, call).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "request refused");
+                Err(Refusal::Unavailable { dependency: error.dependency })
+            }
+            Err(_) => Err(Refusal::Unavailable { dependency: "store" }),
+        }
+    }
+
+    fn deliver(&self, room: &RoomId, message: RoomMessage) {
+        let message = SupervisorMessage::Deliver { room: room.clone(), message: Box::new(message) };
+        // A supervisor that is gone drops the message, and whoever waits is told.
+        let _ = self.supervisor.cast(message);
+    }
+
+    async fn ask(
+        &self,
+        room: &RoomId,
+        command: CommandId,
+        deadline: Timestamp,
+        what: Happening,
+    ) -> Result<Answer, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.deliver(room, RoomMessage::Request { command, deadline, what, reply });
+        let limit = deadline.since(self.shared.world.clock.now()) + BACKSTOP;
+        match tokio::time::timeout(limit, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            // Neither success nor failure is known to be true.
+            Ok(Err(_)) | Err(_) => Err(Refusal::Unanswerable),
+        }
+    }
+
+    async fn tell(&self, room: &RoomId, what: Happening) -> Result<(), PortError> {
+        let (stored, told) = oneshot::channel();
+        self.deliver(room, RoomMessage::News { what, stored });
+        match tokio::time::timeout(self.shared.world.limits.request_timeout, told).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(PortError::unavailable("store", format!("news of room '{room}' are not stored yet"))),
+        }
     }
 }

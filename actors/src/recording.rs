@@ -114,9 +114,7 @@ impl RecordingStatus {
             (false, false) => self.rank() <= next.rank(),
             (false, true) => true,
             (true, false) => false,
-            (true, true) => {
-                self == next || (matches!(self, Self::Failed | Self::Aborted) && next.has_file())
-            }
+            (true, true) => self == next || (matches!(self, Self::Failed | Self::Aborted) && next.has_file()),
         }
     }
 

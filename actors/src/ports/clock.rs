@@ -42,8 +42,9 @@ impl Entropy for SystemEntropy {
 fn hex(entropy: &dyn Entropy, length: usize) -> String {
     // The last bytes of a version 4 UUID are all random; its version digit lies before them.
     let bytes = entropy.draw();
-    let text: String = bytes.iter().rev().map(|byte| format!("{byte:02x}")).collect();
-    text[..length].to_owned()
+    let mut text = format!("{:032x}", u128::from_le_bytes(bytes));
+    text.truncate(length);
+    text
 }
 
 fn uuid(entropy: &dyn Entropy) -> String {

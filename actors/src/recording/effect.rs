@@ -112,6 +112,10 @@ pub enum Refusal {
     },
     /// This node is about to leave; nothing was begun.
     Draining,
+    /// Too many requests are under way; nothing was begun.
+    Overloaded,
+    /// Neither success nor failure is known to be true: the connection is closed without an answer.
+    Unanswerable,
     /// Our own fault.
     Broken,
 }
@@ -132,6 +136,8 @@ impl fmt::Display for Refusal {
             Self::StopOwed => f.write_str("the stop is not carried out yet, and will be"),
             Self::Unavailable { dependency } => write!(f, "{dependency} is unavailable"),
             Self::Draining => f.write_str("this node is shutting down"),
+            Self::Overloaded => f.write_str("too many requests are under way"),
+            Self::Unanswerable => f.write_str("how the request ended is not known"),
             Self::Broken => f.write_str("the room's recorder failed"),
         }
     }

@@ -147,7 +147,7 @@ pub enum CallError {
     #[error("LiveKit cannot be reached: {0}")]
     NotSent(String),
     /// LiveKit, or something in front of it, answered with an error.
-    #[error("LiveKit answered {}{message} (HTTP status {status})", code_text(code))]
+    #[error("LiveKit answered {}{message} (HTTP status {status})", code_text(code.as_deref()))]
     Answered {
         /// HTTP status.
         status: u16,
@@ -161,8 +161,8 @@ pub enum CallError {
     NoAnswer(String),
 }
 
-fn code_text(code: &Option<String>) -> String {
-    code.as_ref().map_or_else(String::new, |code| format!("{code}: "))
+fn code_text(code: Option<&str>) -> String {
+    code.map_or_else(String::new, |code| format!("{code}: "))
 }
 
 impl CallError {
@@ -214,8 +214,15 @@ pub fn classify_start(error: &CallError) -> StartClass {
         CallError::NoAnswer(_) => StartClass::Unknown,
         CallError::Answered { code: Some(code), .. } => match code.as_str() {
             "unavailable" | "resource_exhausted" => StartClass::Refused,
-            "invalid_argument" | "malformed" | "not_found" | "bad_route" | "already_exists"
-            | "permission_denied" | "unauthenticated" | "failed_precondition" | "out_of_range"
+            "invalid_argument"
+            | "malformed"
+            | "not_found"
+            | "bad_route"
+            | "already_exists"
+            | "permission_denied"
+            | "unauthenticated"
+            | "failed_precondition"
+            | "out_of_range"
             | "unimplemented" => StartClass::RefusedForGood,
             _ => StartClass::Unknown,
         },

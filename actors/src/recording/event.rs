@@ -120,6 +120,8 @@ pub struct StopRequest {
 pub struct DeleteRequest {
     /// Names the request.
     pub command: CommandId,
+    /// When it must be answered.
+    pub deadline: Timestamp,
     /// The recording.
     pub recording: RecordingId,
     /// Its file.

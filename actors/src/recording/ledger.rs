@@ -124,6 +124,8 @@ pub struct Current {
     pub layout: Layout,
     /// What was asked for.
     pub encoding: Encoding,
+    /// Since when it is stopping, by our decision or because it was seen to end.
+    pub stopping_since: Option<Timestamp>,
 }
 
 /// A uid that may not be forgotten yet (design 3).
@@ -225,14 +227,21 @@ pub struct Memory {
     pub looks: BTreeMap<Uid, Look>,
     /// When to repeat which owed stop.
     pub stops: BTreeMap<Uid, Retry>,
-    /// When to repeat which pending effect.
-    pub effects: BTreeMap<u64, Retry>,
-    /// Answers that go out when a pending effect is done.
-    pub held_answers: Vec<(u64, CommandId, Answer)>,
+    /// Tries of the pending effects that are being carried out, and when to repeat one that failed.
+    pub effects: BTreeMap<u64, Attempt>,
+}
+
+/// Where a pending effect stands in this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Attempt {
+    /// Tries so far.
+    pub tries: u32,
+    /// When to try again; none while a try is under way.
+    pub due: Option<Timestamp>,
 }
 
 /// A request that waits.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Waiting {
     /// Whose answer it is.
     pub command: CommandId,
@@ -243,7 +252,7 @@ pub struct Waiting {
 }
 
 /// What a request waits for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Wants {
     /// The start of the current recording.
     Start,
@@ -253,6 +262,14 @@ pub enum Wants {
         egress: EgressId,
         /// Whether only a look can tell now.
         asked: bool,
+    },
+    /// A pending effect; the answer is decided and goes out after it, or at the deadline if it is true
+    /// all the same.
+    Effect {
+        /// Its number in the row.
+        number: u64,
+        /// What to say then.
+        answer: Answer,
     },
 }
 
@@ -265,6 +282,8 @@ pub struct Look {
     pub tries: u32,
     /// When a successful look first missed it.
     pub missed_since: Option<Timestamp>,
+    /// Bytes of its file, and when a look first showed just so many.
+    pub file: Option<(u64, Timestamp)>,
 }
 
 /// When to repeat something.

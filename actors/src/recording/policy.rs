@@ -13,19 +13,19 @@ pub const STRIKE_GAP: Duration = Duration::from_secs(5);
 /// How long after its start's deadline a StartEgress call may live (design 2).
 pub const CALL_GRACE: Duration = Duration::from_secs(30);
 /// How long after its call's end a uid that was never seen is looked for (design 3).
-pub const NEVER_SEEN: Duration = Duration::from_secs(10 * 60);
+pub const NEVER_SEEN: Duration = Duration::from_mins(10);
 /// Empty lists of all that a uid needs after that before it is forgotten (design 3).
 pub const EMPTY_LISTS: u32 = 2;
 /// A uid is forgotten at this age whatever is known of it (design 3).
-pub const UNSETTLED_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+pub const UNSETTLED_AGE: Duration = Duration::from_hours(24);
 /// How often a recording that starts is asked for, beside the webhooks.
-pub const START_POLL: Duration = Duration::from_millis(1000);
+pub const START_POLL: Duration = Duration::from_secs(1);
 /// Longest pause between two looks at an unsettled uid (design 3).
-pub const LOOK_CAP: Duration = Duration::from_secs(5 * 60);
+pub const LOOK_CAP: Duration = Duration::from_mins(5);
 /// First and longest pause between two attempts of a start that LiveKit refuses.
 pub const START_RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
 /// First and longest pause between two attempts of an owed stop.
-pub const STOP_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+pub const STOP_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 /// First and longest pause between two attempts of a pending effect.
 pub const EFFECT_RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
 

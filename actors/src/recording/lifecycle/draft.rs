@@ -1,0 +1,240 @@
+//! The decision under construction: the state so far, the effects so far, and the steps that many
+//! decisions share (answering, owing, showing, scheduling).
+
+use super::super::effect::{Answer, Effect, Refusal};
+use super::super::event::{Event, Fresh};
+use super::super::ledger::{
+    Attempt, Cause, Current, Look, Owed, Pending, Phase, Retry, State, StopOwed, Track, Unsettled, Waiting,
+    Wants,
+};
+use super::super::policy::{self, Policy};
+use super::super::{Recording, Timestamp, invariants};
+use super::{Commit, Decision};
+use crate::ids::{CommandId, RecordingId, Uid};
+
+/// How long an answer that is already true waits for the document to show it.
+const SHOW_GRACE: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// A decision under construction.
+pub(super) struct Draft<'a> {
+    pub(super) at: Timestamp,
+    pub(super) fresh: &'a Fresh,
+    pub(super) policy: &'a Policy,
+    pub(super) state: State,
+    pub(super) effects: Vec<Effect>,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(state: &State, event: &'a Event, policy: &'a Policy) -> Self {
+        Self { at: event.at, fresh: &event.fresh, policy, state: state.clone(), effects: Vec::new() }
+    }
+
+    /// Settles what can be settled, plans the looks, and says what must be committed.
+    pub(super) fn finish(mut self, before: &State) -> Decision {
+        self.forget_settled();
+        self.plan_looks();
+        invariants::check(&self.state);
+        let commit = self.commit_since(before);
+        Decision { state: self.state, effects: self.effects, commit }
+    }
+
+    fn commit_since(&self, before: &State) -> Commit {
+        let (old, new) = (&before.durable, &self.state.durable);
+        if old == new {
+            return Commit::Nothing;
+        }
+        let only_done = old.effects_numbered == new.effects_numbered
+            && old.phase == new.phase
+            && old.current == new.current
+            && old.unsettled == new.unsettled
+            && old.room_name == new.room_name;
+        if only_done { Commit::Soon } else { Commit::Before }
+    }
+
+    /// Answers a request that waits, or one that was just made.
+    pub(super) fn answer(&mut self, command: &CommandId, answer: Answer) {
+        self.state.memory.waiting.retain(|waiting| waiting.command != *command);
+        self.effects.push(Effect::Answer { command: command.clone(), answer });
+    }
+
+    /// Refuses a request.
+    pub(super) fn refuse(&mut self, command: &CommandId, refusal: Refusal) {
+        self.answer(command, Answer::Refused(refusal));
+    }
+
+    /// Answers once what is pending for this recording is carried out, so that a client who looks next
+    /// finds what it was told.
+    pub(super) fn answer_after(&mut self, command: &CommandId, recording: &RecordingId, answer: Answer) {
+        let last = self.state.durable.pending.iter().rev().find(|p| p.effect.recording() == recording);
+        let Some(number) = last.map(|pending| pending.number) else {
+            return self.answer(command, answer);
+        };
+        let earliest = self.at.plus(SHOW_GRACE);
+        let waiting = &mut self.state.memory.waiting;
+        let deadline = waiting.iter().find(|w| w.command == *command).map_or(earliest, |w| w.deadline);
+        waiting.retain(|w| w.command != *command);
+        let wants = Wants::Effect { number, answer };
+        waiting.push(Waiting { command: command.clone(), deadline: deadline.max(earliest), wants });
+    }
+
+    /// The requests that wait for the current start.
+    pub(super) fn start_waiters(&self) -> Vec<CommandId> {
+        self.waiters(|wants| *wants == Wants::Start)
+    }
+
+    pub(super) fn waiters(&self, wanted: impl Fn(&Wants) -> bool) -> Vec<CommandId> {
+        let waiting = self.state.memory.waiting.iter();
+        waiting.filter(|w| wanted(&w.wants)).map(|w| w.command.clone()).collect()
+    }
+
+    /// Owes an effect: committed with this decision, carried out at least once, in order per recording.
+    pub(super) fn owe(&mut self, effect: Owed) {
+        let row = &mut self.state.durable;
+        row.effects_numbered += 1;
+        let number = row.effects_numbered;
+        let first = row.pending.iter().all(|p| p.effect.recording() != effect.recording());
+        row.pending.push(Pending { number, effect: effect.clone() });
+        if first {
+            self.carry(number, effect);
+        }
+    }
+
+    pub(super) fn carry(&mut self, number: u64, owed: Owed) {
+        self.state.memory.effects.entry(number).or_default().due = None;
+        self.effects.push(Effect::Carry { number, owed });
+    }
+
+    /// Brings the document of a track up to `recording`, if its status may become that.
+    pub(super) fn show(&mut self, uid: &Uid, recording: Recording) {
+        let Some(track) = self.track_mut(uid) else { return };
+        let updated_at = track.seen.as_ref().map_or(0, |info| info.updated_at);
+        let secrets = track.shown.is_none().then(|| track.secrets.clone());
+        if track.shown.is_some_and(|shown| !shown.may_become(recording.status)) {
+            return;
+        }
+        track.shown = Some(recording.status);
+        self.owe(Owed::Project { recording: Box::new(recording), updated_at, secrets });
+    }
+
+    /// Shows what LiveKit last said, if the document does not show that status yet.
+    pub(super) fn show_seen(&mut self, uid: &Uid) {
+        let room_name = self.state.durable.room_name.clone();
+        let Some(track) = self.track_mut(uid) else { return };
+        let Some(recording) = track.recording(&room_name) else { return };
+        if track.shown != Some(recording.status) {
+            self.show(uid, recording);
+        }
+    }
+
+    /// Shows a failure that is our own verdict.
+    pub(super) fn show_failed(&mut self, uid: &Uid, reason: &str) {
+        let room_name = self.state.durable.room_name.clone();
+        let at = self.at;
+        let Some(track) = self.track_mut(uid) else { return };
+        let Some(mut recording) = track.recording(&room_name) else { return };
+        recording.status = super::super::RecordingStatus::Failed;
+        recording.error.get_or_insert_with(|| reason.to_owned());
+        #[allow(clippy::cast_precision_loss, reason = "milliseconds stay far below 2^53")]
+        recording.end_date.get_or_insert(at.0 as f64);
+        self.show(uid, recording);
+    }
+
+    pub(super) fn track(&self, uid: &Uid) -> Option<&Track> {
+        let row = &self.state.durable;
+        let current = row.current.as_ref().map(|current| &current.track);
+        let unsettled = row.unsettled.iter().map(|unsettled| &unsettled.track);
+        current.into_iter().chain(unsettled).find(|track| track.uid == *uid)
+    }
+
+    pub(super) fn track_mut(&mut self, uid: &Uid) -> Option<&mut Track> {
+        let row = &mut self.state.durable;
+        let current = row.current.as_mut().map(|current| &mut current.track);
+        let unsettled = row.unsettled.iter_mut().map(|unsettled| &mut unsettled.track);
+        current.into_iter().chain(unsettled).find(|track| track.uid == *uid)
+    }
+
+    pub(super) fn current(&self) -> Option<&Current> {
+        self.state.durable.current.as_ref()
+    }
+
+    pub(super) fn is_current(&self, uid: &Uid) -> bool {
+        self.current().is_some_and(|current| current.track.uid == *uid)
+    }
+
+    /// Frees the room: the current uid becomes unsettled. A uid whose StartEgress was never sent by this
+    /// very actor is simply forgotten, since nothing can run under it.
+    pub(super) fn retire(&mut self, cause: Cause) {
+        self.state.durable.phase = Phase::Idle;
+        let memory = &mut self.state.memory;
+        memory.retry_start = None;
+        memory.start_tries = 0;
+        let unsent = memory.may_send.take();
+        let Some(current) = self.state.durable.current.take() else { return };
+        if unsent.as_ref() == Some(&current.track.uid) {
+            return;
+        }
+        self.state.memory.looks.remove(&current.track.uid);
+        self.unsettle(current.track, cause);
+    }
+
+    pub(super) fn unsettle(&mut self, track: Track, cause: Cause) {
+        self.state.durable.unsettled.push(Unsettled {
+            track,
+            since: self.at,
+            cause,
+            deleted: false,
+            file_judged: false,
+            empty_lists: 0,
+        });
+    }
+
+    /// Owes a stop and sends it at once if the egress is known.
+    pub(super) fn owe_stop(&mut self, uid: &Uid) {
+        let at = self.at;
+        let Some(track) = self.track_mut(uid) else { return };
+        track.stop.get_or_insert(StopOwed { since: at, answered: false });
+        self.send_stop(uid);
+    }
+
+    /// Sends an owed stop, and plans its repetition.
+    pub(super) fn send_stop(&mut self, uid: &Uid) {
+        let Some(egress) = self.track(uid).and_then(|track| track.egress.clone()) else { return };
+        let tries = self.state.memory.stops.get(uid).map_or(0, |retry| retry.tries);
+        let due = self.at.plus(policy::back_off(policy::STOP_RETRY, tries));
+        self.state.memory.stops.insert(uid.clone(), Retry { due, tries: tries + 1 });
+        self.effects.push(Effect::StopEgress { uid: uid.clone(), egress });
+    }
+
+    /// Looks at a uid as soon as the next tick.
+    pub(super) fn look_now(&mut self, uid: &Uid) {
+        let at = self.at;
+        let look = self.state.memory.looks.entry(uid.clone());
+        look.or_insert(Look { due: at, tries: 0, missed_since: None, file: None }).due = at;
+    }
+}
+
+impl Track {
+    /// The recording as LiveKit last showed it; none before it showed anything.
+    pub(super) fn recording(&self, room_name: &str) -> Option<Recording> {
+        self.seen.as_ref().map(|info| info.to_recording(&self.uid, room_name))
+    }
+
+    /// Takes a view of the egress over if it is not older than the one we have. Returns whether it is news.
+    pub(super) fn see(&mut self, info: &super::super::egress::EgressInfo) -> bool {
+        self.egress.get_or_insert_with(|| info.egress.clone());
+        let newer = self.seen.as_ref().is_none_or(|seen| {
+            let (old, new) = (seen.status.recorded_as(), info.status.recorded_as());
+            let forward = old != new && old.may_become(new) && !old.is_terminal();
+            forward || (old == new && info.updated_at >= seen.updated_at && **seen != *info)
+        });
+        if newer {
+            self.ran |= info.status == super::super::egress::EgressStatus::Active;
+            self.seen = Some(Box::new(info.clone()));
+        }
+        newer
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.seen.as_ref().is_some_and(|info| info.status.is_terminal())
+    }
+}

@@ -1,0 +1,173 @@
+//! What clients ask for.
+
+use super::super::effect::{Answer, Effect, Refusal};
+use super::super::event::{DeleteRequest, StartRequest, StopRequest};
+use super::super::ledger::{Current, Owed, Phase, Track, Waiting, Wants};
+use super::super::{RecordingStatus, policy};
+use super::draft::Draft;
+use crate::ids::{EgressId, RecordingId, Uid};
+
+impl Draft<'_> {
+    /// Saves the intent. What follows is `starting.rs`.
+    pub(super) fn begin(&mut self, request: &StartRequest) {
+        if request.deadline <= self.at {
+            return self.refuse(&request.command, Refusal::Unavailable { dependency: "store" });
+        }
+        if self.state.durable.unsettled.len() >= policy::UNSETTLED_MAX {
+            return self.refuse(&request.command, Refusal::TooManyUnsettled);
+        }
+        self.state.durable.room_name.clone_from(&request.room_name);
+        self.state.durable.phase = Phase::Starting;
+        self.state.durable.current = Some(Current {
+            track: Track {
+                uid: self.fresh.uid.clone(),
+                egress: None,
+                secrets: self.fresh.secrets.clone(),
+                call_ends: request.deadline.plus(policy::CALL_GRACE),
+                seen: None,
+                ran: false,
+                left: None,
+                shown: None,
+                stop: None,
+            },
+            command: Some(request.command.clone()),
+            deadline: Some(request.deadline),
+            layout: request.layout,
+            encoding: request.encoding.clone(),
+            stopping_since: None,
+        });
+        self.state.memory.waiting.push(Waiting {
+            command: request.command.clone(),
+            deadline: request.deadline,
+            wants: Wants::Start,
+        });
+        self.state.memory.start_tries = 0;
+        self.look_before_start();
+    }
+
+    /// Looks into the room; only then, and only this actor, may send StartEgress for the uid.
+    pub(super) fn look_before_start(&mut self) {
+        let Some(uid) = self.current().map(|current| current.track.uid.clone()) else { return };
+        self.state.memory.may_send = Some(uid.clone());
+        self.state.memory.retry_start = None;
+        let mut known = vec![uid.clone()];
+        known.extend(self.state.durable.unsettled.iter().map(|unsettled| unsettled.track.uid.clone()));
+        self.effects.push(Effect::LookBeforeStart { uid, known });
+    }
+
+    pub(super) fn refuse_start(&mut self, request: &StartRequest) {
+        self.refuse(&request.command, Refusal::AlreadyRecording);
+    }
+
+    pub(super) fn stop_active(&mut self, request: &StopRequest) {
+        let Some(uid) = self.current_with(&request.recording.egress) else {
+            return self.stop_what_is_not_current(request);
+        };
+        if let Some(current) = &mut self.state.durable.current {
+            current.stopping_since = Some(self.at);
+        }
+        self.state.durable.phase = Phase::Stopping;
+        self.wait_for_stop(request);
+        self.owe_stop(&uid);
+    }
+
+    pub(super) fn stop_again(&mut self, request: &StopRequest) {
+        let Some(uid) = self.current_with(&request.recording.egress) else {
+            return self.stop_what_is_not_current(request);
+        };
+        let track = self.track(&uid);
+        let answered = track.and_then(|track| track.stop).is_some_and(|stop| stop.answered);
+        let ending = track.and_then(|track| track.seen.as_ref()).is_some_and(|info| {
+            info.status.recorded_as() == RecordingStatus::Ending || info.status.is_terminal()
+        });
+        if answered || ending {
+            return self.refuse(&request.command, Refusal::AlreadyStopped);
+        }
+        self.wait_for_stop(request);
+    }
+
+    /// The stop is remembered and carried out; both requests learn at once how it stands (design 4).
+    pub(super) fn stop_while_starting(&mut self, request: &StopRequest) {
+        let Some(uid) = self.current_with(&request.recording.egress) else {
+            return self.stop_what_is_not_current(request);
+        };
+        let reason = "it was stopped while starting".to_owned();
+        for command in self.start_waiters() {
+            self.refuse(&command, Refusal::StartFailed { reason: reason.clone() });
+        }
+        if let Some(current) = &mut self.state.durable.current {
+            current.command = None;
+            current.stopping_since = Some(self.at);
+        }
+        self.state.durable.phase = Phase::Stopping;
+        self.state.memory.may_send = None;
+        self.owe_stop(&uid);
+        self.refuse(&request.command, Refusal::StillStarting);
+    }
+
+    pub(super) fn stop_what_is_not_current(&mut self, request: &StopRequest) {
+        let egress = &request.recording.egress;
+        let held = self.state.durable.unsettled.iter().find(|u| u.track.egress.as_ref() == Some(egress));
+        let Some(held) = held else {
+            let refusal = match request.document {
+                None => Refusal::NotFound,
+                Some(_) => Refusal::AlreadyStopped,
+            };
+            return self.refuse(&request.command, refusal);
+        };
+        if held.cause.is_unwanted() || held.track.is_over() || held.track.stop.is_some() {
+            return self.refuse(&request.command, Refusal::AlreadyStopped);
+        }
+        let uid = held.track.uid.clone();
+        self.wait_for_stop(request);
+        self.owe_stop(&uid);
+    }
+
+    fn wait_for_stop(&mut self, request: &StopRequest) {
+        let wants = Wants::Stop { egress: request.recording.egress.clone(), asked: false };
+        self.state.memory.waiting.push(Waiting {
+            command: request.command.clone(),
+            deadline: request.deadline,
+            wants,
+        });
+    }
+
+    fn current_with(&self, egress: &EgressId) -> Option<Uid> {
+        let current = self.current()?;
+        (current.track.egress.as_ref() == Some(egress)).then(|| current.track.uid.clone())
+    }
+
+    /// A delete is a decision: committed first, then the file goes, then the document.
+    pub(super) fn delete(&mut self, request: &DeleteRequest) {
+        let id = &request.recording;
+        let holds_room = self.is_current(&id.uid);
+        match request.document {
+            None => return self.refuse(&request.command, Refusal::NotFound),
+            Some(status) if !status.is_terminal() || holds_room => {
+                return self.refuse(&request.command, Refusal::NotStopped);
+            }
+            Some(_) => {}
+        }
+        if self.state.durable.pending.len() >= policy::PENDING_MAX {
+            return self.refuse(&request.command, Refusal::Unavailable { dependency: "store" });
+        }
+        if let Some(unsettled) = self.state.durable.unsettled.iter_mut().find(|u| u.track.uid == id.uid) {
+            unsettled.deleted = true;
+        }
+        self.drop_unbegun_projections(id);
+        self.owe(Owed::Remove { recording: id.clone(), key: request.key.clone() });
+        let deadline = request.deadline;
+        let number = self.state.durable.effects_numbered;
+        let wants = Wants::Effect { number, answer: Answer::Deleted };
+        self.state.memory.waiting.push(Waiting { command: request.command.clone(), deadline, wants });
+    }
+
+    /// Projections that nobody has begun would only bring a deleted document back.
+    fn drop_unbegun_projections(&mut self, recording: &RecordingId) {
+        let begun = &self.state.memory.effects;
+        self.state
+            .durable
+            .pending
+            .retain(|pending| pending.effect.recording() != recording || begun.contains_key(&pending.number));
+    }
+}

@@ -1,0 +1,193 @@
+//! From the saved intent to a running recording, or to the reason why not.
+
+use super::super::effect::{Answer, Effect, Refusal};
+use super::super::egress::{CallError, EgressInfo, EgressOrder, StartClass, classify_start};
+use super::super::ledger::{Cause, Phase, Track};
+use super::super::policy;
+use super::draft::Draft;
+use crate::ids::{RecordingId, Uid};
+
+/// What the document of a start says that got a 503.
+const TIMED_OUT: &str = "timed out while starting";
+
+impl Draft<'_> {
+    /// The room's list before a start: unwanted uids are stopped, what somebody else records is adopted.
+    pub(super) fn room_looked(&mut self, uid: &Uid, result: &Result<Vec<EgressInfo>, CallError>) {
+        if !self.is_current(uid) || self.state.memory.may_send.as_ref() != Some(uid) {
+            return;
+        }
+        let listed = match result {
+            Ok(listed) => listed,
+            Err(_) => return self.try_start_again_later(),
+        };
+        for info in listed {
+            let Some(found) = self.uid_of(info) else { continue };
+            if self.track(&found).is_some() {
+                self.tracked_seen(&found, info);
+            } else if !info.status.is_terminal() {
+                return self.yield_to(&found, info);
+            }
+        }
+        self.send_start();
+    }
+
+    fn send_start(&mut self) {
+        let Some(current) = self.state.durable.current.as_ref() else { return };
+        if current.deadline.is_some_and(|deadline| deadline <= self.at) {
+            return self.give_up();
+        }
+        let uid = current.track.uid.clone();
+        let order = EgressOrder {
+            room: self.state.room.clone(),
+            layout: current.layout,
+            encoding: current.encoding.clone(),
+            filepath: self.policy.files.egress_path(&self.state.room, &uid),
+        };
+        self.state.memory.may_send = None;
+        self.effects.push(Effect::StartEgress { uid, order });
+    }
+
+    /// Somebody else records the room: the intent, of which nothing was sent, makes way.
+    fn yield_to(&mut self, uid: &Uid, info: &EgressInfo) {
+        let waiters = self.start_waiters();
+        self.retire(Cause::Refused);
+        for command in waiters {
+            self.refuse(&command, Refusal::AlreadyRecording);
+        }
+        self.adopt(uid, info, None);
+    }
+
+    pub(super) fn start_answered(&mut self, uid: &Uid, result: &Result<EgressInfo, CallError>) {
+        let error = match result {
+            Ok(info) => return self.tracked_seen(uid, info),
+            Err(error) if self.is_current(uid) => error,
+            Err(_) => return,
+        };
+        let known = self.track(uid).is_some_and(|track| track.egress.is_some());
+        match classify_start(error) {
+            // Whatever the answer says, the egress was seen.
+            _ if known => {}
+            StartClass::Refused => self.refused(uid),
+            StartClass::RefusedForGood => {
+                let waiters = self.start_waiters();
+                self.retire(Cause::Refused);
+                for command in waiters {
+                    self.refuse(&command, Refusal::StartFailed { reason: error.to_string() });
+                }
+            }
+            StartClass::Unknown => {
+                self.state.durable.phase = Phase::Uncertain;
+                self.look_now(uid);
+            }
+        }
+    }
+
+    /// The start was stopped while its call was under way.
+    pub(super) fn stopped_start_answered(&mut self, uid: &Uid, result: &Result<EgressInfo, CallError>) {
+        match result {
+            Ok(info) => self.tracked_seen(uid, info),
+            Err(error) => {
+                let known = self.track(uid).is_some_and(|track| track.egress.is_some());
+                if self.is_current(uid) && !known && classify_start(error) != StartClass::Unknown {
+                    self.retire(Cause::Refused);
+                }
+            }
+        }
+    }
+
+    /// The call outlived its start: what it began is told apart by its uid.
+    pub(super) fn late_start_answered(&mut self, uid: &Uid, result: &Result<EgressInfo, CallError>) {
+        if let Ok(info) = result {
+            self.tracked_seen(uid, info);
+        }
+    }
+
+    /// Refused: again under a fresh uid. The old one is unsettled, since a refusal may be wrong.
+    fn refused(&mut self, uid: &Uid) {
+        if self.state.durable.unsettled.len() >= policy::UNSETTLED_MAX {
+            return;
+        }
+        let Some(current) = self.state.durable.current.as_mut() else { return };
+        debug_assert_eq!(current.track.uid, *uid, "only the current uid is retried");
+        let fresh = Track {
+            uid: self.fresh.uid.clone(),
+            egress: None,
+            secrets: self.fresh.secrets.clone(),
+            call_ends: current.track.call_ends,
+            seen: None,
+            ran: false,
+            left: None,
+            shown: None,
+            stop: None,
+        };
+        let old = std::mem::replace(&mut current.track, fresh);
+        self.unsettle(old, Cause::Refused);
+        self.state.memory.may_send = Some(self.fresh.uid.clone());
+        self.try_start_again_later();
+    }
+
+    fn try_start_again_later(&mut self) {
+        let memory = &mut self.state.memory;
+        let pause = policy::back_off(policy::START_RETRY, memory.start_tries);
+        memory.start_tries += 1;
+        memory.retry_start = Some(self.at.plus(pause));
+    }
+
+    /// It records, in time: the start has worked.
+    pub(super) fn now_active(&mut self, uid: &Uid) {
+        let late = self.current().and_then(|c| c.deadline).is_some_and(|deadline| deadline <= self.at);
+        if late {
+            return self.give_up();
+        }
+        self.state.durable.phase = Phase::Active;
+        if let Some(current) = self.state.durable.current.as_mut() {
+            (current.command, current.deadline) = (None, None);
+        }
+        let memory = &mut self.state.memory;
+        (memory.may_send, memory.retry_start, memory.start_tries) = (None, None, 0);
+        memory.looks.remove(uid);
+        let waiters = self.start_waiters();
+        self.show_seen(uid);
+        let room_name = self.state.durable.room_name.clone();
+        let Some(recording) = self.track(uid).and_then(|track| track.recording(&room_name)) else { return };
+        for command in waiters {
+            let answer = Answer::Recording(Box::new(recording.clone()));
+            self.answer_after(&command, &recording.recording_id, answer);
+        }
+    }
+
+    /// The deadline passed: from this commit on the uid is unwanted, and the room can start again.
+    pub(super) fn give_up(&mut self) {
+        let Some(uid) = self.current().map(|current| current.track.uid.clone()) else { return };
+        let waiters = self.start_waiters();
+        self.retire(Cause::TimedOut);
+        let shown = self.track(&uid).and_then(|track| track.shown);
+        if shown.is_some() {
+            self.show_failed(&uid, TIMED_OUT);
+        }
+        if self.track(&uid).is_some() {
+            self.owe_stop(&uid);
+        }
+        let recording = self.track(&uid).and_then(|track| track.recording(""));
+        for command in waiters {
+            let answer = Answer::Refused(Refusal::TimedOutStarting);
+            match &recording {
+                Some(recording) => self.answer_after(&command, &recording.recording_id, answer),
+                None => self.answer(&command, answer),
+            }
+        }
+    }
+
+    /// The start ended before it recorded, or before we saw it record.
+    pub(super) fn fail_start_waiters(&mut self, uid: &Uid, info: &EgressInfo) {
+        let words = [&info.error, &info.details].into_iter().find(|text| !text.is_empty());
+        let reason = words.cloned().unwrap_or_else(|| {
+            format!("egress '{}' went to status '{}'", info.egress, info.status.recorded_as().name())
+        });
+        let id = RecordingId::new(self.state.room.clone(), info.egress.clone(), uid.clone());
+        for command in self.start_waiters() {
+            let refusal = Refusal::StartFailed { reason: reason.clone() };
+            self.answer_after(&command, &id, Answer::Refused(refusal));
+        }
+    }
+}

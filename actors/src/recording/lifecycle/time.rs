@@ -1,0 +1,234 @@
+//! What time brings: deadlines, looks, repetitions. And what a restart brings.
+
+use super::super::effect::{Effect, Refusal};
+use super::super::ledger::{Attempt, Cause, Look, Owed, Phase, Retry, State, Track, Waiting, Wants};
+use super::super::policy::{self, Policy};
+use super::super::{Timestamp, effect::Answer};
+use super::draft::Draft;
+use crate::ids::Uid;
+
+impl Draft<'_> {
+    /// Does everything that is due.
+    pub(super) fn tick(&mut self) {
+        self.check_start_deadline();
+        self.check_stop_timeout();
+        self.answer_overdue();
+        if self.state.memory.retry_start.is_some_and(|due| due <= self.at) {
+            self.look_before_start();
+        }
+        self.repeat_stops();
+        self.look_where_due();
+        self.repeat_effects();
+    }
+
+    fn check_start_deadline(&mut self) {
+        let waits = matches!(self.state.durable.phase, Phase::Starting | Phase::Uncertain);
+        let deadline = self.current().and_then(|current| current.deadline);
+        if waits && deadline.is_some_and(|deadline| deadline <= self.at) {
+            self.give_up();
+        }
+    }
+
+    fn check_stop_timeout(&mut self) {
+        let since = self.current().and_then(|current| current.stopping_since);
+        let over = since.is_some_and(|since| since.plus(self.policy.stop_timeout) <= self.at);
+        if self.state.durable.phase == Phase::Stopping && over {
+            self.retire(Cause::Stopped);
+        }
+    }
+
+    fn answer_overdue(&mut self) {
+        let at = self.at;
+        let overdue = self.state.memory.waiting.iter().filter(|waiting| waiting.deadline <= at);
+        let overdue: Vec<Waiting> = overdue.cloned().collect();
+        for Waiting { command, wants, .. } in overdue {
+            match wants {
+                Wants::Start => self.refuse(&command, Refusal::TimedOutStarting),
+                Wants::Stop { egress, .. } => self.stop_overdue(&command, &egress),
+                // The file or the document is still there, and will be removed.
+                Wants::Effect { answer: Answer::Deleted, number } => {
+                    let refusal = Refusal::Unavailable { dependency: self.dependency_of(number) };
+                    self.refuse(&command, refusal);
+                }
+                Wants::Effect { answer, .. } => self.answer(&command, answer),
+            }
+        }
+    }
+
+    fn dependency_of(&self, number: u64) -> &'static str {
+        let effect = self.state.durable.pending.iter().find(|pending| pending.number == number);
+        match effect.map(|pending| &pending.effect) {
+            Some(Owed::Remove { .. }) => "blobs or store",
+            _ => "store",
+        }
+    }
+
+    fn repeat_stops(&mut self) {
+        let at = self.at;
+        let stops = self.state.memory.stops.iter().filter(|(_, retry)| retry.due <= at);
+        let due: Vec<Uid> = stops.map(|(uid, _)| uid.clone()).collect();
+        for uid in due {
+            let owed = self.track(&uid).is_some_and(Track::stop_is_owed);
+            if owed {
+                self.send_stop(&uid);
+            } else {
+                self.state.memory.stops.remove(&uid);
+            }
+        }
+    }
+
+    fn look_where_due(&mut self) {
+        let at = self.at;
+        let looks = self.state.memory.looks.iter().filter(|(_, look)| look.due <= at);
+        let due: Vec<Uid> = looks.map(|(uid, _)| uid.clone()).collect();
+        for uid in due {
+            self.look(&uid);
+        }
+    }
+
+    fn look(&mut self, uid: &Uid) {
+        let tries = self.state.memory.looks.get(uid).map_or(0, |look| look.tries);
+        let due = self.at.plus(pause_between_looks(&self.state, uid, tries, self.policy));
+        if let Some(look) = self.state.memory.looks.get_mut(uid) {
+            (look.due, look.tries) = (due, tries.saturating_add(1));
+        }
+        if !is_worth_a_look(&self.state, uid) {
+            return;
+        }
+        let livekit = !self.judges_only_file(uid);
+        let Some(track) = self.track(uid) else { return };
+        let files = &self.policy.files;
+        let key = match track.recording("") {
+            Some(recording) => files.blob_key(&recording),
+            None => format!("{}.mp4", files.egress_path(&self.state.room, uid)),
+        };
+        let egress = track.egress.clone();
+        self.effects.push(Effect::Look { uid: uid.clone(), egress, livekit, key });
+    }
+
+    fn repeat_effects(&mut self) {
+        let at = self.at;
+        let due = |attempt: &Attempt| attempt.due.is_some_and(|due| due <= at);
+        let effects = &self.state.memory.effects;
+        let pending = self.state.durable.pending.iter();
+        let pending = pending.filter(|p| effects.get(&p.number).is_some_and(due)).cloned();
+        for pending in pending.collect::<Vec<_>>() {
+            self.carry(pending.number, pending.effect);
+        }
+    }
+
+    /// Plans a look at every uid that has none planned.
+    pub(super) fn plan_looks(&mut self) {
+        let row = &self.state.durable;
+        let current = row.current.as_ref().map(|current| &current.track.uid);
+        let uids = current.into_iter().chain(row.unsettled.iter().map(|u| &u.track.uid));
+        let missing = uids.filter(|uid| !self.state.memory.looks.contains_key(uid));
+        for uid in missing.cloned().collect::<Vec<_>>() {
+            let due = self.at.plus(pause_between_looks(&self.state, &uid, 0, self.policy));
+            self.state.memory.looks.insert(uid, Look::at(due));
+        }
+    }
+
+    /// A pending effect is carried out.
+    pub(super) fn effect_done(&mut self, number: u64) {
+        self.state.memory.effects.remove(&number);
+        let pending = &mut self.state.durable.pending;
+        let Some(index) = pending.iter().position(|p| p.number == number) else { return };
+        let done = pending.remove(index);
+        let next = pending.iter().find(|p| p.effect.recording() == done.effect.recording()).cloned();
+        if let Some(next) = next {
+            self.carry(next.number, next.effect);
+        }
+        let waiting = self.state.memory.waiting.clone();
+        for Waiting { command, wants, .. } in waiting {
+            if let Wants::Effect { number: waits_for, answer } = wants
+                && waits_for == number
+            {
+                self.answer(&command, answer);
+            }
+        }
+    }
+
+    /// A pending effect failed: it stays owed.
+    pub(super) fn effect_failed(&mut self, number: u64) {
+        let at = self.at;
+        let Some(attempt) = self.state.memory.effects.get_mut(&number) else { return };
+        attempt.due = Some(at.plus(policy::back_off(policy::EFFECT_RETRY, attempt.tries)));
+        attempt.tries = attempt.tries.saturating_add(1);
+    }
+
+    /// Takes a row up: everything owed is begun again, everything held is looked at.
+    pub(super) fn resume(&mut self) {
+        let mut begun = Vec::new();
+        for pending in self.state.durable.pending.clone() {
+            let recording = pending.effect.recording().clone();
+            if !begun.contains(&recording) {
+                begun.push(recording);
+                self.carry(pending.number, pending.effect);
+            }
+        }
+        let current = self.current().map(|current| current.track.uid.clone());
+        let unsettled = self.state.durable.unsettled.iter().map(|u| u.track.uid.clone());
+        for uid in unsettled.chain(current).collect::<Vec<_>>() {
+            self.state.memory.looks.insert(uid.clone(), Look::at(self.at));
+            self.state.memory.stops.insert(uid, Retry { due: self.at, tries: 0 });
+        }
+        self.tick();
+    }
+
+    /// Takes up an intent that this actor did not save: StartEgress may have been sent, so it is never
+    /// sent again; we look until its deadline.
+    pub(super) fn doubt(&mut self) {
+        let latest = self.at.plus(self.policy.start_timeout);
+        if let Some(current) = self.state.durable.current.as_mut() {
+            // A deadline from a clock that went wrong must not hold the room for longer than a start.
+            current.deadline = current.deadline.map(|deadline| deadline.min(latest));
+        }
+        self.state.durable.phase = Phase::Uncertain;
+        self.resume();
+    }
+}
+
+impl Track {
+    fn stop_is_owed(&self) -> bool {
+        self.stop.is_some() && self.left.is_none() && self.shown_live()
+    }
+}
+
+fn pause_between_looks(state: &State, uid: &Uid, tries: u32, policy: &Policy) -> std::time::Duration {
+    let current = state.durable.current.as_ref().filter(|current| current.track.uid == *uid);
+    match (current, state.durable.phase) {
+        (Some(_), Phase::Starting | Phase::Uncertain | Phase::Stopping) => policy::START_POLL,
+        (Some(_), Phase::Active | Phase::Idle) => policy.reconcile_interval,
+        (None, _) => policy::back_off((policy::START_POLL, policy::LOOK_CAP), tries),
+    }
+}
+
+/// A start whose call is under way is not looked for before its egress is known: the answer comes first.
+fn is_worth_a_look(state: &State, uid: &Uid) -> bool {
+    let Some(current) = state.durable.current.as_ref().filter(|current| current.track.uid == *uid) else {
+        return true;
+    };
+    state.durable.phase != Phase::Starting || current.track.egress.is_some()
+}
+
+/// When the next tick is due; none if nothing is planned.
+#[must_use]
+pub fn next_wake(state: &State, policy: &Policy) -> Option<Timestamp> {
+    let (row, memory) = (&state.durable, &state.memory);
+    let current = row.current.as_ref();
+    let deadline = current
+        .filter(|_| matches!(row.phase, Phase::Starting | Phase::Uncertain))
+        .and_then(|current| current.deadline);
+    let stopping = current
+        .filter(|_| row.phase == Phase::Stopping)
+        .and_then(|current| current.stopping_since)
+        .map(|since| since.plus(policy.stop_timeout));
+    let ages = row.unsettled.iter().map(|u| u.since.plus(policy::UNSETTLED_AGE));
+    let looks = memory.looks.values().map(|look| look.due);
+    let stops = memory.stops.values().map(|retry| retry.due);
+    let effects = memory.effects.values().filter_map(|attempt| attempt.due);
+    let waiting = memory.waiting.iter().map(|waiting| waiting.deadline);
+    let single = [deadline, stopping, memory.retry_start];
+    single.into_iter().flatten().chain(ages).chain(looks).chain(stops).chain(effects).chain(waiting).min()
+}

@@ -1,0 +1,448 @@
+//! The room actor itself: a queue of events, one decision at a time.
+//!
+//! Owns the sequence decide, commit, carry out, answer. While a commit is under way further events wait in
+//! the queue; the actor keeps handling messages all the time.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+
+use super::commit::{self, Committed, Header, Loaded};
+use super::replies::Replies;
+use super::supervisor::SupervisorMessage;
+use super::{Observed, RoomMessage, Shared, effects};
+use crate::ids::{CommandId, RoomId};
+use crate::ports::clock::{fresh_claim, fresh_secrets, fresh_uid};
+use crate::recording::Timestamp;
+use crate::recording::effect::Effect;
+use crate::recording::event::{Event, Fresh, Happening};
+use crate::recording::ledger::State;
+use crate::recording::lifecycle::{Commit, Decision, next_wake, transition};
+
+/// How long a row may lag behind pending effects that were carried out.
+const FLUSH_AFTER: std::time::Duration = std::time::Duration::from_millis(250);
+
+/// What the actor tells itself.
+pub enum Own {
+    /// The row is read and claimed.
+    Loaded(Box<LoadedRow>),
+    /// A commit ended.
+    Committed(CommitEnd),
+    /// The row was removed, or not.
+    Removed(bool),
+    /// An effect came back.
+    Outcome {
+        /// The claim under which it was begun; of a stale one only evidence counts.
+        generation: u64,
+        /// What it brought.
+        what: Happening,
+    },
+    /// Something is due.
+    Wake,
+    /// The row lags behind.
+    Flush,
+}
+
+/// See [`Own::Loaded`].
+pub struct LoadedRow(Loaded);
+/// See [`Own::Committed`].
+pub struct CommitEnd(Committed);
+
+/// One actor per room, local to its node.
+pub(super) struct RoomActor;
+
+/// What the actor is made with.
+pub(super) struct Start {
+    pub(super) room: RoomId,
+    pub(super) shared: Arc<Shared>,
+    pub(super) supervisor: ActorRef<SupervisorMessage>,
+}
+
+/// Something to decide about, and who wants to know that it is stored.
+struct Input {
+    what: Happening,
+    command: Option<CommandId>,
+    stored: Option<oneshot::Sender<()>>,
+}
+
+/// A decision whose commit is under way.
+struct Undecided {
+    decision: Decision,
+    input: Input,
+}
+
+/// What the actor is busy with.
+enum Standing {
+    Loading,
+    Ready,
+    /// This decision takes effect when it is stored.
+    Committing(Box<Undecided>),
+    /// The row catches up with effects that were carried out.
+    Flushing,
+    Removing,
+    /// The supervisor was asked to let this actor go.
+    Leaving,
+}
+
+/// The actor's state.
+pub(super) struct RoomActorState {
+    room: RoomId,
+    shared: Arc<Shared>,
+    supervisor: ActorRef<SupervisorMessage>,
+    myself: ActorRef<RoomMessage>,
+    state: State,
+    header: Header,
+    standing: Standing,
+    queue: VecDeque<Input>,
+    replies: Replies,
+    generation: u64,
+    /// Whether the row lags behind pending effects that were carried out.
+    lags: bool,
+    /// Messages from the supervisor so far; an actor leaves only when none is under way.
+    delivered: u64,
+    wake: Option<(Timestamp, AbortHandle)>,
+    flush: Option<AbortHandle>,
+    flush_due: bool,
+}
+
+impl Actor for RoomActor {
+    type Msg = RoomMessage;
+    type State = RoomActorState;
+    type Arguments = Start;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<RoomMessage>,
+        start: Start,
+    ) -> Result<RoomActorState, ActorProcessingErr> {
+        let header = Header { claim: fresh_claim(&*start.shared.world.entropy), epoch: 1, revision: None };
+        let mut actor = RoomActorState {
+            state: State::fresh(start.room.clone()),
+            room: start.room,
+            shared: start.shared,
+            supervisor: start.supervisor,
+            myself,
+            header,
+            standing: Standing::Loading,
+            queue: VecDeque::new(),
+            replies: Replies::default(),
+            generation: 0,
+            lags: false,
+            delivered: 0,
+            wake: None,
+            flush: None,
+            flush_due: false,
+        };
+        actor.load();
+        Ok(actor)
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<RoomMessage>,
+        message: RoomMessage,
+        actor: &mut RoomActorState,
+    ) -> Result<(), ActorProcessingErr> {
+        actor.receive(message);
+        actor.advance();
+        Ok(())
+    }
+
+    async fn post_stop(
+        &self,
+        _myself: ActorRef<RoomMessage>,
+        actor: &mut RoomActorState,
+    ) -> Result<(), ActorProcessingErr> {
+        actor.disarm();
+        Ok(())
+    }
+}
+
+impl RoomActorState {
+    fn receive(&mut self, message: RoomMessage) {
+        if !matches!(message, RoomMessage::Own(_)) {
+            self.delivered += 1;
+        }
+        match message {
+            RoomMessage::Request { command, deadline, what, reply } => {
+                self.replies.add(command.clone(), deadline, &what, reply);
+                self.queue.push_back(Input { what, command: Some(command), stored: None });
+            }
+            RoomMessage::News { what, stored } => {
+                self.queue.push_back(Input { what, command: None, stored: Some(stored) });
+            }
+            RoomMessage::TakeUp => {}
+            RoomMessage::Observe(reply) => {
+                let _ = reply.send(self.observe());
+            }
+            RoomMessage::Own(own) => self.receive_own(own),
+        }
+        if matches!(self.standing, Standing::Leaving) {
+            // The supervisor had already sent this when it was asked; it will keep the actor.
+            self.standing = Standing::Ready;
+        }
+    }
+
+    fn receive_own(&mut self, own: Own) {
+        match own {
+            Own::Loaded(loaded) => self.loaded(loaded.0),
+            Own::Committed(end) => self.committed(end.0),
+            Own::Removed(gone) => self.removed(gone),
+            Own::Outcome { generation, what } => {
+                if generation == self.generation || is_evidence(&what) {
+                    self.queue.push_back(Input { what, command: None, stored: None });
+                }
+            }
+            Own::Wake => {
+                self.wake = None;
+                let due = next_wake(&self.state, &self.shared.world.policy);
+                if due.is_some_and(|due| due <= self.shared.world.clock.now()) {
+                    self.queue.push_back(Input { what: Happening::Tick, command: None, stored: None });
+                }
+            }
+            Own::Flush => (self.flush, self.flush_due) = (None, true),
+        }
+    }
+
+    /// Goes on as far as possible: decides what is queued, then tidies up, then plans the next wake.
+    fn advance(&mut self) {
+        while matches!(self.standing, Standing::Ready) {
+            let Some(input) = self.queue.pop_front() else { break };
+            self.decide(input);
+        }
+        if matches!(self.standing, Standing::Ready) {
+            self.tidy_up();
+        } else {
+            self.give_up_overdue();
+        }
+        self.arm_wake();
+    }
+
+    fn decide(&mut self, input: Input) {
+        let world = &self.shared.world;
+        let event = Event {
+            at: world.clock.now(),
+            fresh: Fresh { uid: fresh_uid(&*world.entropy), secrets: fresh_secrets(&*world.entropy) },
+            what: input.what.clone(),
+        };
+        let decision = transition(&self.state, &event, &world.policy);
+        log_change(&self.state, &decision);
+        match decision.commit {
+            Commit::Nothing => self.take_effect(decision, input),
+            Commit::Soon => {
+                self.lags = true;
+                self.take_effect(decision, input);
+            }
+            Commit::Before => {
+                self.send_commit(decision.state.durable.clone());
+                self.standing = Standing::Committing(Box::new(Undecided { decision, input }));
+            }
+        }
+    }
+
+    fn take_effect(&mut self, decision: Decision, input: Input) {
+        self.state = decision.state;
+        if let Some(command) = &input.command {
+            self.replies.begun(command);
+        }
+        if let Some(stored) = input.stored {
+            let _ = stored.send(());
+        }
+        for effect in decision.effects {
+            match effect {
+                Effect::Answer { command, answer } => self.replies.answer(&command, answer),
+                effect => {
+                    effects::run(&self.shared, &self.room, effect, self.myself.clone(), self.generation);
+                }
+            }
+        }
+    }
+
+    fn committed(&mut self, end: Committed) {
+        match (std::mem::replace(&mut self.standing, Standing::Ready), end) {
+            (Standing::Committing(undecided), Committed::Stored(header)) => {
+                self.header = header;
+                self.lags = false;
+                self.take_effect(undecided.decision, undecided.input);
+            }
+            (_, Committed::Stored(header)) => {
+                self.header = header;
+                self.lags = false;
+            }
+            (standing, Committed::Fenced) => {
+                tracing::warn!(room.id = %self.room, "room was claimed by somebody else, stepping down");
+                if let Standing::Committing(undecided) = standing {
+                    // Not decided yet as far as the row goes: it is decided anew on what the row says.
+                    self.queue.push_front(undecided.input);
+                }
+                self.replies.drop_begun();
+                self.load();
+            }
+        }
+    }
+
+    fn load(&mut self) {
+        self.standing = Standing::Loading;
+        self.generation += 1;
+        let (shared, room, myself) = (self.shared.clone(), self.room.clone(), self.myself.clone());
+        tokio::spawn(async move {
+            let loaded = commit::load(&shared, &room).await;
+            let _ = myself.cast(RoomMessage::Own(Own::Loaded(Box::new(LoadedRow(loaded)))));
+        });
+    }
+
+    fn loaded(&mut self, loaded: Loaded) {
+        self.header = loaded.header;
+        self.state = State::fresh(self.room.clone());
+        self.lags = false;
+        self.standing = Standing::Ready;
+        if let Some(durable) = loaded.state {
+            self.state.durable = durable;
+            self.queue.push_front(Input { what: Happening::TakenUp, command: None, stored: None });
+        }
+    }
+
+    fn send_commit(&mut self, state: crate::recording::ledger::RoomState) {
+        let (shared, room, myself) = (self.shared.clone(), self.room.clone(), self.myself.clone());
+        let header = self.header.clone();
+        tokio::spawn(async move {
+            let end = commit::commit(&shared, &room, &header, state).await;
+            let _ = myself.cast(RoomMessage::Own(Own::Committed(CommitEnd(end))));
+        });
+    }
+
+    /// Nothing is queued: the row catches up, an idle row is removed, an idle actor leaves.
+    fn tidy_up(&mut self) {
+        if self.header.revision.is_some() && self.state.durable.is_settled() {
+            self.standing = Standing::Removing;
+            let (shared, room, myself) = (self.shared.clone(), self.room.clone(), self.myself.clone());
+            let header = self.header.clone();
+            tokio::spawn(async move {
+                let gone = commit::remove(&shared, &room, &header).await;
+                let _ = myself.cast(RoomMessage::Own(Own::Removed(gone)));
+            });
+        } else if self.lags {
+            self.flush();
+        } else if self.header.revision.is_none() && self.replies.len() == 0 {
+            self.standing = Standing::Leaving;
+            let ask = SupervisorMessage::Passivate {
+                room: self.room.clone(),
+                actor: self.myself.get_id(),
+                delivered: self.delivered,
+            };
+            let _ = self.supervisor.cast(ask);
+        }
+    }
+
+    /// Lets the row catch up, after a pause in which further news may be stored with it.
+    fn flush(&mut self) {
+        if std::mem::take(&mut self.flush_due) {
+            self.send_commit(self.state.durable.clone());
+            self.standing = Standing::Flushing;
+        } else if self.flush.is_none() {
+            let myself = self.myself.clone();
+            let timer = tokio::spawn(async move {
+                tokio::time::sleep(FLUSH_AFTER).await;
+                let _ = myself.cast(RoomMessage::Own(Own::Flush));
+            });
+            self.flush = Some(timer.abort_handle());
+        }
+    }
+
+    fn removed(&mut self, gone: bool) {
+        self.standing = Standing::Ready;
+        if gone {
+            let claim = fresh_claim(&*self.shared.world.entropy);
+            self.header = Header { claim, epoch: 1, revision: None };
+            self.lags = false;
+        } else {
+            // Whether it is gone is not known: the row says.
+            self.load();
+        }
+    }
+
+    /// The store keeps us waiting: requests whose deadline passed are told what is known to be true.
+    fn give_up_overdue(&mut self) {
+        let uncommitted = match &self.standing {
+            Standing::Committing(undecided) => undecided.decision.effects.as_slice(),
+            _ => &[],
+        };
+        self.replies.give_up_overdue(self.shared.world.clock.now(), uncommitted);
+    }
+
+    fn arm_wake(&mut self) {
+        let busy = !matches!(self.standing, Standing::Ready | Standing::Leaving);
+        let due = if busy {
+            self.replies.next_deadline()
+        } else {
+            next_wake(&self.state, &self.shared.world.policy)
+        };
+        if self.wake.as_ref().map(|(at, _)| *at) == due {
+            return;
+        }
+        if let Some((_, timer)) = self.wake.take() {
+            timer.abort();
+        }
+        let Some(due) = due else { return };
+        let pause = due.since(self.shared.world.clock.now());
+        let myself = self.myself.clone();
+        let timer = tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
+            let _ = myself.cast(RoomMessage::Own(Own::Wake));
+        });
+        self.wake = Some((due, timer.abort_handle()));
+    }
+
+    fn disarm(&mut self) {
+        let wake = self.wake.take().map(|(_, timer)| timer);
+        for timer in wake.into_iter().chain(self.flush.take()) {
+            timer.abort();
+        }
+    }
+
+    fn observe(&self) -> Observed {
+        let standing = match self.standing {
+            Standing::Loading => "loading",
+            Standing::Ready => "ready",
+            Standing::Committing(_) | Standing::Flushing => "committing",
+            Standing::Removing => "removing",
+            Standing::Leaving => "leaving",
+        };
+        Observed {
+            room: self.room.clone(),
+            standing,
+            phase: self.state.durable.phase,
+            state: self.state.durable.clone(),
+            waiting: self.replies.len(),
+        }
+    }
+}
+
+/// What LiveKit showed is true whoever asked; everything else belongs to the claim under which it was begun.
+fn is_evidence(what: &Happening) -> bool {
+    matches!(
+        what,
+        Happening::StartAnswered { result: Ok(_), .. }
+            | Happening::StopAnswered { result: Ok(_), .. }
+            | Happening::EgressSeen(_)
+    )
+}
+
+fn log_change(before: &State, decision: &Decision) {
+    let (old, new) = (&before.durable, &decision.state.durable);
+    if old.phase == new.phase {
+        return;
+    }
+    let track = new.current.as_ref().or(old.current.as_ref()).map(|current| &current.track);
+    let egress = track.and_then(|track| track.egress.as_ref()).map(crate::ids::EgressId::as_str);
+    tracing::info!(
+        room.id = %before.room,
+        egress.id = egress,
+        from = ?old.phase,
+        to = ?new.phase,
+        "recorder changes phase"
+    );
+}

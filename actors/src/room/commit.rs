@@ -1,0 +1,163 @@
+//! Commits: one fenced write per decision, repeated until the store says how it ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Shared;
+use crate::ids::{ClaimId, RoomId};
+use crate::ports::PortError;
+use crate::ports::clock::{fresh_claim, fresh_decision};
+use crate::ports::coordination::Standing;
+use crate::ports::ledger::{Expected, Written};
+use crate::recording::ledger::{RoomState, Row};
+use crate::recording::policy::back_off;
+
+/// First and longest pause between two attempts of a write that got no answer.
+const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// The fencing header under which this actor writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) claim: ClaimId,
+    pub(super) epoch: u64,
+    /// The revision that is stored; none while there is no row.
+    pub(super) revision: Option<u64>,
+}
+
+/// How a commit ended.
+#[derive(Debug)]
+pub(super) enum Committed {
+    /// Stored, with this header.
+    Stored(Header),
+    /// Somebody else holds the row now.
+    Fenced,
+}
+
+/// A row that was taken up, or the absence of one.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) header: Header,
+    /// The state found; none if there was no row.
+    pub(super) state: Option<RoomState>,
+}
+
+/// Reads the room's row and claims it. Tries until the store answers; the wait of each request is bounded by
+/// its own deadline.
+pub(super) async fn load(shared: &Arc<Shared>, room: &RoomId) -> Loaded {
+    let mut tries = 0;
+    loop {
+        match try_load(shared, room).await {
+            Ok(Some(loaded)) => return loaded,
+            // Another node was quicker; its row is read anew.
+            Ok(None) => {}
+            Err(error) => {
+                if tries == 0 || !error.kind.is_retryable() {
+                    tracing::warn!(room.id = %room, %error, "room cannot be taken up, trying again");
+                }
+            }
+        }
+        tokio::time::sleep(back_off(RETRY, tries)).await;
+        tries += 1;
+    }
+}
+
+async fn try_load(shared: &Arc<Shared>, room: &RoomId) -> Result<Option<Loaded>, PortError> {
+    let world = &shared.world;
+    let claim = fresh_claim(&*world.entropy);
+    let Some(found) = bounded(shared, world.ledger.load(room)).await? else {
+        let header = Header { claim, epoch: 1, revision: None };
+        return Ok(Some(Loaded { header, state: None }));
+    };
+    if found.owner != world.node {
+        let standing = bounded(shared, world.coordination.standing(&found.owner)).await?;
+        if standing == Standing::Alive {
+            let detail = format!("room '{room}' is held by node '{}', which is alive", found.owner);
+            return Err(PortError::unavailable("owner", detail));
+        }
+    }
+    let expected = Expected::At { claim: found.claim.clone(), revision: found.revision };
+    let row = Row {
+        owner: world.node.clone(),
+        claim: claim.clone(),
+        epoch: found.epoch + 1,
+        revision: found.revision + 1,
+        decision: fresh_decision(&*world.entropy),
+        ..found
+    };
+    let header = Header { claim, epoch: row.epoch, revision: Some(row.revision) };
+    match bounded(shared, world.ledger.write(&row, &expected)).await? {
+        Written::Stored => {
+            tracing::info!(room.id = %room, epoch = row.epoch, phase = ?row.state.phase, "room claimed");
+            Ok(Some(Loaded { header, state: Some(row.state) }))
+        }
+        Written::Refused(_) => Ok(None),
+    }
+}
+
+/// Stores a state under the header; repeats until the store says how it ended. A write that was applied though
+/// its answer was lost is recognised by the decision's id.
+pub(super) async fn commit(
+    shared: &Arc<Shared>,
+    room: &RoomId,
+    header: &Header,
+    state: RoomState,
+) -> Committed {
+    let world = &shared.world;
+    let row = Row {
+        room: room.clone(),
+        owner: world.node.clone(),
+        claim: header.claim.clone(),
+        epoch: header.epoch,
+        revision: header.revision.map_or(1, |revision| revision + 1),
+        decision: fresh_decision(&*world.entropy),
+        state,
+    };
+    let expected = header
+        .revision
+        .map_or(Expected::Absent, |revision| Expected::At { claim: header.claim.clone(), revision });
+    let stored = Header { revision: Some(row.revision), ..header.clone() };
+    let mut tries = 0;
+    loop {
+        match bounded(shared, world.ledger.write(&row, &expected)).await {
+            Ok(Written::Stored) => return Committed::Stored(stored),
+            Ok(Written::Refused(Some(found))) if found.decision == row.decision => {
+                return Committed::Stored(stored);
+            }
+            Ok(Written::Refused(_)) => return Committed::Fenced,
+            Err(error) => {
+                if tries == 0 {
+                    tracing::warn!(room.id = %room, %error, "decision cannot be stored, trying again");
+                }
+                tokio::time::sleep(back_off(RETRY, tries)).await;
+                tries += 1;
+            }
+        }
+    }
+}
+
+/// Removes the row of a room of which nothing is left to do. Returns whether it is gone; if that is not known,
+/// the row is kept, which does no harm.
+pub(super) async fn remove(shared: &Arc<Shared>, room: &RoomId, header: &Header) -> bool {
+    let Some(revision) = header.revision else { return true };
+    let removed = bounded(shared, shared.world.ledger.remove(room, &header.claim, revision)).await;
+    match removed {
+        Ok(Written::Stored) => true,
+        Ok(Written::Refused(found)) => found.is_none(),
+        Err(error) => {
+            tracing::warn!(room.id = %room, %error, "row of an idle room cannot be removed");
+            false
+        }
+    }
+}
+
+/// Bounds one call of a store, whatever the adapter does.
+pub(super) async fn bounded<T>(
+    shared: &Arc<Shared>,
+    call: impl Future<Output = Result<T, PortError>>,
+) -> Result<T, PortError> {
+    let limit = shared.world.limits.store_timeout;
+    match tokio::time::timeout(limit, call).await {
+        Ok(result) => result,
+        Err(_) => Err(PortError::unavailable("store", format!("no answer within {limit:?}"))),
+    }
+}

@@ -1,0 +1,244 @@
+//! The supervisor of the room actors of one node.
+//!
+//! Owns which actor serves which room: activates on demand, lets idle ones go, restarts fallen ones with
+//! back-off and a cap. All messages to room actors pass through here, so none is lost to an actor that
+//! leaves. When a room's actor keeps falling, it is put aside for a while and its requests are refused; when
+//! too many rooms are put aside at once the fault is not a room's, and the supervisor fails upward.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
+use tokio::sync::oneshot;
+
+use super::actor::{RoomActor, Start};
+use super::{RoomMessage, Shared};
+use crate::ids::RoomId;
+use crate::recording::Timestamp;
+use crate::recording::policy::back_off;
+
+/// First and longest pause before a fallen actor is started again.
+const RESTART: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+/// Falls in a row after which a room is put aside.
+const FALLS_MAX: u32 = 8;
+/// How long a room is put aside.
+const ASIDE: Duration = Duration::from_mins(1);
+/// An actor that lived this long has recovered from its earlier falls.
+const RECOVERED: Duration = Duration::from_mins(1);
+/// Rooms put aside at once that a supervisor bears.
+const ASIDE_MAX: usize = 64;
+
+/// What the supervisor is told.
+pub enum SupervisorMessage {
+    /// Hand this to the room's actor; start one if there is none.
+    Deliver {
+        /// The room.
+        room: RoomId,
+        /// What the actor is told.
+        message: Box<RoomMessage>,
+    },
+    /// An idle actor asks to leave.
+    Passivate {
+        /// Its room.
+        room: RoomId,
+        /// The actor.
+        actor: ActorId,
+        /// How many messages it has had; more may be under way.
+        delivered: u64,
+    },
+    /// The pause of a fallen actor is over.
+    Restart {
+        /// Its room.
+        room: RoomId,
+    },
+    /// How many room actors there are.
+    Count(oneshot::Sender<usize>),
+    /// Makes a room's actor fall, to prove that it is restarted.
+    #[cfg(test)]
+    Topple {
+        /// The room.
+        room: RoomId,
+    },
+}
+
+impl ractor::Message for SupervisorMessage {}
+
+/// Starts, restarts and lets go room actors.
+pub(crate) struct Supervisor;
+
+/// The supervisor's state.
+pub(crate) struct SupervisorState {
+    shared: Arc<Shared>,
+    rooms: HashMap<RoomId, Entry>,
+}
+
+struct Entry {
+    actor: Option<ActorRef<RoomMessage>>,
+    delivered: u64,
+    started: Timestamp,
+    falls: u32,
+    aside: bool,
+    /// Messages for an actor that is being restarted; bounded by admission.
+    held: Vec<RoomMessage>,
+}
+
+impl Actor for Supervisor {
+    type Msg = SupervisorMessage;
+    type State = SupervisorState;
+    type Arguments = Arc<Shared>;
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<SupervisorMessage>,
+        shared: Arc<Shared>,
+    ) -> Result<SupervisorState, ActorProcessingErr> {
+        Ok(SupervisorState { shared, rooms: HashMap::new() })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<SupervisorMessage>,
+        message: SupervisorMessage,
+        state: &mut SupervisorState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            SupervisorMessage::Deliver { room, message } => state.deliver(&myself, room, *message).await?,
+            SupervisorMessage::Passivate { room, actor, delivered } => {
+                state.passivate(&room, actor, delivered);
+            }
+            SupervisorMessage::Restart { room } => state.restart(&myself, &room).await?,
+            SupervisorMessage::Count(reply) => {
+                let _ = reply.send(state.rooms.len());
+            }
+            #[cfg(test)]
+            SupervisorMessage::Topple { room } => {
+                if let Some(actor) = state.rooms.get(&room).and_then(|entry| entry.actor.as_ref()) {
+                    actor.kill();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<SupervisorMessage>,
+        event: SupervisionEvent,
+        state: &mut SupervisorState,
+    ) -> Result<(), ActorProcessingErr> {
+        match event {
+            SupervisionEvent::ActorFailed(cell, error) => {
+                state.fallen(&myself, cell.get_id(), &error.to_string())
+            }
+            SupervisionEvent::ActorTerminated(cell, _, _) => {
+                state.fallen(&myself, cell.get_id(), "it was stopped")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl SupervisorState {
+    async fn deliver(
+        &mut self,
+        myself: &ActorRef<SupervisorMessage>,
+        room: RoomId,
+        message: RoomMessage,
+    ) -> Result<(), ActorProcessingErr> {
+        if !self.rooms.contains_key(&room) {
+            let actor = self.spawn(myself, &room).await?;
+            let started = self.shared.world.clock.now();
+            let entry =
+                Entry { actor: Some(actor), delivered: 0, started, falls: 0, aside: false, held: Vec::new() };
+            self.rooms.insert(room.clone(), entry);
+        }
+        let Some(entry) = self.rooms.get_mut(&room) else { return Ok(()) };
+        match &entry.actor {
+            Some(actor) => {
+                entry.delivered += 1;
+                // An actor that has just fallen drops it, and whoever waits is told.
+                let _ = actor.cast(message);
+            }
+            // Dropped: whoever waits is told that the room's recorder failed.
+            None if entry.aside => {}
+            None => entry.held.push(message),
+        }
+        Ok(())
+    }
+
+    async fn spawn(
+        &self,
+        myself: &ActorRef<SupervisorMessage>,
+        room: &RoomId,
+    ) -> Result<ActorRef<RoomMessage>, ActorProcessingErr> {
+        let start = Start { room: room.clone(), shared: self.shared.clone(), supervisor: myself.clone() };
+        let (actor, _) = Actor::spawn_linked(None, RoomActor, start, myself.get_cell()).await?;
+        Ok(actor)
+    }
+
+    fn passivate(&mut self, room: &RoomId, id: ActorId, delivered: u64) {
+        let Some(entry) = self.rooms.get(room) else { return };
+        let Some(actor) = entry.actor.as_ref().filter(|actor| actor.get_id() == id) else { return };
+        if entry.delivered == delivered {
+            actor.stop(Some("idle".to_owned()));
+            self.rooms.remove(room);
+        }
+    }
+
+    fn fallen(
+        &mut self,
+        myself: &ActorRef<SupervisorMessage>,
+        id: ActorId,
+        reason: &str,
+    ) -> Result<(), ActorProcessingErr> {
+        let now = self.shared.world.clock.now();
+        let fallen = self
+            .rooms
+            .iter_mut()
+            .find(|(_, entry)| entry.actor.as_ref().is_some_and(|actor| actor.get_id() == id));
+        // An actor that left when it was idle is in the list no more.
+        let Some((room, entry)) = fallen else { return Ok(()) };
+        if now.since(entry.started) >= RECOVERED {
+            entry.falls = 0;
+        }
+        entry.actor = None;
+        entry.falls += 1;
+        entry.aside = entry.falls >= FALLS_MAX;
+        let pause = if entry.aside { ASIDE } else { back_off(RESTART, entry.falls - 1) };
+        tracing::error!(
+            room.id = %room, reason, falls = entry.falls, pause_ms = pause.as_millis(),
+            "room actor fell, starting it again"
+        );
+        if entry.aside {
+            entry.held.clear();
+            entry.falls = FALLS_MAX - 1;
+        }
+        let (myself, room) = (myself.clone(), room.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
+            let _ = myself.cast(SupervisorMessage::Restart { room });
+        });
+        let aside = self.rooms.values().filter(|entry| entry.aside).count();
+        if aside > ASIDE_MAX {
+            return Err(format!("{aside} rooms keep failing").into());
+        }
+        Ok(())
+    }
+
+    async fn restart(
+        &mut self,
+        myself: &ActorRef<SupervisorMessage>,
+        room: &RoomId,
+    ) -> Result<(), ActorProcessingErr> {
+        let actor = self.spawn(myself, room).await?;
+        let started = self.shared.world.clock.now();
+        let Some(entry) = self.rooms.get_mut(room) else { return Ok(()) };
+        for message in std::mem::take(&mut entry.held) {
+            entry.delivered += 1;
+            let _ = actor.cast(message);
+        }
+        (entry.actor, entry.started, entry.aside) = (Some(actor), started, false);
+        Ok(())
+    }
+}
