@@ -106,6 +106,10 @@ def ends(ring: Ring, twirp: Twirp) -> None:
     ring.webhooks.wait("aborted", "egress_ended EGRESS_ABORTED")
     end(worker)
 
+    worker = ring.start_worker("light", "--limit", "1s", name="worker-limited")
+    begin(ring, twirp, "limited", "egress_ended EGRESS_LIMIT_REACHED")
+    end(worker)
+
     worker = ring.start_worker("light", "--fail", "could not open the page", name="worker-failing")
     begin(ring, twirp, "failed", "egress_ended EGRESS_FAILED")
     end(worker)
@@ -148,4 +152,3 @@ def without_worker(tools: dict[str, str], record) -> None:
         twirp.post("Egress/StartRoomCompositeEgress", "application/protobuf", body, token(**ADMIN), seconds=60)
         twirp.post("Egress/StartRoomCompositeEgress", "application/protobuf", body, token(**ADMIN), seconds=300)
         twirp.egress("ListEgress", api.ListEgressRequest(room_name="alone"))
-        twirp.room("CreateRoom", api.CreateRoomRequest(name="gone", empty_timeout=1))

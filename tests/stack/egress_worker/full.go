@@ -168,11 +168,7 @@ func (f *full) shoot(j *job) (string, error) {
 		return "", err
 	}
 	if j.active() {
-		select {
-		case <-j.stopping:
-		case <-console.ended:
-			j.sourceClosed()
-		}
+		j.lasts(console.ended)
 	}
 	err = quit(camera, syscall.SIGINT, 20*time.Second)
 	f.leaveRoom(console)
@@ -278,8 +274,27 @@ func (f *full) startCamera(j *job, display, film string) (*exec.Cmd, error) {
 	camera := exec.Command("gst-launch-1.0", strings.Fields(pipeline)...)
 	camera.Env = f.env()
 	camera.Stderr = os.Stderr
+	stdout, err := camera.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
 	if err := startBound(camera); err != nil {
 		return nil, fmt.Errorf("gst-launch-1.0: %w", err)
+	}
+	rolling := make(chan struct{})
+	go func() {
+		said := sync.OnceFunc(func() { close(rolling) })
+		for lines := bufio.NewScanner(stdout); lines.Scan(); {
+			if strings.HasPrefix(lines.Text(), "New clock") { // sources deliver from here on
+				said()
+			}
+		}
+	}()
+	select {
+	case <-rolling:
+	case <-time.After(startTimeout):
+		kill(camera)
+		return nil, errors.New("gst-launch-1.0 does not start")
 	}
 	return camera, nil
 }

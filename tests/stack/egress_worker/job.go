@@ -139,6 +139,13 @@ func (j *job) sourceClosed() {
 	j.end(livekit.EndReasonSrcClosed, j.w.opts.endingOnClose)
 }
 
+// limitReached ends the job because it has become too long.
+func (j *job) limitReached() {
+	j.end(livekit.EndReasonLimitReached, false)
+}
+
+// end sets the status and the times; settle tells the rest. With announce the
+// server hears of ENDING first.
 func (j *job) end(reason string, announce bool) *livekit.EgressInfo {
 	j.finish.Do(func() {
 		defer close(j.stopping)
@@ -150,7 +157,9 @@ func (j *job) end(reason string, announce bool) *livekit.EgressInfo {
 				j.info.SetAborted(livekit.MsgStoppedBeforeStarted)
 				return false
 			case livekit.EgressStatus_EGRESS_ACTIVE:
-				if announce {
+				if reason == livekit.EndReasonLimitReached {
+					j.info.SetLimitReached()
+				} else if announce {
 					j.info.UpdateStatus(livekit.EgressStatus_EGRESS_ENDING)
 				}
 				return announce
@@ -176,11 +185,27 @@ func (j *job) settle(err error) {
 		case j.info.Status == livekit.EgressStatus_EGRESS_ABORTED:
 		case err != nil:
 			j.info.SetFailed(err)
+		case j.info.Status == livekit.EgressStatus_EGRESS_LIMIT_REACHED:
 		default:
 			j.info.SetComplete()
 		}
 		return true
 	})
+}
+
+// lasts waits until the recording is told to end, closes or is too long.
+func (j *job) lasts(closed <-chan struct{}) {
+	var limit <-chan time.Time
+	if j.w.opts.limit > 0 {
+		limit = time.After(j.w.opts.limit)
+	}
+	select {
+	case <-j.stopping:
+	case <-closed:
+		j.sourceClosed()
+	case <-limit:
+		j.limitReached()
+	}
 }
 
 // duration is how long the recording ran; known once it was told to end.

@@ -74,11 +74,7 @@ func (l *light) record(j *job) {
 		return
 	}
 	if j.active() {
-		select {
-		case <-j.stopping:
-		case <-s.left:
-			j.sourceClosed()
-		}
+		j.lasts(s.left)
 	}
 	l.leave(j, s)
 	if j.duration() == 0 { // stopped before it began

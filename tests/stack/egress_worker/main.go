@@ -41,10 +41,10 @@ type options struct {
 	mode, redis, url, key, secret, root string
 	python, sample, page                string
 
-	activeAfter, uploadDelay time.Duration
-	fail                     string
-	capacity                 int
-	endingOnClose            bool
+	activeAfter, uploadDelay, limit time.Duration
+	fail                            string
+	capacity                        int
+	endingOnClose                   bool
 }
 
 func main() {
@@ -72,6 +72,7 @@ func parseOptions(args []string) (*options, error) {
 	fs.StringVar(&o.page, "page", installed("page"), "folder with the page to record (full)")
 	fs.DurationVar(&o.activeAfter, "active-after", 0, "wait so long in the room before ACTIVE (light)")
 	fs.DurationVar(&o.uploadDelay, "upload-delay", 0, "wait so long between leaving the room and the file")
+	fs.DurationVar(&o.limit, "limit", 0, "end a job that is ACTIVE for so long with LIMIT_REACHED; 0 is no limit")
 	fs.StringVar(&o.fail, "fail", "", "fail every job with this text before it becomes ACTIVE")
 	fs.IntVar(&o.capacity, "capacity", 100, "refuse jobs beyond so many with resource_exhausted (full: always 1)")
 	fs.BoolVar(&o.endingOnClose, "ending-on-close", false, "send ENDING also when the room ends by itself")
