@@ -4,10 +4,12 @@ end in every way. Nothing is judged here; the answers are in the record file.
 
 import threading
 import time
+from datetime import timedelta
 
+from google.protobuf import json_format
 from livekit import api
 
-from ring import KEY, Ring, end, wait_for
+from ring import KEY, SECRET, Ring, end, wait_for
 from twirp import ADMIN, Twirp, TwirpError, token
 
 UNKNOWN = "EG_doesnotexist1"
@@ -24,9 +26,9 @@ def lists(twirp: Twirp, room: str, egress: str) -> None:
     twirp.room("ListRooms", api.ListRoomsRequest(names=[room]))
 
 
-def composite(room: str, name: str) -> api.RoomCompositeEgressRequest:
+def composite(room: str, name: str, **more) -> api.RoomCompositeEgressRequest:
     output = api.EncodedFileOutput(file_type=api.EncodedFileType.MP4, filepath=f"recordings/{room}/{name}")
-    return api.RoomCompositeEgressRequest(room_name=room, layout="grid", file_outputs=[output])
+    return api.RoomCompositeEgressRequest(room_name=room, layout="grid", file_outputs=[output], **more)
 
 
 def everything(ring: Ring, twirp: Twirp) -> None:
@@ -60,7 +62,8 @@ def errors(twirp: Twirp) -> None:
     wrong = api.AccessToken(KEY, "another-secret-of-at-least-32-characters").with_grants(api.VideoGrants(**ADMIN)).to_jwt()
     stranger = api.AccessToken("nokey", "another-secret-of-at-least-32-characters").with_grants(api.VideoGrants(**ADMIN)).to_jwt()
     good, json = token(**ADMIN), "application/json"
-    for bearer in (wrong, stranger, "nonsense", "", None):
+    stale = api.AccessToken(KEY, SECRET).with_ttl(timedelta(hours=-1)).with_grants(api.VideoGrants(**ADMIN)).to_jwt()
+    for bearer in (wrong, stranger, stale, "nonsense", "", None):
         twirp.post("Egress/ListEgress", json, b"{}", bearer)
         twirp.post("RoomService/ListRooms", json, b"{}", bearer)
     for path in ("Egress/NoSuchMethod", "NoSuchService/ListEgress", "Egress/"):
@@ -72,10 +75,10 @@ def errors(twirp: Twirp) -> None:
     twirp.post("Egress/ListEgress", json, b"", good)
 
 
-def begin(ring: Ring, twirp: Twirp, room: str, status: str) -> str:
+def begin(ring: Ring, twirp: Twirp, room: str, status: str, **more) -> str:
     twirp.room("CreateRoom", api.CreateRoomRequest(name=room, departure_timeout=1))
     ring.start_publisher(room)
-    egress = twirp.egress("StartRoomCompositeEgress", composite(room, "film")).egress_id
+    egress = twirp.egress("StartRoomCompositeEgress", composite(room, "film", **more)).egress_id
     ring.webhooks.wait(room, status)
     return egress
 
@@ -87,12 +90,14 @@ def ends(ring: Ring, twirp: Twirp) -> None:
     twirp.egress("StopEgress", api.StopEgressRequest(egress_id=egress))  # again, while it uploads
     ring.webhooks.wait("stopped", "egress_ended EGRESS_COMPLETE")
 
-    egress = begin(ring, twirp, "deleted", "egress_updated EGRESS_ACTIVE")
+    egress = begin(ring, twirp, "deleted", "egress_updated EGRESS_ACTIVE", preset=api.EncodingOptionsPreset.H264_720P_30)
+    twirp.egress("ListEgress", api.ListEgressRequest(egress_id=egress))
     twirp.room("DeleteRoom", api.DeleteRoomRequest(room="deleted"))
     ring.webhooks.wait("deleted", "egress_ended EGRESS_COMPLETE")
     twirp.egress("ListEgress", api.ListEgressRequest(room_name="deleted"))
 
-    begin(ring, twirp, "emptied", "egress_updated EGRESS_ACTIVE")
+    advanced = api.EncodingOptions(width=640, height=360, framerate=15, video_codec=api.VideoCodec.H264_MAIN)
+    begin(ring, twirp, "emptied", "egress_updated EGRESS_ACTIVE", advanced=advanced)
     end(ring.started[-1])
     ring.webhooks.wait("emptied", "participant_left")
     time.sleep(4)  # is a room with a recorder alone in it an empty one?
@@ -108,6 +113,7 @@ def ends(ring: Ring, twirp: Twirp) -> None:
 
     worker = ring.start_worker("light", "--limit", "1s", name="worker-limited")
     begin(ring, twirp, "limited", "egress_ended EGRESS_LIMIT_REACHED")
+    in_json(ring, twirp)
     end(worker)
 
     worker = ring.start_worker("light", "--fail", "could not open the page", name="worker-failing")
@@ -120,6 +126,17 @@ def ends(ring: Ring, twirp: Twirp) -> None:
     except TwirpError:
         pass
     end(worker)
+
+
+def in_json(ring: Ring, twirp: Twirp) -> None:
+    """The same calls as any script would send them, with a secret to redact."""
+    twirp.room("CreateRoom", api.CreateRoomRequest(name="json", departure_timeout=1))
+    ring.start_publisher("json")
+    request = composite("json", "film")
+    request.file_outputs[0].s3.CopyFrom(api.S3Upload(access_key="access", secret="hidden", bucket="b", region="us-east-1"))
+    body = json_format.MessageToJson(request).encode()
+    twirp.post("Egress/StartRoomCompositeEgress", "application/json", body, token(**ADMIN))
+    ring.webhooks.wait("json", "egress_ended EGRESS_LIMIT_REACHED")
 
 
 def killed(ring: Ring, twirp: Twirp) -> None:

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,8 +27,9 @@ type light struct {
 	input io.Writer
 	child *exec.Cmd
 
-	mu    sync.Mutex
-	seats map[string]*seat
+	closing atomic.Bool
+	mu      sync.Mutex
+	seats   map[string]*seat
 }
 
 type seat struct {
@@ -60,7 +62,10 @@ func newLight(o *options) (*light, error) {
 	return l, nil
 }
 
-func (l *light) close() { kill(l.child) }
+func (l *light) close() {
+	l.closing.Store(true)
+	kill(l.child)
+}
 
 func (l *light) record(j *job) {
 	if text := l.opts.fail; text != "" {
@@ -155,7 +160,9 @@ func (l *light) listen(output io.Reader) {
 		id, text, _ := strings.Cut(rest, " ")
 		l.news(word, id, text)
 	}
-	log.Fatal("seats: the process that holds them is gone")
+	if !l.closing.Load() {
+		log.Fatal("seats: the process that holds them is gone")
+	}
 }
 
 func (l *light) news(word, id, text string) {
