@@ -1,1 +1,167 @@
-//! Stub.
+//! SQLite: ledger and catalog in one file (`sqlite://`), the default when there is no MongoDB.
+//!
+//! Owns the file, its lock and the threads that speak to it: one writer that commits whatever waits
+//! together (`writer`), a few readers. Never blocks an async thread, and never answers a write before it
+//! is synced. The decisions of the ports are in `ledger` and `catalog`; the tables in `schema`.
+
+mod catalog;
+mod connection;
+mod file_lock;
+mod lane;
+mod ledger;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod unreadable;
+mod writer;
+
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reelkeeper_actors::ports::PortError;
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use self::connection::{guarded, unavailable};
+use self::file_lock::FileLock;
+use self::lane::{Inlet, Lane};
+use self::unreadable::Unreadable;
+use self::writer::Write;
+
+/// The dependency's name in errors.
+const STORE: &str = "store";
+
+/// How to open a store.
+#[derive(Debug, Clone)]
+pub struct SqliteConfig {
+    /// The database file; it and its folder are made if they are not there.
+    pub path: PathBuf,
+    /// Within which every call ends. 5 s by default.
+    pub deadline: Duration,
+    /// Calls that may wait, for the writer and for the readers each; beyond it a call is refused at
+    /// once. 1024 by default.
+    pub queue: usize,
+    /// Threads that read, at least one. 2 by default: a read takes microseconds.
+    pub readers: usize,
+}
+
+impl SqliteConfig {
+    /// The defaults, for this file.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), deadline: Duration::from_secs(5), queue: 1024, readers: 2 }
+    }
+}
+
+/// An open store; implements [`Ledger`](reelkeeper_actors::ports::ledger::Ledger) and
+/// [`Catalog`](reelkeeper_actors::ports::catalog::Catalog).
+///
+/// Dropping it does what [`close`](Self::close) does, but blocks the thread meanwhile.
+pub struct SqliteStore {
+    // Readers end before the writer, so that its last checkpoint finds nobody in the way.
+    readers: Arc<Lane<Question>>,
+    writer: Arc<Lane<Box<dyn Write>>>,
+    unreadable: Arc<Unreadable>,
+    deadline: Duration,
+}
+
+/// Something to be read, which also sends its answer.
+type Question = Box<dyn FnOnce(&Connection) + Send>;
+
+impl SqliteStore {
+    /// Opens the file, locks it against every other process and brings its tables up to date.
+    ///
+    /// # Errors
+    /// `Misused` when another process holds the file (the error names it), when a newer version wrote
+    /// it, or when its file system cannot do write-ahead logging; `Corrupt` when it is no database;
+    /// `Unavailable` when it cannot be opened.
+    pub async fn open(config: SqliteConfig) -> Result<Self, PortError> {
+        let path = config.path.display().to_string();
+        let opened = tokio::task::spawn_blocking(move || Self::open_blocking(&config)).await;
+        opened.unwrap_or_else(|broken| Err(PortError::misused(STORE, format_args!("{path}: {broken}"))))
+    }
+
+    fn open_blocking(config: &SqliteConfig) -> Result<Self, PortError> {
+        let path = connection::prepare_path(&config.path)?;
+        let lock = FileLock::take(&path)?;
+        let mut writing = connection::open_writer(&path, config.deadline / 2)?;
+        schema::bring_up_to_date(&mut writing)?;
+        let mut readings = Vec::new();
+        for _ in 0..config.readers.max(1) {
+            readings.push(connection::open_reader(&path)?);
+        }
+        let failed = |error| unavailable(&path.display(), error);
+        let write = move |inlet: &Inlet<_>| writer::commit_until_closed(writing, inlet, lock);
+        let reads =
+            readings.into_iter().map(|reading| move |inlet: &Inlet<_>| answer_until_closed(&reading, inlet));
+        Ok(Self {
+            readers: Arc::new(Lane::start("sqlite-reader", config.queue, reads).map_err(failed)?),
+            writer: Arc::new(Lane::start("sqlite-writer", config.queue, [write]).map_err(failed)?),
+            unreadable: Arc::default(),
+            deadline: config.deadline,
+        })
+    }
+
+    /// Finishes what waits, moves the write-ahead log into the file, and unlocks it. Later calls fail.
+    ///
+    /// # Errors
+    /// `Unavailable` when this takes longer than a call may; it goes on all the same.
+    pub async fn close(&self) -> Result<(), PortError> {
+        let (readers, writer) = (Arc::clone(&self.readers), Arc::clone(&self.writer));
+        let closing = tokio::task::spawn_blocking(move || {
+            readers.close();
+            writer.close();
+        });
+        match tokio::time::timeout(self.deadline, closing).await {
+            Ok(closed) => closed.map_err(|broken| PortError::misused(STORE, broken)),
+            Err(_) => Err(unavailable(&"close", format_args!("not done within {:?}", self.deadline))),
+        }
+    }
+
+    /// Runs a query on a reader. `subject` names in errors what it is about.
+    async fn query<T: Send + 'static>(
+        &self,
+        subject: &(dyn Display + Sync),
+        query: impl FnOnce(&Connection) -> Result<T, PortError> + Send + 'static,
+    ) -> Result<T, PortError> {
+        let (answer, waiting) = oneshot::channel();
+        let question: Question = Box::new(move |connection| {
+            if !answer.is_closed() {
+                // Whoever asked may have gone away meanwhile.
+                let _ = answer.send(guarded(|| query(connection)));
+            }
+        });
+        self.readers.offer(question).map_err(|refusal| unavailable(subject, refusal))?;
+        self.answer(subject, waiting).await
+    }
+
+    /// Runs statements on the writer, all of them or none, and answers when they are synced.
+    async fn commit<T: Send + 'static>(
+        &self,
+        subject: &(dyn Display + Sync),
+        statements: impl FnOnce(&Connection) -> Result<T, PortError> + Send + 'static,
+    ) -> Result<T, PortError> {
+        let (write, waiting) = writer::write(statements);
+        self.writer.offer(write).map_err(|refusal| unavailable(subject, refusal))?;
+        self.answer(subject, waiting).await
+    }
+
+    async fn answer<T>(
+        &self,
+        subject: &(dyn Display + Sync),
+        waiting: oneshot::Receiver<Result<T, PortError>>,
+    ) -> Result<T, PortError> {
+        match tokio::time::timeout(self.deadline, waiting).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(unavailable(subject, "the store closed before it answered")),
+            Err(_) => Err(unavailable(subject, format_args!("no answer within {:?}", self.deadline))),
+        }
+    }
+}
+
+fn answer_until_closed(connection: &Connection, inlet: &Inlet<Question>) {
+    while let Some(question) = inlet.wait() {
+        question(connection);
+    }
+}

@@ -21,6 +21,21 @@ pub struct StoredRecording {
     pub updated_at: i64,
 }
 
+impl StoredRecording {
+    /// Takes a newer view over if [`Catalog::update_recording`] allows it. Returns whether it did.
+    ///
+    /// The one place of the rule, for adapters that compare and write in one step of their own.
+    pub fn take_over(&mut self, newer: &Recording, updated_at: i64) -> bool {
+        let same = self.recording.status == newer.status;
+        if !self.recording.status.may_become(newer.status) || (same && updated_at < self.updated_at) {
+            return false;
+        }
+        self.recording.merge(newer);
+        self.updated_at = updated_at;
+        true
+    }
+}
+
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page<T> {

@@ -1,0 +1,103 @@
+//! The catalog in memory.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+
+use super::{MemoryStore, lock};
+use crate::ids::{RecordingId, RoomId};
+use crate::meeting::Room;
+use crate::ports::PortError;
+use crate::ports::catalog::{ApiKey, Catalog, PAGE_MAX, Page, StoredRecording};
+use crate::recording::Recording;
+
+#[derive(Debug, Default)]
+pub(super) struct Documents {
+    rooms: BTreeMap<RoomId, Room>,
+    recordings: BTreeMap<RecordingId, Inserted>,
+    /// The contract knows one at most.
+    api_key: Option<ApiKey>,
+    /// How many recordings were ever inserted.
+    insertions: u64,
+}
+
+/// A recording and its place in the order of insertion.
+#[derive(Debug)]
+struct Inserted {
+    number: u64,
+    stored: StoredRecording,
+}
+
+#[async_trait]
+impl Catalog for MemoryStore {
+    async fn insert_room(&self, room: &Room) -> Result<(), PortError> {
+        let mut documents = lock(&self.documents);
+        if documents.rooms.contains_key(&room.room_id) {
+            return Err(PortError::misused("store", format_args!("room {} exists", room.room_id)));
+        }
+        documents.rooms.insert(room.room_id.clone(), room.clone());
+        Ok(())
+    }
+
+    async fn room(&self, room: &RoomId) -> Result<Option<Room>, PortError> {
+        Ok(lock(&self.documents).rooms.get(room).cloned())
+    }
+
+    async fn insert_recording(&self, stored: &StoredRecording) -> Result<bool, PortError> {
+        let mut documents = lock(&self.documents);
+        let id = &stored.recording.recording_id;
+        if documents.recordings.contains_key(id) {
+            return Ok(false);
+        }
+        documents.insertions += 1;
+        let number = documents.insertions;
+        documents.recordings.insert(id.clone(), Inserted { number, stored: stored.clone() });
+        Ok(true)
+    }
+
+    async fn update_recording(
+        &self,
+        recording: &Recording,
+        updated_at: i64,
+    ) -> Result<Option<Recording>, PortError> {
+        let mut documents = lock(&self.documents);
+        let Some(inserted) = documents.recordings.get_mut(&recording.recording_id) else {
+            return Ok(None);
+        };
+        inserted.stored.take_over(recording, updated_at);
+        Ok(Some(inserted.stored.recording.clone()))
+    }
+
+    async fn recording(&self, recording: &RecordingId) -> Result<Option<StoredRecording>, PortError> {
+        Ok(lock(&self.documents).recordings.get(recording).map(|inserted| inserted.stored.clone()))
+    }
+
+    async fn newest_recordings(&self, limit: usize) -> Result<Page<Recording>, PortError> {
+        let limit = limit.min(PAGE_MAX);
+        let documents = lock(&self.documents);
+        let mut newest: Vec<&Inserted> = documents.recordings.values().collect();
+        newest.sort_by(|a, b| {
+            let by_date = b.stored.recording.start_date.total_cmp(&a.stored.recording.start_date);
+            by_date.then(b.number.cmp(&a.number))
+        });
+        let items = newest.iter().take(limit).map(|inserted| inserted.stored.recording.clone()).collect();
+        Ok(Page { items, is_truncated: newest.len() > limit })
+    }
+
+    async fn remove_recording(&self, recording: &RecordingId) -> Result<bool, PortError> {
+        Ok(lock(&self.documents).recordings.remove(recording).is_some())
+    }
+
+    async fn api_keys(&self) -> Result<Vec<ApiKey>, PortError> {
+        Ok(lock(&self.documents).api_key.iter().cloned().collect())
+    }
+
+    async fn insert_first_api_key(&self, key: &ApiKey) -> Result<bool, PortError> {
+        let mut documents = lock(&self.documents);
+        if documents.api_key.is_some() {
+            return Ok(false);
+        }
+        documents.api_key = Some(key.clone());
+        Ok(true)
+    }
+}

@@ -1,0 +1,218 @@
+//! The catalog in SQLite: documents as JSON, with what they hold beyond our knowledge.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use reelkeeper_actors::ids::{RecordingId, RoomId};
+use reelkeeper_actors::meeting::Room;
+use reelkeeper_actors::ports::PortError;
+use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, PAGE_MAX, Page, StoredRecording};
+use reelkeeper_actors::recording::{AccessSecrets, Recording};
+use rusqlite::{Connection, OptionalExtension as _, Params, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::connection::{corrupt, failed};
+use super::{STORE, SqliteStore};
+
+const INSERT_ROOM: &str =
+    "INSERT INTO meet_rooms (room_id, document) VALUES (?1, ?2) ON CONFLICT (room_id) DO NOTHING";
+const ROOM: &str = "SELECT document FROM meet_rooms WHERE room_id = ?1";
+const INSERT_RECORDING: &str =
+    "INSERT INTO recordings (recording_id, secret_public, secret_private, updated_at, document)
+    VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (recording_id) DO NOTHING";
+const RECORDING: &str =
+    "SELECT document, secret_public, secret_private, updated_at FROM recordings WHERE recording_id = ?1";
+const UPDATE_RECORDING: &str = "UPDATE recordings SET document = ?2, updated_at = ?3 WHERE recording_id = ?1";
+const REMOVE_RECORDING: &str = "DELETE FROM recordings WHERE recording_id = ?1";
+/// Without a limit: documents are stepped through until enough of them could be read.
+pub(super) const NEWEST_RECORDINGS: &str =
+    "SELECT recording_id, document FROM recordings ORDER BY start_date DESC, inserted DESC";
+const API_KEYS: &str = "SELECT key, creation_date FROM api_keys ORDER BY creation_date, inserted";
+const INSERT_FIRST_API_KEY: &str = "INSERT INTO api_keys (key, creation_date)
+    SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM api_keys)";
+
+/// A recording's row, its document unread.
+struct Columns {
+    document: String,
+    secrets: AccessSecrets,
+    updated_at: i64,
+}
+
+fn columns(connection: &Connection, id: &str) -> Result<Option<Columns>, PortError> {
+    let get = |row: &rusqlite::Row<'_>| {
+        let secrets = AccessSecrets { public: row.get(1)?, private: row.get(2)? };
+        Ok(Columns { document: row.get(0)?, secrets, updated_at: row.get(3)? })
+    };
+    connection
+        .prepare_cached(RECORDING)
+        .and_then(|mut statement| statement.query_row([id], get).optional())
+        .map_err(|error| failed(&id, &error))
+}
+
+impl Columns {
+    fn read(self, id: &str) -> Result<StoredRecording, PortError> {
+        let recording = read(&id, &self.document)?;
+        Ok(StoredRecording { recording, secrets: self.secrets, updated_at: self.updated_at })
+    }
+}
+
+fn read<T: DeserializeOwned>(subject: &dyn Display, document: &str) -> Result<T, PortError> {
+    serde_json::from_str(document).map_err(|error| corrupt(subject, error))
+}
+
+fn written(subject: &dyn Display, document: &impl Serialize) -> Result<String, PortError> {
+    let unfit = |error| PortError::misused(STORE, format_args!("{subject}: {error}"));
+    serde_json::to_string(document).map_err(unfit)
+}
+
+/// Runs a statement and says whether it changed anything.
+fn changed(
+    connection: &Connection,
+    subject: &dyn Display,
+    sql: &str,
+    parameters: impl Params,
+) -> Result<bool, PortError> {
+    let changed = connection.prepare_cached(sql).and_then(|mut statement| statement.execute(parameters));
+    changed.map(|rows| rows > 0).map_err(|error| failed(subject, &error))
+}
+
+fn update(
+    connection: &Connection,
+    id: &str,
+    newer: &Recording,
+    updated_at: i64,
+) -> Result<Option<Recording>, PortError> {
+    let Some(columns) = columns(connection, id)? else { return Ok(None) };
+    let mut document: Map<String, Value> = read(&id, &columns.document)?;
+    let mut stored = columns.read(id)?;
+    let before = stored.recording.clone();
+    if stored.take_over(newer, updated_at) {
+        overlay(&mut document, &fields(id, &before)?, fields(id, &stored.recording)?);
+        let document = written(&id, &document)?;
+        changed(connection, &id, UPDATE_RECORDING, params![id, document, updated_at])?;
+    }
+    Ok(Some(stored.recording))
+}
+
+/// Brings the fields that we know from `before` to `after`, and leaves all others alone.
+fn overlay(document: &mut Map<String, Value>, before: &Map<String, Value>, after: Map<String, Value>) {
+    document.retain(|field, _| !before.contains_key(field) || after.contains_key(field));
+    document.extend(after);
+}
+
+fn fields(id: &str, recording: &Recording) -> Result<Map<String, Value>, PortError> {
+    match serde_json::to_value(recording) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(_) => Err(PortError::misused(STORE, format_args!("{id}: a recording is no object"))),
+        Err(error) => Err(PortError::misused(STORE, format_args!("{id}: {error}"))),
+    }
+}
+
+#[async_trait]
+impl Catalog for SqliteStore {
+    async fn insert_room(&self, room: &Room) -> Result<(), PortError> {
+        let (id, document) = (room.room_id.to_string(), written(&room.room_id, room)?);
+        let insert =
+            move |connection: &Connection| changed(connection, &id, INSERT_ROOM, params![id, document]);
+        if self.commit(&room.room_id, insert).await? {
+            return Ok(());
+        }
+        Err(PortError::misused(STORE, format_args!("room {} exists", room.room_id)))
+    }
+
+    async fn room(&self, room: &RoomId) -> Result<Option<Room>, PortError> {
+        let id = room.to_string();
+        self.query(room, move |connection| {
+            let document = connection
+                .prepare_cached(ROOM)
+                .and_then(|mut statement| {
+                    statement.query_row([&id], |row| row.get::<_, String>(0)).optional()
+                })
+                .map_err(|error| failed(&id, &error))?;
+            document.map(|document| read(&id, &document)).transpose()
+        })
+        .await
+    }
+
+    async fn insert_recording(&self, stored: &StoredRecording) -> Result<bool, PortError> {
+        let recording = &stored.recording;
+        let (id, document) =
+            (recording.recording_id.to_string(), written(&recording.recording_id, recording)?);
+        let (secrets, updated_at) = (stored.secrets.clone(), stored.updated_at);
+        self.commit(&recording.recording_id, move |connection| {
+            let values = params![id, secrets.public, secrets.private, updated_at, document];
+            changed(connection, &id, INSERT_RECORDING, values)
+        })
+        .await
+    }
+
+    async fn update_recording(
+        &self,
+        recording: &Recording,
+        updated_at: i64,
+    ) -> Result<Option<Recording>, PortError> {
+        let (id, newer) = (recording.recording_id.to_string(), recording.clone());
+        let statements = move |connection: &Connection| update(connection, &id, &newer, updated_at);
+        self.commit(&recording.recording_id, statements).await
+    }
+
+    async fn recording(&self, recording: &RecordingId) -> Result<Option<StoredRecording>, PortError> {
+        let id = recording.to_string();
+        let query = move |connection: &Connection| {
+            columns(connection, &id)?.map(|columns| columns.read(&id)).transpose()
+        };
+        self.query(recording, query).await
+    }
+
+    async fn newest_recordings(&self, limit: usize) -> Result<Page<Recording>, PortError> {
+        let limit = limit.min(PAGE_MAX);
+        let log = Arc::clone(&self.unreadable);
+        self.query(&"recordings", move |connection| {
+            let failed = |error| failed(&"recordings", &error);
+            let mut statement = connection.prepare_cached(NEWEST_RECORDINGS).map_err(failed)?;
+            let mut rows = statement.query([]).map_err(failed)?;
+            let mut page = Page { items: Vec::new(), is_truncated: false };
+            while let Some(row) = rows.next().map_err(failed)? {
+                let (id, document): (String, String) = row.try_into().map_err(failed)?;
+                match read(&id, &document) {
+                    Ok(_) if page.items.len() == limit => {
+                        page.is_truncated = true;
+                        break;
+                    }
+                    Ok(recording) => page.items.push(recording),
+                    Err(error) => log.left_out(&id, &error),
+                }
+            }
+            Ok(page)
+        })
+        .await
+    }
+
+    async fn remove_recording(&self, recording: &RecordingId) -> Result<bool, PortError> {
+        let id = recording.to_string();
+        let statements = move |connection: &Connection| changed(connection, &id, REMOVE_RECORDING, [&id]);
+        self.commit(recording, statements).await
+    }
+
+    async fn api_keys(&self) -> Result<Vec<ApiKey>, PortError> {
+        self.query(&"api keys", |connection| {
+            let get = |row: &rusqlite::Row<'_>| Ok(ApiKey { key: row.get(0)?, creation_date: row.get(1)? });
+            connection
+                .prepare_cached(API_KEYS)
+                .and_then(|mut statement| statement.query_map([], get)?.collect())
+                .map_err(|error| failed(&"api keys", &error))
+        })
+        .await
+    }
+
+    async fn insert_first_api_key(&self, key: &ApiKey) -> Result<bool, PortError> {
+        let key = key.clone();
+        self.commit(&"api keys", move |connection| {
+            changed(connection, &"api keys", INSERT_FIRST_API_KEY, params![key.key, key.creation_date])
+        })
+        .await
+    }
+}

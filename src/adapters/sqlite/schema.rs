@@ -1,0 +1,82 @@
+//! The tables, and the steps that lead to them.
+//!
+//! A step that was released is never changed; the next one is added below it. `user_version` counts the
+//! steps that a file has behind it.
+
+use reelkeeper_actors::ports::PortError;
+use rusqlite::Connection;
+
+use super::STORE;
+use super::connection::failed;
+
+const STEPS: [&str; 1] = [
+    // Columns beside a document are read from it, so that they can never tell another story. The ledger's
+    // are its fencing header, compared by every write.
+    "CREATE TABLE reelkeeper_rooms (
+        room TEXT NOT NULL PRIMARY KEY,
+        owner TEXT NOT NULL,
+        claim TEXT NOT NULL,
+        epoch INTEGER NOT NULL,
+        revision INTEGER NOT NULL,
+        decision TEXT NOT NULL,
+        settled INTEGER NOT NULL,
+        state TEXT NOT NULL
+    ) STRICT;
+
+    CREATE TABLE meet_rooms (
+        inserted INTEGER PRIMARY KEY AUTOINCREMENT,
+        room_id TEXT NOT NULL UNIQUE,
+        document TEXT NOT NULL
+    ) STRICT;
+
+    CREATE TABLE recordings (
+        inserted INTEGER PRIMARY KEY AUTOINCREMENT,
+        recording_id TEXT NOT NULL UNIQUE,
+        secret_public TEXT NOT NULL,
+        secret_private TEXT NOT NULL,
+        updated_at INTEGER NOT NULL,
+        document TEXT NOT NULL,
+        room_id TEXT GENERATED ALWAYS AS (document ->> 'roomId') VIRTUAL,
+        room_name TEXT GENERATED ALWAYS AS (document ->> 'roomName') VIRTUAL,
+        status TEXT GENERATED ALWAYS AS (document ->> 'status') VIRTUAL,
+        start_date REAL GENERATED ALWAYS AS (document ->> 'startDate') VIRTUAL,
+        duration REAL GENERATED ALWAYS AS (document ->> 'duration') VIRTUAL,
+        size REAL GENERATED ALWAYS AS (document ->> 'size') VIRTUAL
+    ) STRICT;
+    CREATE INDEX recordings_newest ON recordings (start_date DESC, inserted DESC);
+    CREATE INDEX recordings_by_room ON recordings (room_id, start_date DESC, inserted DESC);
+    CREATE INDEX recordings_by_status ON recordings (status, start_date DESC, inserted DESC);
+
+    CREATE TABLE api_keys (
+        inserted INTEGER PRIMARY KEY AUTOINCREMENT,
+        key TEXT NOT NULL UNIQUE,
+        creation_date INTEGER NOT NULL
+    ) STRICT;",
+];
+
+/// Takes the steps that a file still lacks, each whole or not at all.
+pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), PortError> {
+    let found = taken(connection).map_err(|error| failed(&"schema", &error))?;
+    if found > STEPS.len() {
+        let detail = format!("a newer version wrote the file: schema {found}, known up to {}", STEPS.len());
+        return Err(PortError::misused(STORE, detail));
+    }
+    for (index, step) in STEPS.iter().enumerate().skip(found) {
+        take(connection, step, index + 1)
+            .map_err(|error| failed(&format_args!("schema {}", index + 1), &error))?;
+    }
+    Ok(())
+}
+
+fn taken(connection: &Connection) -> rusqlite::Result<usize> {
+    connection
+        .pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0))
+        .map(|count| count as usize)
+}
+
+fn take(connection: &mut Connection, step: &str, count: usize) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(step)?;
+    transaction.pragma_update(None, "user_version", count.to_string())?;
+    transaction.commit()
+}
