@@ -43,7 +43,7 @@ pub enum Happening {
         /// The start it was for.
         uid: Uid,
         /// Live egresses of our form in the room, or why there is no answer.
-        result: Result<Vec<EgressInfo>, CallError>,
+        result: Result<Vec<Sighting>, CallError>,
     },
     /// StartEgress came back.
     StartAnswered {

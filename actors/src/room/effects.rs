@@ -17,7 +17,7 @@ use crate::ports::catalog::StoredRecording;
 use crate::ports::media_server::ParticipantKind;
 use crate::recording::effect::Effect;
 use crate::recording::egress::{CallError, EgressInfo};
-use crate::recording::event::{Evidence, FileEvidence, Happening, Listed, Presence, Source};
+use crate::recording::event::{Evidence, FileEvidence, Happening, Listed, Presence, Sighting, Source};
 use crate::recording::ledger::Owed;
 
 /// Begins an effect. Its outcome goes to the actor, marked with the claim under which it was begun.
@@ -87,7 +87,7 @@ async fn look_before_start(
     shared: &Arc<Shared>,
     room: &RoomId,
     known: &[Uid],
-) -> Result<Vec<EgressInfo>, CallError> {
+) -> Result<Vec<Sighting>, CallError> {
     let world = &shared.world;
     let mut live = Vec::new();
     for info in world.media_server.room_egresses(room).await? {
@@ -96,11 +96,11 @@ async fn look_before_start(
         if info.status.is_terminal() {
             continue;
         }
-        if known.contains(&uid) {
-            live.push(info);
-        } else if let Some(info) = world.media_server.egress(&info.egress).await? {
-            live.push(info);
-        }
+        let info =
+            if known.contains(&uid) { Some(info) } else { world.media_server.egress(&info.egress).await? };
+        let Some(info) = info else { continue };
+        let sighting = news::sighting(shared, info, Source::Call).await;
+        live.push(sighting.map_err(|error| CallError::NoAnswer(error.to_string()))?);
     }
     Ok(live)
 }

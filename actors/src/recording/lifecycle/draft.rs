@@ -4,8 +4,7 @@
 use super::super::effect::{Answer, Effect, Refusal};
 use super::super::event::{Event, Fresh};
 use super::super::ledger::{
-    Attempt, Cause, Current, Look, Owed, Pending, Phase, Retry, State, StopOwed, Track, Unsettled, Waiting,
-    Wants,
+    Cause, Current, Look, Owed, Pending, Phase, Retry, State, StopOwed, Track, Unsettled, Waiting, Wants,
 };
 use super::super::policy::{self, Policy};
 use super::super::{Recording, Timestamp, invariants};

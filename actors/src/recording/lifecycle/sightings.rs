@@ -25,9 +25,6 @@ impl Draft<'_> {
     pub(super) fn sighted(&mut self, sighting: &Sighting) {
         let info = &sighting.info;
         let Some(uid) = self.uid_of(info) else { return };
-        if self.state.durable.room_name.is_empty() {
-            self.state.durable.room_name.clone_from(&sighting.room_name);
-        }
         if self.track(&uid).is_some() {
             return self.tracked_seen(&uid, info);
         }
@@ -36,6 +33,7 @@ impl Draft<'_> {
             // Late truth, or the end of a recording that no row holds.
             (Some(shown), true, _) => {
                 if shown != status && shown.may_become(status) {
+                    self.name_room(&sighting.room_name);
                     self.take_up_ended(&uid, info, shown);
                 }
             }
@@ -46,7 +44,16 @@ impl Draft<'_> {
             (_, false, Source::Webhook) => {
                 self.effects.push(super::super::effect::Effect::Identify { egress: info.egress.clone() });
             }
-            (document, false, Source::Call) => self.adopt(&uid, info, document),
+            (document, false, Source::Call) => {
+                self.name_room(&sighting.room_name);
+                self.adopt(&uid, info, document);
+            }
+        }
+    }
+
+    fn name_room(&mut self, name: &str) {
+        if self.state.durable.room_name.is_empty() {
+            name.clone_into(&mut self.state.durable.room_name);
         }
     }
 
@@ -94,6 +101,11 @@ impl Draft<'_> {
     pub(super) fn tracked_seen(&mut self, uid: &Uid, info: &EgressInfo) {
         if let Some(look) = self.state.memory.looks.get_mut(uid) {
             (look.missed_since, look.file) = (None, None);
+        }
+        if self.state.memory.may_send.as_ref() == Some(uid) {
+            // It runs already, whoever started it: it must not be started again.
+            self.state.memory.may_send = None;
+            self.state.memory.retry_start = None;
         }
         let first = self.track(uid).is_some_and(|track| track.egress.is_none());
         let Some(track) = self.track_mut(uid) else { return };

@@ -2,8 +2,9 @@
 
 use super::super::effect::{Answer, Effect, Refusal};
 use super::super::egress::{CallError, EgressInfo, EgressOrder, StartClass, classify_start};
+use super::super::event::Sighting;
 use super::super::ledger::{Cause, Phase, Track};
-use super::super::policy;
+use super::super::{RecordingStatus, policy};
 use super::draft::Draft;
 use crate::ids::{RecordingId, Uid};
 
@@ -12,20 +13,20 @@ const TIMED_OUT: &str = "timed out while starting";
 
 impl Draft<'_> {
     /// The room's list before a start: unwanted uids are stopped, what somebody else records is adopted.
-    pub(super) fn room_looked(&mut self, uid: &Uid, result: &Result<Vec<EgressInfo>, CallError>) {
+    pub(super) fn room_looked(&mut self, uid: &Uid, result: &Result<Vec<Sighting>, CallError>) {
         if !self.is_current(uid) || self.state.memory.may_send.as_ref() != Some(uid) {
             return;
         }
-        let listed = match result {
-            Ok(listed) => listed,
-            Err(_) => return self.try_start_again_later(),
-        };
-        for info in listed {
+        let Ok(listed) = result else { return self.try_start_again_later() };
+        for sighting in listed {
+            let info = &sighting.info;
             let Some(found) = self.uid_of(info) else { continue };
             if self.track(&found).is_some() {
                 self.tracked_seen(&found, info);
-            } else if !info.status.is_terminal() {
-                return self.yield_to(&found, info);
+            } else if !info.status.is_terminal()
+                && !sighting.document.is_some_and(RecordingStatus::is_terminal)
+            {
+                return self.yield_to(&found, sighting);
             }
         }
         self.send_start();
@@ -48,19 +49,20 @@ impl Draft<'_> {
     }
 
     /// Somebody else records the room: the intent, of which nothing was sent, makes way.
-    fn yield_to(&mut self, uid: &Uid, info: &EgressInfo) {
+    fn yield_to(&mut self, uid: &Uid, sighting: &Sighting) {
         let waiters = self.start_waiters();
         self.retire(Cause::Refused);
         for command in waiters {
             self.refuse(&command, Refusal::AlreadyRecording);
         }
-        self.adopt(uid, info, None);
+        self.adopt(uid, &sighting.info, sighting.document);
     }
 
     pub(super) fn start_answered(&mut self, uid: &Uid, result: &Result<EgressInfo, CallError>) {
         let error = match result {
             Ok(info) => return self.tracked_seen(uid, info),
-            Err(error) if self.is_current(uid) => error,
+            // An answer to a call that was never made would be another attempt's.
+            Err(error) if self.is_current(uid) && self.state.memory.may_send.is_none() => error,
             Err(_) => return,
         };
         let known = self.track(uid).is_some_and(|track| track.egress.is_some());

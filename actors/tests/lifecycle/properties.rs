@@ -1,0 +1,191 @@
+//! Properties over random histories of events, in any order, doubled and lost.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+use reelkeeper_actors::ids::Uid;
+use reelkeeper_actors::recording::RecordingStatus;
+use reelkeeper_actors::recording::effect::{Answer, Effect};
+use reelkeeper_actors::recording::egress::{EgressStatus, LeaveReason};
+use reelkeeper_actors::recording::event::{Happening, Sighting, Source};
+use reelkeeper_actors::recording::invariants;
+use reelkeeper_actors::recording::ledger::{Memory, Owed};
+use reelkeeper_actors::recording::lifecycle::{Commit, next_wake};
+
+use crate::story::{
+    Story, delete, file, found, gone, looked_into_room, lost, recorder_left, seen, start, start_failed,
+    started, stop, stop_failed, stopped, twirp, webhook,
+};
+
+fn status() -> impl Strategy<Value = EgressStatus> {
+    use EgressStatus::{Aborted, Active, Complete, Ending, Failed, LimitReached, Starting};
+    prop::sample::select(vec![Starting, Active, Ending, Complete, Failed, Aborted, LimitReached])
+}
+
+fn document() -> impl Strategy<Value = Option<RecordingStatus>> {
+    prop::option::of(prop::sample::select(RecordingStatus::ALL.to_vec()))
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    let uid = || prop::sample::select(vec!["u1", "u2", "u3", "u7"]);
+    let code = prop::sample::select(vec!["unavailable", "invalid_argument", "not_found", "internal"]);
+    prop_oneof![
+        2 => (0..1000_u32).prop_map(|n| start(&format!("start{n}"))),
+        2 => (0..1000_u32, uid(), document()).prop_map(|(n, u, d)| stop(&format!("stop{n}"), u, 0, d)),
+        1 => (0..1000_u32, uid(), document()).prop_map(|(n, u, d)| delete(&format!("delete{n}"), u, 0, d)),
+        1 => Just(Happening::TakenUp),
+        4 => Just(Happening::Tick),
+        3 => (uid(), uid(), status()).prop_map(|(u, other, s)| looked_into_room(u, &[(other, s)])),
+        3 => (uid(), status()).prop_map(|(u, s)| started(u, s)),
+        2 => (uid(), code.clone()).prop_map(|(u, c)| start_failed(u, twirp(c, "no"))),
+        1 => uid().prop_map(|u| start_failed(u, lost())),
+        2 => (uid(), status()).prop_map(|(u, s)| stopped(u, s)),
+        2 => (uid(), code).prop_map(|(u, c)| stop_failed(u, twirp(c, "no"))),
+        4 => (uid(), status(), document()).prop_map(|(u, s, d)| webhook(u, s, d)),
+        1 => (uid(), status(), document()).prop_map(|(u, s, d)| seen(u, s, d, Source::Call)),
+        2 => (uid(), status()).prop_map(|(u, s)| found(u, s)),
+        2 => uid().prop_map(gone),
+        2 => (uid(), prop::option::of(0..3_u64)).prop_map(|(u, size)| file(u, size)),
+        1 => uid().prop_map(|u| recorder_left(u, LeaveReason::Clean)),
+        2 => (1..40_u64).prop_map(|number| Happening::EffectDone { number }),
+        1 => (1..40_u64).prop_map(|number| Happening::EffectFailed { number }),
+    ]
+}
+
+/// What an event says of a document is what was shown last; of one never shown here, what chance says.
+fn agree_with_documents(what: &mut Happening, shown: &mut BTreeMap<Uid, RecordingStatus>) {
+    let (uid, document) = match what {
+        Happening::StopRequested(request) => (&request.recording.uid, &mut request.document),
+        Happening::DeleteRequested(request) => (&request.recording.uid, &mut request.document),
+        Happening::EgressSeen(sighting) => return agree_sighting(sighting, shown),
+        Happening::RoomLooked { result: Ok(listed), .. } => {
+            return listed.iter_mut().for_each(|sighting| agree_sighting(sighting, shown));
+        }
+        _ => return,
+    };
+    agree(&uid.clone(), document, shown);
+}
+
+fn agree_sighting(sighting: &mut Sighting, shown: &mut BTreeMap<Uid, RecordingStatus>) {
+    let uid = Uid::from_trusted(sighting.info.egress.as_str().replace("EG_", "u"));
+    agree(&uid, &mut sighting.document, shown);
+}
+
+fn agree(uid: &Uid, document: &mut Option<RecordingStatus>, shown: &mut BTreeMap<Uid, RecordingStatus>) {
+    match (shown.get(uid), *document) {
+        (Some(status), _) => *document = Some(*status),
+        // Only what another node recorded has a document that was not shown here.
+        (None, Some(status)) if uid.as_str() == "u7" => {
+            shown.insert(uid.clone(), status);
+        }
+        (None, _) => *document = None,
+    }
+}
+
+/// The same histories in every run, and others with `REELKEEPER_SEED`; more of them with `PROPTEST_CASES`.
+fn config() -> ProptestConfig {
+    let seed = std::env::var("REELKEEPER_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
+    println!("seed {seed}");
+    let given = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig {
+        cases: given.unwrap_or(1_000),
+        rng_seed: RngSeed::Fixed(seed),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    /// Whatever happens: no invariant breaks, each uid is started at most once, each request is answered at
+    /// most once, a document never moves back, and nothing is done about a state that is not committed.
+    #[test]
+    fn any_history_keeps_the_rules(
+        history in prop::collection::vec((0..8_000_i64, happening()), 1..60)
+    ) {
+        let mut story = Story::new();
+        story.store_works = false;
+        let mut now = 0;
+        let mut sent: Vec<Uid> = Vec::new();
+        let mut answered = Vec::new();
+        let mut shown: BTreeMap<Uid, RecordingStatus> = BTreeMap::new();
+        let mut asked: Vec<_> = Vec::new();
+        for (pause, mut what) in history {
+            now += pause;
+            agree_with_documents(&mut what, &mut shown);
+            let command = match &what {
+                Happening::StartRequested(r) => Some(r.command.clone()),
+                Happening::StopRequested(r) => Some(r.command.clone()),
+                Happening::DeleteRequested(r) => Some(r.command.clone()),
+                _ => None,
+            };
+            if let Some(command) = command {
+                prop_assume!(!asked.contains(&command));
+                asked.push(command);
+            }
+            if what == Happening::TakenUp {
+                // Only a process that knows nothing takes a row up.
+                story.state.memory = Memory::default();
+            }
+            let before = story.state.durable.clone();
+            let decision = story.decide(now, what);
+            prop_assert_eq!(decision.commit == Commit::Nothing, before == decision.state.durable);
+            for effect in &decision.effects {
+                match effect {
+                    Effect::StartEgress { uid, .. } => {
+                        prop_assert!(!sent.contains(uid), "{uid} is started twice");
+                        sent.push(uid.clone());
+                    }
+                    Effect::Answer { command, answer } => {
+                        prop_assert!(!answered.contains(command), "{command} is answered twice");
+                        if let Answer::Recording(recording) = answer {
+                            let uid = &recording.recording_id.uid;
+                            prop_assert!(!uid.as_str().is_empty());
+                        }
+                        answered.push(command.clone());
+                    }
+                    Effect::Carry { owed: Owed::Project { recording, .. }, .. } => {
+                        let uid = recording.recording_id.uid.clone();
+                        let old = shown.insert(uid.clone(), recording.status);
+                        if let Some(old) = old {
+                            let again = old == recording.status;
+                            prop_assert!(again || old.may_become(recording.status), "{uid}: {old:?}");
+                        }
+                    }
+                    Effect::Carry { owed: Owed::Remove { recording, .. }, .. } => {
+                        shown.remove(&recording.uid);
+                    }
+                    _ => {}
+                }
+            }
+            prop_assert_eq!(invariants::broken(&decision.state), Vec::<&str>::new());
+            story.state = decision.state;
+        }
+        let under_way = story.state.memory.effects.values().any(|attempt| attempt.due.is_none());
+        let planned = next_wake(&story.state, &story.policy).is_some();
+        prop_assert!(story.state.durable.is_settled() || under_way || planned, "nobody will go on");
+    }
+
+    /// Any order of one recording's webhooks, with duplicates and gaps, ends in the same document once
+    /// LiveKit's own answer and the file are in.
+    #[test]
+    fn any_order_of_webhooks_ends_the_same(
+        hooks in prop::collection::vec(prop::sample::select(vec![
+            EgressStatus::Starting, EgressStatus::Active, EgressStatus::Ending, EgressStatus::Complete,
+        ]), 0..8)
+    ) {
+        let mut story = Story::new();
+        story.then(0, start("start")).then(1, looked_into_room("u1", &[]));
+        story.then(2, started("u1", EgressStatus::Starting));
+        for (index, status) in hooks.into_iter().enumerate() {
+            story.then(10 + i64::try_from(index).unwrap(), webhook("u1", status, None));
+        }
+        story.then(5_000, found("u1", EgressStatus::Complete));
+        story.then(6_000, Happening::Tick).then(6_001, file("u1", Some(1000)));
+        let shown = story.told.iter().filter(|line| line.contains(" complete")).count();
+        prop_assert_eq!(shown, 1, "{}", story.tell());
+        prop_assert!(story.state.durable.is_settled(), "{}", story.tell());
+    }
+}
