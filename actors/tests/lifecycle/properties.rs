@@ -53,8 +53,11 @@ fn happening() -> impl Strategy<Value = Happening> {
     ]
 }
 
+/// What the documents show; none for one that was removed or never made.
+type Documents = BTreeMap<Uid, Option<RecordingStatus>>;
+
 /// What an event says of a document is what was shown last; of one never shown here, what chance says.
-fn agree_with_documents(what: &mut Happening, shown: &mut BTreeMap<Uid, RecordingStatus>) {
+fn agree_with_documents(what: &mut Happening, shown: &mut Documents) {
     let (uid, document) = match what {
         Happening::StopRequested(request) => (&request.recording.uid, &mut request.document),
         Happening::DeleteRequested(request) => (&request.recording.uid, &mut request.document),
@@ -67,19 +70,19 @@ fn agree_with_documents(what: &mut Happening, shown: &mut BTreeMap<Uid, Recordin
     agree(&uid.clone(), document, shown);
 }
 
-fn agree_sighting(sighting: &mut Sighting, shown: &mut BTreeMap<Uid, RecordingStatus>) {
+fn agree_sighting(sighting: &mut Sighting, shown: &mut Documents) {
     let uid = Uid::from_trusted(sighting.info.egress.as_str().replace("EG_", "u"));
     agree(&uid, &mut sighting.document, shown);
 }
 
-fn agree(uid: &Uid, document: &mut Option<RecordingStatus>, shown: &mut BTreeMap<Uid, RecordingStatus>) {
+fn agree(uid: &Uid, document: &mut Option<RecordingStatus>, shown: &mut Documents) {
     match (shown.get(uid), *document) {
-        (Some(status), _) => *document = Some(*status),
+        (Some(status), _) => *document = *status,
         // Only what another node recorded has a document that was not shown here.
-        (None, Some(status)) if uid.as_str() == "u7" => {
-            shown.insert(uid.clone(), status);
+        (None, _) => {
+            *document = document.filter(|_| uid.as_str() == "u7");
+            shown.insert(uid.clone(), *document);
         }
-        (None, _) => *document = None,
     }
 }
 
@@ -110,7 +113,7 @@ proptest! {
         let mut now = 0;
         let mut sent: Vec<Uid> = Vec::new();
         let mut answered = Vec::new();
-        let mut shown: BTreeMap<Uid, RecordingStatus> = BTreeMap::new();
+        let mut shown = Documents::new();
         let mut asked: Vec<_> = Vec::new();
         for (pause, mut what) in history {
             now += pause;
@@ -148,14 +151,14 @@ proptest! {
                     }
                     Effect::Carry { owed: Owed::Project { recording, .. }, .. } => {
                         let uid = recording.recording_id.uid.clone();
-                        let old = shown.insert(uid.clone(), recording.status);
-                        if let Some(old) = old {
+                        let old = shown.insert(uid.clone(), Some(recording.status));
+                        if let Some(Some(old)) = old {
                             let again = old == recording.status;
                             prop_assert!(again || old.may_become(recording.status), "{uid}: {old:?}");
                         }
                     }
                     Effect::Carry { owed: Owed::Remove { recording, .. }, .. } => {
-                        shown.remove(&recording.uid);
+                        shown.insert(recording.uid.clone(), None);
                     }
                     _ => {}
                 }
