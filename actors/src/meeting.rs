@@ -1,6 +1,11 @@
 //! The meeting: a Meet room as clients see it, as opposed to the room actor.
 //!
-//! Owns the room resource (contract `rooms.md` 1 and 2). Pure: never asks a clock or a store.
+//! Owns the room resource (contract `rooms.md` 1 and 2). Pure: never asks a clock or a store. Read
+//! `meeting/creation.rs` next.
+
+pub mod config;
+pub mod creation;
+pub mod names;
 
 use serde::{Deserialize, Serialize};
 

@@ -233,6 +233,7 @@ fn full_state() -> RoomState {
             deadline: Some(Timestamp(1)),
             layout: Layout::SingleSpeaker,
             encoding: Encoding::default(),
+            stopping_since: None,
         }),
         unsettled: vec![Unsettled {
             track,

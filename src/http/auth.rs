@@ -1,0 +1,71 @@
+//! Who may call (contract `access.md` 1).
+//!
+//! Owns the order in which credentials are tried. A route lists what it accepts; those that are not there
+//! are skipped, the first success wins, else the last failure is told. Never logs a credential.
+
+use axum::http::HeaderMap;
+use subtle::ConstantTimeEq;
+
+use super::HttpState;
+use super::error::{Failure, Unauthenticated};
+
+/// Carries the API key.
+const API_KEY: &str = "x-api-key";
+
+/// A kind of credential that a route may accept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credential {
+    /// The header `x-api-key`.
+    ApiKey,
+}
+
+/// For routes that take the API key alone.
+pub const API_KEY_ONLY: &[Credential] = &[Credential::ApiKey];
+
+/// Who calls, as far as it matters to what they may do and see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// Holds the API key: may do everything.
+    ApiKey,
+}
+
+/// Finds out who calls.
+///
+/// # Errors
+/// 401 when nothing acceptable is there or nothing there is right; 503 when that cannot be found out.
+pub async fn authenticate(
+    state: &HttpState,
+    headers: &HeaderMap,
+    accepted: &[Credential],
+) -> Result<Caller, Failure> {
+    let mut failure = Failure::Unauthenticated(Unauthenticated::NothingPresent);
+    for credential in accepted {
+        let checked = match credential {
+            Credential::ApiKey => api_key(state, headers).await,
+        };
+        match checked {
+            None => {}
+            Some(Ok(caller)) => return Ok(caller),
+            Some(Err(reason)) => failure = reason,
+        }
+    }
+    Err(failure)
+}
+
+/// None if there is no key in the request.
+async fn api_key(state: &HttpState, headers: &HeaderMap) -> Option<Result<Caller, Failure>> {
+    let sent = headers.get(API_KEY).filter(|value| !value.is_empty())?;
+    let keys = match state.catalog.api_keys().await {
+        Ok(keys) => keys,
+        Err(error) => return Some(Err(error.into())),
+    };
+    if keys.is_empty() {
+        return Some(Err(Failure::Unauthenticated(Unauthenticated::NoApiKeyConfigured)));
+    }
+    // Every key is compared, and each in constant time, so that the time taken tells nothing but their lengths.
+    let matching = keys.iter().filter(|key| bool::from(key.key.as_bytes().ct_eq(sent.as_bytes()))).count();
+    if matching == 0 {
+        return Some(Err(Failure::Unauthenticated(Unauthenticated::WrongApiKey)));
+    }
+    Some(Ok(Caller::ApiKey))
+}

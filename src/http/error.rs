@@ -1,0 +1,414 @@
+//! What clients are told when something is not done (contract `access.md` 8, `recordings.md` 2).
+//!
+//! Owns the words and statuses: [`Failure::answer`] is the one function that turns errors into responses.
+//! Ids stand in single quotes; reference clients look for some of the fragments, which the tests list.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use reelkeeper_actors::ids::{RecordingId, RoomId};
+use reelkeeper_actors::ports::{PortError, PortErrorKind};
+use reelkeeper_actors::recording::RecordingStatus;
+use reelkeeper_actors::recording::effect::Refusal;
+use serde::Serialize;
+
+use super::livekit_webhook::RejectedWebhook;
+use super::unanswered::Unanswered;
+
+/// Names as clients see them in `error`.
+mod name {
+    pub const AUTHENTICATION: &str = "Authentication Error";
+    pub const BAD_REQUEST: &str = "Bad Request";
+    pub const INTERNAL: &str = "Internal Server Error";
+    pub const PATH: &str = "Path Not Found";
+    pub const RECORDING: &str = "Recording Error";
+    pub const REQUEST_TIMEOUT: &str = "Request Timeout";
+    pub const ROOM: &str = "Room Error";
+    pub const UNAVAILABLE: &str = "Service Unavailable";
+    pub const UNPROCESSABLE: &str = "Unprocessable Entity";
+}
+
+/// When to come back after a moment of overload.
+const SOON: Duration = Duration::from_secs(1);
+/// When to come back after a dependency was away, or a start timed out.
+const LATER: Duration = Duration::from_secs(5);
+/// When to come back to a room with too many unsettled recordings.
+const MUCH_LATER: Duration = Duration::from_secs(30);
+
+/// One broken rule of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldFault {
+    /// Dotted path of the field; empty for the body itself.
+    pub field: String,
+    /// What is wrong, in zod's words.
+    pub message: String,
+}
+
+/// What a refused request was about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// Starting a recording in a room.
+    Start(RoomId),
+    /// Stopping a recording.
+    Stop(RecordingId),
+    /// Deleting a recording.
+    Delete(RecordingId),
+}
+
+/// Why a caller is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unauthenticated {
+    /// None of the accepted credentials is there.
+    NothingPresent,
+    /// The API key is wrong.
+    WrongApiKey,
+    /// There is no API key that could be right.
+    NoApiKeyConfigured,
+}
+
+/// Why a request is not answered with success.
+#[derive(Debug)]
+pub enum Failure {
+    /// The body, or the path, cannot be read.
+    Malformed(String),
+    /// The request breaks these rules.
+    Invalid(Vec<FieldFault>),
+    /// The body is larger than allowed, in bytes.
+    BodyTooLarge(usize),
+    /// The body did not arrive in time.
+    BodyTooSlow,
+    /// The caller is not let in.
+    Unauthenticated(Unauthenticated),
+    /// No such path, or not with this method.
+    UnknownPath(String),
+    /// No such room.
+    NoRoom(RoomId),
+    /// The room does not allow recording.
+    RecordingDisabled(RoomId),
+    /// No such recording.
+    NoRecording(RecordingId),
+    /// The recording's file is missing or empty.
+    NoFile(RecordingId),
+    /// The recording has no file to stream, or not yet.
+    NotStreamable(RecordingId, RecordingStatus),
+    /// The range begins behind the file's end; the size is in bytes.
+    RangeNotSatisfiable(RecordingId, u64),
+    /// The room's actor said no.
+    Refused(Subject, Refusal),
+    /// A dependency failed.
+    Port(PortError),
+    /// An incoming webhook is not taken.
+    Webhook(RejectedWebhook),
+    /// This node is about to leave.
+    Draining,
+    /// Too many requests at once.
+    Busy,
+    /// The request's deadline passed.
+    TooSlow,
+    /// We panicked.
+    Panicked,
+}
+
+impl From<PortError> for Failure {
+    fn from(error: PortError) -> Self {
+        Self::Port(error)
+    }
+}
+
+/// An answer before it becomes a response.
+struct Answer {
+    status: StatusCode,
+    name: &'static str,
+    message: String,
+    retry_after: Option<Duration>,
+}
+
+impl Answer {
+    fn new(status: StatusCode, name: &'static str, message: impl Into<String>) -> Self {
+        Self { status, name, message: message.into(), retry_after: None }
+    }
+
+    fn retry_after(mut self, pause: Duration) -> Self {
+        self.retry_after = Some(pause);
+        self
+    }
+}
+
+impl Failure {
+    /// A single broken rule.
+    #[must_use]
+    pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldFault { field: field.into(), message: message.into() }])
+    }
+
+    fn answer(&self) -> Answer {
+        use StatusCode as S;
+        let recording = |status, message: String| Answer::new(status, name::RECORDING, message);
+        let unavailable = |message: &str, pause| {
+            Answer::new(S::SERVICE_UNAVAILABLE, name::UNAVAILABLE, message).retry_after(pause)
+        };
+        match self {
+            Self::Malformed(what) => Answer::new(S::BAD_REQUEST, name::BAD_REQUEST, what.clone()),
+            Self::Invalid(_) => Answer::new(S::UNPROCESSABLE_ENTITY, name::UNPROCESSABLE, "Invalid request"),
+            Self::BodyTooLarge(limit) => {
+                let message = format!("request body is larger than {limit} bytes");
+                Answer::new(S::PAYLOAD_TOO_LARGE, name::BAD_REQUEST, message)
+            }
+            Self::BodyTooSlow => {
+                let message = "The request body did not arrive in time";
+                Answer::new(S::REQUEST_TIMEOUT, name::REQUEST_TIMEOUT, message)
+            }
+            Self::Unauthenticated(why) => {
+                Answer::new(S::UNAUTHORIZED, name::AUTHENTICATION, unauthenticated(*why))
+            }
+            Self::UnknownPath(path) => {
+                Answer::new(S::NOT_FOUND, name::PATH, format!("Path '{path}' not found"))
+            }
+            Self::NoRoom(room) => Answer::new(S::NOT_FOUND, name::ROOM, format!("Room '{room}' not found")),
+            Self::RecordingDisabled(room) => {
+                recording(S::FORBIDDEN, format!("Recording is disabled in room '{room}'"))
+            }
+            Self::NoRecording(id) => recording(S::NOT_FOUND, format!("Recording '{id}' not found")),
+            Self::NoFile(id) => recording(S::NOT_FOUND, format!("File of recording '{id}' not found")),
+            Self::NotStreamable(id, status) if status.is_terminal() => {
+                let message = format!("Recording '{id}' has no file, its status is '{}'", status.name());
+                recording(S::CONFLICT, message)
+            }
+            Self::NotStreamable(id, _) => {
+                recording(S::CONFLICT, format!("Recording '{id}' is not stopped yet"))
+            }
+            Self::RangeNotSatisfiable(id, size) => {
+                let message = format!("Recording '{id}' range not satisfiable. File size: {size}");
+                recording(S::RANGE_NOT_SATISFIABLE, message)
+            }
+            Self::Refused(subject, refusal) => refused(subject, refusal),
+            Self::Port(error) if error.kind == PortErrorKind::Unavailable => {
+                unavailable(&dependency_away(error.dependency), LATER)
+            }
+            Self::Port(error) => {
+                let message = format!("The {} could not be used", error.dependency);
+                Answer::new(S::INTERNAL_SERVER_ERROR, name::INTERNAL, message)
+            }
+            Self::Webhook(RejectedWebhook::Signature(_)) => {
+                Answer::new(S::UNAUTHORIZED, name::AUTHENTICATION, "Invalid webhook signature")
+            }
+            Self::Webhook(RejectedWebhook::Malformed(_)) => {
+                Answer::new(S::BAD_REQUEST, name::BAD_REQUEST, "Webhook cannot be read")
+            }
+            Self::Draining => unavailable("This node is shutting down", SOON),
+            Self::Busy => unavailable("Too many requests at once", SOON),
+            Self::TooSlow => unavailable("The request took too long", LATER),
+            Self::Panicked => {
+                Answer::new(S::INTERNAL_SERVER_ERROR, name::INTERNAL, "Unexpected error while answering")
+            }
+        }
+    }
+
+    /// What operators need to know beyond the answer.
+    fn log(&self, answer: &Answer) {
+        let status = answer.status.as_u16();
+        match self {
+            Self::Port(error) => tracing::warn!(status, %error, "request failed"),
+            Self::Webhook(rejected) => tracing::warn!(status, %rejected, "incoming webhook not taken"),
+            Self::Busy | Self::Draining => tracing::debug!(status, message = ?answer.message, "request shed"),
+            _ if answer.status.is_server_error() => {
+                tracing::warn!(status, reason = ?answer.message, "request failed");
+            }
+            _ => tracing::debug!(status, reason = ?answer.message, "request refused"),
+        }
+    }
+}
+
+/// The words for each answer of a room's actor (design 4).
+fn refused(subject: &Subject, refusal: &Refusal) -> Answer {
+    let what = subject.words();
+    let conflict = |message: String| Answer::new(StatusCode::CONFLICT, name::RECORDING, message);
+    let broken = |message: String| Answer::new(StatusCode::INTERNAL_SERVER_ERROR, name::RECORDING, message);
+    let unavailable = |error, message: String| {
+        Answer::new(StatusCode::SERVICE_UNAVAILABLE, error, message).retry_after(LATER)
+    };
+    match refusal {
+        Refusal::AlreadyRecording => conflict(format!("{what} is already being recorded")),
+        Refusal::NoParticipants => conflict(format!("{what} has no participants")),
+        Refusal::TimedOutStarting => unavailable(
+            name::RECORDING,
+            format!("Recording in {what} timed out while starting; it is stopped should it start late"),
+        ),
+        Refusal::StartFailed { reason } => broken(format!("Recording in {what} could not start: {reason}")),
+        Refusal::TooManyUnsettled => {
+            unavailable(name::UNAVAILABLE, format!("{what} has too many recordings whose end is not known"))
+                .retry_after(MUCH_LATER)
+        }
+        Refusal::StillStarting => {
+            conflict(format!("{what} is still starting; the stop is remembered and will be carried out"))
+        }
+        Refusal::AlreadyStopped => conflict(format!("{what} is already stopped")),
+        Refusal::NotStopped => conflict(format!("{what} is not stopped yet")),
+        Refusal::NotFound => Answer::new(StatusCode::NOT_FOUND, name::RECORDING, subject.not_found()),
+        Refusal::StopFailed { reason } => broken(format!(
+            "{what} could not be stopped: {reason}; the stop is remembered and will be tried again"
+        )),
+        Refusal::StopOwed => unavailable(
+            name::UNAVAILABLE,
+            format!("{what} is not stopped for now; the stop is remembered and will be carried out"),
+        ),
+        Refusal::Unavailable { dependency } => unavailable(name::UNAVAILABLE, dependency_away(dependency)),
+        Refusal::Draining => Failure::Draining.answer(),
+        Refusal::Overloaded => Failure::Busy.answer(),
+        // Never sent: the connection is closed instead.
+        Refusal::Unanswerable => Answer::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            name::INTERNAL,
+            format!("It is not known how the request for {what} ended"),
+        ),
+        Refusal::Broken => Answer::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            name::INTERNAL,
+            format!("Unexpected error while handling {what}"),
+        ),
+    }
+}
+
+impl Subject {
+    fn words(&self) -> String {
+        match self {
+            Self::Start(room) => format!("Room '{room}'"),
+            Self::Stop(recording) | Self::Delete(recording) => format!("Recording '{recording}'"),
+        }
+    }
+
+    /// A stop is looked for by its egress, so its text names that.
+    fn not_found(&self) -> String {
+        match self {
+            Self::Stop(recording) => format!("Egress '{}' of {} not found", recording.egress, self.words()),
+            _ => format!("{} not found", self.words()),
+        }
+    }
+}
+
+fn unauthenticated(why: Unauthenticated) -> &'static str {
+    match why {
+        Unauthenticated::NothingPresent => "Unauthorized: no accepted credential was sent",
+        Unauthenticated::WrongApiKey => "Invalid API key",
+        Unauthenticated::NoApiKeyConfigured => "There is no API key yet, one must be made first",
+    }
+}
+
+fn dependency_away(dependency: &str) -> String {
+    format!("Dependency '{dependency}' is unavailable")
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let answer = self.answer();
+        self.log(&answer);
+        let mut headers = HeaderMap::new();
+        if let Some(pause) = answer.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(pause.as_secs()));
+        }
+        match self {
+            // The contract gives this one no JSON body; what is left of the request is not read.
+            Self::BodyTooLarge(_) => {
+                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+                return (answer.status, headers, answer.message).into_response();
+            }
+            Self::RangeNotSatisfiable(_, size) => {
+                let range = HeaderValue::try_from(format!("bytes */{size}"));
+                headers.extend(range.map(|range| (header::CONTENT_RANGE, range)));
+            }
+            _ => {}
+        }
+        let details = if let Self::Invalid(faults) = &self { faults.as_slice() } else { &[] };
+        let body = ErrorBody { error: answer.name, message: &answer.message, details };
+        let mut response = (answer.status, headers, Json(body)).into_response();
+        if matches!(self, Self::Refused(_, Refusal::Unanswerable)) {
+            response.extensions_mut().insert(Unanswered);
+        }
+        response
+    }
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    error: &'static str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    details: &'a [FieldFault],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recording() -> RecordingId {
+        RecordingId::parse("r-1--EG_1--u").unwrap()
+    }
+
+    #[test]
+    fn refusals_have_the_contracts_status_name_and_words() {
+        let start = || Subject::Start(RoomId::from_trusted("r-1"));
+        let stop = || Subject::Stop(recording());
+        let delete = || Subject::Delete(recording());
+        let reason = || "no disk".to_owned();
+        let cases = [
+            (start(), Refusal::AlreadyRecording, 409, name::RECORDING, "'r-1' is already"),
+            (start(), Refusal::NoParticipants, 409, name::RECORDING, "'r-1' has no participants"),
+            (start(), Refusal::TimedOutStarting, 503, name::RECORDING, "timed out while starting"),
+            (start(), Refusal::StartFailed { reason: reason() }, 500, name::RECORDING, "no disk"),
+            (start(), Refusal::TooManyUnsettled, 503, name::UNAVAILABLE, "too many"),
+            (stop(), Refusal::StillStarting, 409, name::RECORDING, "still starting"),
+            (stop(), Refusal::AlreadyStopped, 409, name::RECORDING, "'r-1--EG_1--u' is already stopped"),
+            (stop(), Refusal::NotFound, 404, name::RECORDING, "'EG_1' of Recording 'r-1--EG_1--u' not found"),
+            (stop(), Refusal::StopFailed { reason: reason() }, 500, name::RECORDING, "no disk"),
+            (stop(), Refusal::StopOwed, 503, name::UNAVAILABLE, "will be carried out"),
+            (delete(), Refusal::NotStopped, 409, name::RECORDING, "not stopped yet"),
+            (delete(), Refusal::NotFound, 404, name::RECORDING, "Recording 'r-1--EG_1--u' not found"),
+            (start(), Refusal::Unavailable { dependency: "store" }, 503, name::UNAVAILABLE, "'store'"),
+            (start(), Refusal::Draining, 503, name::UNAVAILABLE, "shutting down"),
+            (start(), Refusal::Broken, 500, name::INTERNAL, "'r-1'"),
+        ];
+        for (subject, refusal, status, error, fragment) in cases {
+            let answer = Failure::Refused(subject, refusal.clone()).answer();
+            assert_eq!((answer.status.as_u16(), answer.name), (status, error), "{refusal:?}");
+            assert!(answer.message.contains(fragment), "{refusal:?}: {}", answer.message);
+            assert_eq!(answer.retry_after.is_some(), status == 503, "{refusal:?}");
+        }
+    }
+
+    #[test]
+    fn other_failures_have_the_contracts_status_name_and_words() {
+        let room = || RoomId::from_trusted("r-1");
+        let cases = [
+            (Failure::NoRoom(room()), 404, name::ROOM, "'r-1' not found"),
+            (Failure::RecordingDisabled(room()), 403, name::RECORDING, "'r-1'"),
+            (Failure::NoRecording(recording()), 404, name::RECORDING, "not found"),
+            (Failure::NoFile(recording()), 404, name::RECORDING, "not found"),
+            (
+                Failure::NotStreamable(recording(), RecordingStatus::Active),
+                409,
+                name::RECORDING,
+                "not stopped yet",
+            ),
+            (Failure::NotStreamable(recording(), RecordingStatus::Failed), 409, name::RECORDING, "'failed'"),
+            (
+                Failure::RangeNotSatisfiable(recording(), 7),
+                416,
+                name::RECORDING,
+                "range not satisfiable. File size: 7",
+            ),
+            (Failure::Port(PortError::unavailable("blobs", "x")), 503, name::UNAVAILABLE, "'blobs'"),
+            (Failure::Port(PortError::corrupt("store", "x")), 500, name::INTERNAL, "store"),
+            (Failure::UnknownPath("/x".to_owned()), 404, name::PATH, "/x"),
+            (Failure::Busy, 503, name::UNAVAILABLE, "Too many"),
+            (Failure::TooSlow, 503, name::UNAVAILABLE, "too long"),
+            (Failure::Panicked, 500, name::INTERNAL, "Unexpected"),
+        ];
+        for (failure, status, error, fragment) in cases {
+            let answer = failure.answer();
+            assert_eq!((answer.status.as_u16(), answer.name), (status, error), "{failure:?}");
+            assert!(answer.message.contains(fragment), "{failure:?}: {}", answer.message);
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Ports for the tests of the router: a small world that can be broken.
+
+use std::ops::RangeInclusive;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use reelkeeper_actors::ids::{ClaimId, EgressId, NodeId, RecordingId, RoomId};
+use reelkeeper_actors::meeting::Room;
+use reelkeeper_actors::ports::PortError;
+use reelkeeper_actors::ports::blobs::{BlobHead, Blobs, ByteStream};
+use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, Page, StoredRecording};
+use reelkeeper_actors::ports::clock::{Clock, Entropy};
+use reelkeeper_actors::ports::coordination::{Coordination, Standing};
+use reelkeeper_actors::ports::ledger::{Expected, Ledger, Written};
+use reelkeeper_actors::ports::media_server::{LiveKitEvent, MediaServer, Participant};
+use reelkeeper_actors::recording::egress::{CallError, EgressInfo, EgressOrder};
+use reelkeeper_actors::recording::ledger::Row;
+use reelkeeper_actors::recording::{Recording, Timestamp};
+
+use super::livekit_webhook::{IncomingWebhooks, RejectedWebhook};
+
+/// The time in this world.
+pub const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+/// Everything behind the ports.
+#[derive(Default)]
+pub struct World {
+    pub rooms: Mutex<Vec<Room>>,
+    pub recordings: Mutex<Vec<StoredRecording>>,
+    pub api_keys: Mutex<Vec<ApiKey>>,
+    pub blobs: Mutex<Vec<(String, Bytes)>>,
+    /// Files end early when read.
+    pub blobs_break: AtomicBool,
+    /// The store fails every call.
+    pub store_is_away: AtomicBool,
+    /// The store answers no call.
+    pub store_hangs: AtomicBool,
+}
+
+impl World {
+    async fn store(&self) -> Result<(), PortError> {
+        if self.store_hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        if self.store_is_away.load(Ordering::SeqCst) {
+            return Err(PortError::unavailable("store", "cut off"));
+        }
+        Ok(())
+    }
+
+    fn blob(&self, key: &str) -> Option<Bytes> {
+        let blobs = self.blobs.lock().unwrap();
+        blobs.iter().find(|(name, _)| name == key).map(|(_, content)| content.clone())
+    }
+}
+
+#[async_trait]
+impl Catalog for World {
+    async fn insert_room(&self, room: &Room) -> Result<(), PortError> {
+        self.store().await?;
+        self.rooms.lock().unwrap().push(room.clone());
+        Ok(())
+    }
+    async fn room(&self, room: &RoomId) -> Result<Option<Room>, PortError> {
+        self.store().await?;
+        Ok(self.rooms.lock().unwrap().iter().find(|stored| stored.room_id == *room).cloned())
+    }
+    async fn insert_recording(&self, _: &StoredRecording) -> Result<bool, PortError> {
+        unreachable!("the HTTP face writes no recordings")
+    }
+    async fn update_recording(&self, _: &Recording, _: i64) -> Result<Option<Recording>, PortError> {
+        unreachable!("the HTTP face writes no recordings")
+    }
+    async fn recording(&self, id: &RecordingId) -> Result<Option<StoredRecording>, PortError> {
+        self.store().await?;
+        let recordings = self.recordings.lock().unwrap();
+        Ok(recordings.iter().find(|stored| stored.recording.recording_id == *id).cloned())
+    }
+    async fn newest_recordings(&self, limit: usize) -> Result<Page<Recording>, PortError> {
+        self.store().await?;
+        let recordings = self.recordings.lock().unwrap();
+        let items = recordings.iter().rev().take(limit).map(|stored| stored.recording.clone()).collect();
+        Ok(Page { items, is_truncated: recordings.len() > limit })
+    }
+    async fn remove_recording(&self, _: &RecordingId) -> Result<bool, PortError> {
+        unreachable!("the HTTP face removes no recordings")
+    }
+    async fn api_keys(&self) -> Result<Vec<ApiKey>, PortError> {
+        self.store().await?;
+        Ok(self.api_keys.lock().unwrap().clone())
+    }
+    async fn insert_first_api_key(&self, _: &ApiKey) -> Result<bool, PortError> {
+        unreachable!("the HTTP face makes no first key")
+    }
+}
+
+#[async_trait]
+impl Blobs for World {
+    async fn head(&self, key: &str) -> Result<Option<BlobHead>, PortError> {
+        let head = |content: Bytes| BlobHead {
+            size: content.len() as u64,
+            modified: NOW.0,
+            etag: format!("e{}", content.len()),
+        };
+        Ok(self.blob(key).map(head))
+    }
+    async fn read(&self, key: &str, range: RangeInclusive<u64>) -> Result<Option<ByteStream>, PortError> {
+        let bounds = |n: &u64| usize::try_from(*n).unwrap();
+        let (start, end) = (bounds(range.start()), bounds(range.end()));
+        let Some(content) = self.blob(key) else { return Ok(None) };
+        if self.blobs_break.load(Ordering::SeqCst) {
+            let pieces = [Ok(content.slice(start..end)), Err(PortError::unavailable("blobs", "cut off"))];
+            return Ok(Some(stream::iter(pieces).boxed()));
+        }
+        Ok(Some(stream::iter([Ok(content.slice(start..=end))]).boxed()))
+    }
+    async fn put(&self, _: &str, _: Bytes) -> Result<(), PortError> {
+        unreachable!("the HTTP face writes no files")
+    }
+    async fn remove(&self, _: &str) -> Result<(), PortError> {
+        unreachable!("the HTTP face removes no files")
+    }
+    async fn ping(&self) -> Result<(), PortError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Ledger for World {
+    async fn load(&self, _: &RoomId) -> Result<Option<Row>, PortError> {
+        unreachable!("the HTTP face reads no rows")
+    }
+    async fn write(&self, _: &Row, _: &Expected) -> Result<Written, PortError> {
+        unreachable!("the HTTP face writes no rows")
+    }
+    async fn remove(&self, _: &RoomId, _: &ClaimId, _: u64) -> Result<Written, PortError> {
+        unreachable!("the HTTP face removes no rows")
+    }
+    async fn rows(&self, _: Option<&RoomId>, _: usize) -> Result<Vec<Row>, PortError> {
+        unreachable!("the HTTP face reads no rows")
+    }
+    async fn ping(&self) -> Result<(), PortError> {
+        self.store().await
+    }
+}
+
+#[async_trait]
+impl Coordination for World {
+    async fn renew(&self, _: &NodeId, _: Duration) -> Result<(), PortError> {
+        unreachable!("the HTTP face renews no lease")
+    }
+    async fn leave(&self, _: &NodeId) -> Result<(), PortError> {
+        unreachable!("the HTTP face gives no lease up")
+    }
+    async fn standing(&self, _: &NodeId) -> Result<Standing, PortError> {
+        Ok(Standing::Alive)
+    }
+}
+
+#[async_trait]
+impl MediaServer for World {
+    async fn start_egress(&self, _: &EgressOrder) -> Result<EgressInfo, CallError> {
+        unreachable!("the HTTP face only pings LiveKit")
+    }
+    async fn stop_egress(&self, _: &EgressId) -> Result<EgressInfo, CallError> {
+        unreachable!("the HTTP face only pings LiveKit")
+    }
+    async fn egress(&self, _: &EgressId) -> Result<Option<EgressInfo>, CallError> {
+        unreachable!("the HTTP face only pings LiveKit")
+    }
+    async fn room_egresses(&self, _: &RoomId) -> Result<Vec<EgressInfo>, CallError> {
+        unreachable!("the HTTP face only pings LiveKit")
+    }
+    async fn active_egresses(&self) -> Result<Vec<EgressInfo>, CallError> {
+        unreachable!("the HTTP face only pings LiveKit")
+    }
+    async fn participants(&self, _: &RoomId) -> Result<Vec<Participant>, CallError> {
+        unreachable!("the HTTP face only pings LiveKit")
+    }
+    async fn ping(&self) -> Result<(), CallError> {
+        Ok(())
+    }
+}
+
+impl IncomingWebhooks for World {
+    fn receive(
+        &self,
+        authorization: Option<&str>,
+        _: &[u8],
+        _: Timestamp,
+    ) -> Result<LiveKitEvent, RejectedWebhook> {
+        match authorization {
+            Some("malformed") => Err(RejectedWebhook::Malformed("no event".to_owned())),
+            Some("panic") => panic!("asked to"),
+            _ => Err(RejectedWebhook::Signature("missing".to_owned())),
+        }
+    }
+}
+
+impl Clock for World {
+    fn now(&self) -> Timestamp {
+        NOW
+    }
+}
+
+impl Entropy for World {
+    fn draw(&self) -> [u8; 16] {
+        [7; 16]
+    }
+}

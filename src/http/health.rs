@@ -1,0 +1,75 @@
+//! Probes: is the process up, can it serve, and what is the matter if not (design 10).
+//!
+//! All dependencies are asked at once, each with a short deadline, so that a probe never hangs.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::future::Future;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use reelkeeper_actors::ports::PortError;
+use serde::Serialize;
+
+use super::HttpState;
+use super::error::Failure;
+
+/// What a dependency that answers is called.
+const OK: &str = "ok";
+
+/// The process runs.
+pub async fn live() -> &'static str {
+    "OK"
+}
+
+/// The node can serve: it has its store and is not about to leave.
+///
+/// # Errors
+/// 503 otherwise.
+pub async fn health(State(state): State<HttpState>) -> Result<&'static str, Failure> {
+    if state.orchestrator.is_draining() {
+        return Err(Failure::Draining);
+    }
+    let away = |_| Failure::Port(PortError::unavailable("store", "no answer to a probe"));
+    tokio::time::timeout(state.settings.probe_timeout, state.ledger.ping()).await.map_err(away)??;
+    Ok("OK")
+}
+
+#[derive(Serialize)]
+struct Readiness {
+    ready: bool,
+    draining: bool,
+    dependencies: BTreeMap<&'static str, String>,
+}
+
+/// Each dependency by name, with `ok` or what is wrong; 503 unless all are well and the node stays.
+pub async fn ready(State(state): State<HttpState>) -> Response {
+    let limit = state.settings.probe_timeout;
+    let (store, coordination, blobs, livekit) = tokio::join!(
+        probe(limit, state.ledger.ping()),
+        probe(limit, state.coordination.standing(&state.node)),
+        probe(limit, state.blobs.ping()),
+        probe(limit, state.media_server.ping()),
+    );
+    let dependencies = BTreeMap::from([
+        ("store", store),
+        ("coordination", coordination),
+        ("blobs", blobs),
+        ("livekit", livekit),
+    ]);
+    let draining = state.orchestrator.is_draining();
+    let ready = !draining && dependencies.values().all(|standing| standing == OK);
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(Readiness { ready, draining, dependencies })).into_response()
+}
+
+async fn probe<T, E: Display>(limit: Duration, answer: impl Future<Output = Result<T, E>>) -> String {
+    match tokio::time::timeout(limit, answer).await {
+        Ok(Ok(_)) => OK.to_owned(),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer within {} ms", limit.as_millis()),
+    }
+}

@@ -1,0 +1,86 @@
+//! How many requests at once and how long each (design 10).
+//!
+//! Each kind of request has a budget of its own, so that slow readers of media or a flood of starts never
+//! silence LiveKit's webhooks and the probes.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::error::Failure;
+
+/// So many requests at once.
+#[derive(Debug, Clone)]
+pub struct Budget(Arc<Semaphore>);
+
+impl Budget {
+    /// A budget of `at_once` requests, at least 1.
+    #[must_use]
+    pub fn new(at_once: usize) -> Self {
+        Self(Arc::new(Semaphore::new(at_once.clamp(1, Semaphore::MAX_PERMITS))))
+    }
+}
+
+/// One request's part of the budget. It lasts until the answer's head; who streams a body keeps a clone in it.
+#[derive(Debug, Clone)]
+pub struct Permit {
+    _held: Arc<OwnedSemaphorePermit>,
+}
+
+/// Lets a request in if the budget allows; nobody waits in a queue.
+///
+/// # Errors
+/// 503 when the budget is used up.
+pub async fn admit(
+    State(Budget(budget)): State<Budget>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Failure> {
+    let held = budget.try_acquire_owned().map_err(|_| Failure::Busy)?;
+    let permit = Permit { _held: Arc::new(held) };
+    request.extensions_mut().insert(permit.clone());
+    let response = next.run(request).await;
+    drop(permit);
+    Ok(response)
+}
+
+/// How long until the answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline(pub Duration);
+
+/// Answers in time, or says that it could not.
+///
+/// # Errors
+/// 503 at the deadline.
+pub async fn deadline(
+    State(Deadline(after)): State<Deadline>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Failure> {
+    within(after, async { Ok(next.run(request).await) }).await
+}
+
+/// Bounds a part of a request.
+///
+/// # Errors
+/// What the part fails with, or 503 at the deadline.
+pub async fn within<T>(
+    after: Duration,
+    part: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::time::timeout(after, part).await.unwrap_or(Err(Failure::TooSlow))
+}
+
+#[cfg(test)]
+impl Permit {
+    /// One that belongs to no budget.
+    pub(super) fn for_tests() -> Self {
+        let held = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("a fresh semaphore has a permit");
+        Self { _held: Arc::new(held) }
+    }
+}

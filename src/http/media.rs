@@ -1,0 +1,225 @@
+//! `GET /api/v1/recordings/:id/media`: the file, whole or in part (contract `recordings.md` 2).
+//!
+//! Streams from the blob store at the reader's pace, in constant memory. Once the head is sent, a failure
+//! breaks the connection: a client must never take a short file for the whole.
+
+use std::io;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Extension, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures::{Stream, StreamExt, stream};
+use reelkeeper_actors::ids::RecordingId;
+use reelkeeper_actors::ports::blobs::{BlobHead, ByteStream};
+use reelkeeper_actors::recording::Recording;
+
+use super::HttpState;
+use super::access_log::about_recording;
+use super::auth::{API_KEY_ONLY, Caller, authenticate};
+use super::error::{Failure, FieldFault};
+use super::limits::{Permit, within};
+use super::range::{RangeRequest, Selection};
+use super::request::PathId;
+
+/// Streams a recording's file.
+///
+/// # Errors
+/// 401, 404, 409, 416, 422, 503.
+pub async fn stream(
+    State(state): State<HttpState>,
+    Extension(permit): Extension<Permit>,
+    method: Method,
+    headers: HeaderMap,
+    PathId(id): PathId,
+) -> Result<Response, Failure> {
+    let (id, range) = validated(&id, &headers)?;
+    about_recording(&id);
+    let limit = state.settings.request_timeout;
+    within(limit, async {
+        let caller = authenticate(&state, &headers, API_KEY_ONLY).await?;
+        let recording = streamable(&state, &id).await?;
+        let key = state.settings.files.blob_key(&recording);
+        let head = state.blobs.head(&key).await?.filter(|head| head.size > 0);
+        let Some(head) = head else { return Err(Failure::NoFile(id)) };
+
+        let selection = range.filter(|_| range_applies(&headers, &head));
+        let selection = selection.map_or(Selection::Whole, |range| range.select(head.size));
+        let part = match &selection {
+            Selection::Whole => 0..=head.size - 1,
+            Selection::Part(part) => part.clone(),
+            Selection::Unsatisfiable => return Err(Failure::RangeNotSatisfiable(id, head.size)),
+        };
+        let length = part.end() - part.start() + 1;
+        let body = if method == Method::HEAD {
+            Body::empty()
+        } else {
+            let Some(bytes) = state.blobs.read(&key, part).await? else { return Err(Failure::NoFile(id)) };
+            Body::from_stream(exactly(bytes, length, Reading { id, limit, _permit: permit }))
+        };
+        let status = if selection == Selection::Whole { StatusCode::OK } else { StatusCode::PARTIAL_CONTENT };
+        let headers = media_headers(caller, &key, &head, &selection, length);
+        Ok((status, headers, body).into_response())
+    })
+    .await
+}
+
+/// Both faults at once, as everywhere.
+fn validated(id: &str, headers: &HeaderMap) -> Result<(RecordingId, Option<RangeRequest>), Failure> {
+    let range = headers.get(header::RANGE);
+    let range = range.map(|value| RangeRequest::parse(value.to_str().unwrap_or_default())).transpose();
+    match (RecordingId::parse(id), range) {
+        (Ok(id), Ok(range)) => Ok((id, range)),
+        (id, range) => {
+            let id = id.err().map(|fault| ("params.recordingId", fault.to_string()));
+            let range = range.err().map(|fault| ("headers.range", fault.to_string()));
+            let faults = id.into_iter().chain(range);
+            let faults = faults.map(|(field, message)| FieldFault { field: field.to_owned(), message });
+            Err(Failure::Invalid(faults.collect()))
+        }
+    }
+}
+
+async fn streamable(state: &HttpState, id: &RecordingId) -> Result<Recording, Failure> {
+    let stored = state.catalog.recording(id).await?.ok_or_else(|| Failure::NoRecording(id.clone()))?;
+    if stored.recording.status.has_file() {
+        return Ok(stored.recording);
+    }
+    Err(Failure::NotStreamable(id.clone(), stored.recording.status))
+}
+
+/// A part of another version of the file would be of no use: then all of it is sent.
+fn range_applies(headers: &HeaderMap, head: &BlobHead) -> bool {
+    headers.get(header::IF_RANGE).is_none_or(|wanted| wanted == quoted(&head.etag).as_str())
+}
+
+fn quoted(etag: &str) -> String {
+    format!("\"{etag}\"")
+}
+
+fn media_headers(
+    caller: Caller,
+    key: &str,
+    head: &BlobHead,
+    selection: &Selection,
+    length: u64,
+) -> HeaderMap {
+    let caching = match caller {
+        Caller::ApiKey => "private, max-age=3600",
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(key)));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
+    headers.extend(HeaderValue::try_from(quoted(&head.etag)).map(|etag| (header::ETAG, etag)));
+    if let Selection::Part(part) = selection {
+        let range = format!("bytes {}-{}/{}", part.start(), part.end(), head.size);
+        headers.extend(HeaderValue::try_from(range).map(|range| (header::CONTENT_RANGE, range)));
+    }
+    headers
+}
+
+/// By what LiveKit can write.
+fn content_type(key: &str) -> &'static str {
+    match key.rsplit('.').next().unwrap_or_default().to_ascii_lowercase().as_str() {
+        "webm" => "video/webm",
+        "ogg" => "audio/ogg",
+        "mp3" => "audio/mpeg",
+        "ts" => "video/mp2t",
+        _ => "video/mp4",
+    }
+}
+
+/// A stream that is being sent.
+struct Reading {
+    id: RecordingId,
+    /// How long the store may take for the next piece.
+    limit: Duration,
+    _permit: Permit,
+}
+
+/// The stream with exactly `length` bytes. One that ends early, fails or stalls breaks the answer.
+fn exactly(bytes: ByteStream, length: u64, reading: Reading) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    stream::try_unfold((bytes, length, reading), |(mut bytes, left, reading)| async move {
+        if left == 0 {
+            return Ok(None);
+        }
+        match next_piece(&mut bytes, reading.limit).await {
+            Ok(mut piece) => {
+                piece.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+                let left = left - piece.len() as u64;
+                Ok(Some((piece, (bytes, left, reading))))
+            }
+            Err(error) => {
+                let id = &reading.id;
+                let room = &id.room;
+                tracing::warn!(room.id = %room, recording.id = %id, left_bytes = left, %error, "media cut off");
+                Err(error)
+            }
+        }
+    })
+}
+
+/// The next piece that is not empty.
+async fn next_piece(bytes: &mut ByteStream, limit: Duration) -> io::Result<Bytes> {
+    let next = async {
+        loop {
+            match bytes.next().await {
+                Some(Ok(piece)) if piece.is_empty() => {}
+                Some(Ok(piece)) => return Ok(piece),
+                Some(Err(error)) => return Err(io::Error::other(error)),
+                None => return Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+            }
+        }
+    };
+    tokio::time::timeout(limit, next).await?
+}
+
+#[cfg(test)]
+mod tests {
+    use reelkeeper_actors::ports::PortError;
+
+    use super::*;
+
+    #[test]
+    fn the_extension_names_the_type() {
+        let cases = [
+            ("a/b.mp4", "video/mp4"),
+            ("a/b.WEBM", "video/webm"),
+            ("a/b.ogg", "audio/ogg"),
+            ("a.d/b", "video/mp4"),
+        ];
+        for (key, expected) in cases {
+            assert_eq!(content_type(key), expected, "{key}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_has_exactly_the_promised_bytes_or_breaks() {
+        let piece = |text: &'static str| Ok(Bytes::from_static(text.as_bytes()));
+        let failure = || Err(PortError::unavailable("blobs", "gone"));
+        let cases = [
+            (vec![piece("ab"), piece(""), piece("cd")], Ok("abcd")),
+            (vec![piece("abcdef")], Ok("abcd")),
+            (vec![piece("abcd"), failure()], Ok("abcd")),
+            (vec![piece("abc")], Err(())),
+            (vec![], Err(())),
+            (vec![piece("ab"), failure()], Err(())),
+        ];
+        for (pieces, expected) in cases {
+            assert_eq!(sent(stream::iter(pieces).boxed()).await.as_deref().map_err(drop), expected);
+        }
+        let stalled = stream::iter([piece("ab")]).chain(stream::pending()).boxed();
+        assert_eq!(sent(stalled).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    async fn sent(bytes: ByteStream) -> io::Result<String> {
+        let id = RecordingId::parse("r--EG_1--u").unwrap();
+        let reading = Reading { id, limit: Duration::from_secs(1), _permit: Permit::for_tests() };
+        let pieces: Vec<io::Result<Bytes>> = exactly(bytes, 4, reading).collect().await;
+        let pieces: Vec<Bytes> = pieces.into_iter().collect::<io::Result<_>>()?;
+        Ok(String::from_utf8(pieces.concat()).unwrap())
+    }
+}

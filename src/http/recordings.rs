@@ -1,0 +1,171 @@
+//! `/api/v1/recordings` (contract `recordings.md` 2), media excepted: start, stop, list, get, delete.
+//!
+//! The order of checks is the contract's: credentials before validation, except where a recording is got.
+
+use axum::Json;
+use axum::extract::{Extension, State};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use reelkeeper_actors::ids::{RecordingId, RoomId};
+use reelkeeper_actors::meeting::Room;
+use reelkeeper_actors::recording::Recording;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::HttpState;
+use super::access_log::{about_recording, about_room};
+use super::auth::{API_KEY_ONLY, authenticate};
+use super::base_path::public_url;
+use super::body::ParsedBody;
+use super::error::{Failure, Subject};
+use super::limits::within;
+use super::projection::Projection;
+use super::request::{PathId, QueryText};
+use super::rooms::{location, shown};
+use super::validation::recording::{max_items, recording_id, start as start_request};
+
+/// Starts a recording. Answers when it runs, or says why it does not; may take as long as a start may.
+///
+/// # Errors
+/// 401, 403, 404, 409, 422, 500, 503.
+pub async fn start(
+    State(state): State<HttpState>,
+    headers: HeaderMap,
+    uri: Uri,
+    Extension(ParsedBody(body)): Extension<ParsedBody>,
+) -> Result<Response, Failure> {
+    let (room, options) = within(state.settings.request_timeout, async {
+        authenticate(&state, &headers, API_KEY_ONLY).await?;
+        let (room, options) = start_request(&body)?;
+        Ok((recordable_room(&state, &room).await?, options))
+    })
+    .await?;
+    let recording = state
+        .orchestrator
+        .start(&room, options)
+        .await
+        .map_err(|refusal| Failure::Refused(Subject::Start(room.room_id), refusal))?;
+    about_recording(&recording.recording_id);
+    Ok(located(&state, &headers, &uri, StatusCode::CREATED, recording))
+}
+
+/// Stops a recording.
+///
+/// # Errors
+/// 401, 403, 404, 409, 422, 500, 503.
+pub async fn stop(
+    State(state): State<HttpState>,
+    headers: HeaderMap,
+    uri: Uri,
+    PathId(id): PathId,
+) -> Result<Response, Failure> {
+    authenticate(&state, &headers, API_KEY_ONLY).await?;
+    let id = recording_id(&id, "recordingId")?;
+    about_recording(&id);
+    recordable_room(&state, &id.room).await?;
+    let stopped = state.orchestrator.stop(&id).await;
+    let recording = stopped.map_err(|refusal| Failure::Refused(Subject::Stop(id), refusal))?;
+    Ok(located(&state, &headers, &uri, StatusCode::ACCEPTED, recording))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RecordingsPage {
+    recordings: Vec<Value>,
+    pagination: Pagination,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Pagination {
+    is_truncated: bool,
+    max_items: usize,
+}
+
+/// Lists the newest recordings.
+///
+/// # Errors
+/// 401, 422, 503.
+pub async fn list(
+    State(state): State<HttpState>,
+    headers: HeaderMap,
+    query: QueryText,
+) -> Result<Response, Failure> {
+    authenticate(&state, &headers, API_KEY_ONLY).await?;
+    let max_items = max_items(query.get("maxItems").as_deref())?;
+    let fields = Projection::parse(query.get("fields").as_deref())?;
+    let page = state.catalog.newest_recordings(max_items).await?;
+    let recordings = page.items.iter().map(|recording| fields.apply(shown(recording))).collect();
+    let pagination = Pagination { is_truncated: page.is_truncated, max_items };
+    Ok(Json(RecordingsPage { recordings, pagination }).into_response())
+}
+
+/// Shows a recording, or the parts of it that `fields` names.
+///
+/// # Errors
+/// 401, 404, 422, 503.
+pub async fn get(
+    State(state): State<HttpState>,
+    headers: HeaderMap,
+    PathId(id): PathId,
+    query: QueryText,
+) -> Result<Json<Value>, Failure> {
+    let id = recording_id(&id, "params.recordingId")?;
+    let fields = Projection::parse(query.get("fields").as_deref())?;
+    authenticate(&state, &headers, API_KEY_ONLY).await?;
+    about_recording(&id);
+    let stored = state.catalog.recording(&id).await?.ok_or(Failure::NoRecording(id))?;
+    Ok(Json(fields.apply(shown(&stored.recording))))
+}
+
+#[derive(Serialize)]
+struct Message {
+    message: String,
+}
+
+/// Deletes a finished recording and its file.
+///
+/// # Errors
+/// 401, 404, 409, 422, 503.
+pub async fn delete(
+    State(state): State<HttpState>,
+    headers: HeaderMap,
+    PathId(id): PathId,
+) -> Result<Response, Failure> {
+    authenticate(&state, &headers, API_KEY_ONLY).await?;
+    let id = recording_id(&id, "recordingId")?;
+    about_recording(&id);
+    match state.orchestrator.delete(&id).await {
+        Ok(()) => {
+            let message = format!("Recording '{id}' deleted successfully");
+            Ok(Json(Message { message }).into_response())
+        }
+        Err(refusal) => Err(Failure::Refused(Subject::Delete(id), refusal)),
+    }
+}
+
+/// The room, if it exists and allows recording.
+async fn recordable_room(state: &HttpState, id: &RoomId) -> Result<Room, Failure> {
+    about_room(id);
+    match state.catalog.room(id).await? {
+        None => Err(Failure::NoRoom(id.clone())),
+        Some(room) if !room.config.recording.enabled => Err(Failure::RecordingDisabled(room.room_id)),
+        Some(room) => Ok(room),
+    }
+}
+
+fn located(
+    state: &HttpState,
+    headers: &HeaderMap,
+    uri: &Uri,
+    status: StatusCode,
+    recording: Recording,
+) -> Response {
+    let base = public_url(&state.settings, headers, uri);
+    let location = location(&recording_url(&base, &recording.recording_id));
+    (status, location, Json(recording)).into_response()
+}
+
+fn recording_url(base: &str, id: &RecordingId) -> String {
+    format!("{base}/api/v1/recordings/{id}")
+}

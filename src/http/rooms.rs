@@ -1,0 +1,79 @@
+//! `/api/v1/rooms` (contract `rooms.md` 4): create and get. No LiveKit room is made here.
+
+use axum::extract::{Extension, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, http};
+use reelkeeper_actors::meeting::creation::{self, Drawn};
+use reelkeeper_actors::ports::clock::fresh_secret;
+use serde_json::Value;
+
+use super::HttpState;
+use super::access_log::about_room;
+use super::auth::{API_KEY_ONLY, authenticate};
+use super::base_path::public_url;
+use super::body::ParsedBody;
+use super::error::Failure;
+use super::projection::Projection;
+use super::request::{PathId, QueryText};
+use super::validation::room::{new_room, room_id};
+
+/// Makes a room.
+///
+/// # Errors
+/// 401, 422, 503.
+pub async fn create(
+    State(state): State<HttpState>,
+    headers: HeaderMap,
+    uri: Uri,
+    Extension(ParsedBody(body)): Extension<ParsedBody>,
+) -> Result<Response, Failure> {
+    authenticate(&state, &headers, API_KEY_ONLY).await?;
+    let now = state.clock.now();
+    let new = new_room(&body, now, state.settings.min_auto_delete)?;
+    let entropy = state.entropy.as_ref();
+    let drawn = Drawn {
+        now,
+        random: entropy.draw(),
+        moderator_secret: fresh_secret(entropy),
+        speaker_secret: fresh_secret(entropy),
+    };
+    let room = creation::create(new, &drawn);
+    about_room(&room.room_id);
+    state.catalog.insert_room(&room).await?;
+
+    let base = public_url(&state.settings, &headers, &uri);
+    let location = location(&format!("{base}/api/v1/rooms/{}", room.room_id));
+    Ok((StatusCode::CREATED, location, Json(room.with_absolute_urls(&base))).into_response())
+}
+
+/// Shows a room, or the parts of it that `fields` names.
+///
+/// # Errors
+/// 401, 404, 422, 503.
+pub async fn get(
+    State(state): State<HttpState>,
+    headers: HeaderMap,
+    uri: Uri,
+    PathId(id): PathId,
+    query: QueryText,
+) -> Result<Json<Value>, Failure> {
+    authenticate(&state, &headers, API_KEY_ONLY).await?;
+    let id = room_id(&id)?;
+    let fields = Projection::parse(query.get("fields").as_deref())?;
+    about_room(&id);
+    let room = state.catalog.room(&id).await?.ok_or(Failure::NoRoom(id))?;
+    let base = public_url(&state.settings, &headers, &uri);
+    Ok(Json(fields.apply(shown(&room.with_absolute_urls(&base)))))
+}
+
+/// A resource as JSON. Ours always can be: their maps have texts as keys.
+pub(super) fn shown(resource: &impl serde::Serialize) -> Value {
+    serde_json::to_value(resource).expect("a resource is plain data")
+}
+
+/// The header that says where a new resource is. Left out if its id cannot stand in a header.
+pub(super) fn location(url: &str) -> http::HeaderMap {
+    let value = HeaderValue::try_from(url).ok();
+    value.map(|url| (header::LOCATION, url)).into_iter().collect()
+}

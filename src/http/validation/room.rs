@@ -1,0 +1,223 @@
+//! What requests about rooms may hold (contract `rooms.md` 1 and 2).
+
+use std::time::Duration;
+
+use reelkeeper_actors::ids::RoomId;
+use reelkeeper_actors::meeting::config::{ConfigPatch, RecordingPatch};
+use reelkeeper_actors::meeting::creation::{self, NewRoom};
+use reelkeeper_actors::meeting::names::RoomName;
+use reelkeeper_actors::meeting::{AllowAccessTo, AutoDeletionPolicy, Switch, WithMeeting, WithRecordings};
+use reelkeeper_actors::recording::Timestamp;
+use serde_json::Value;
+
+use super::encoding::{encoding, layout};
+use super::{Faults, Field, Object};
+use crate::http::error::Failure;
+
+/// Reads the body of a room's creation. `least` is how far ahead a deletion must lie.
+///
+/// # Errors
+/// 422 with every broken rule.
+pub fn new_room(body: &Value, now: Timestamp, least: Duration) -> Result<NewRoom, Failure> {
+    let mut faults = Faults::default();
+    let read = new_room_fields(body, now, least, &mut faults);
+    faults.finish(read)
+}
+
+fn new_room_fields(body: &Value, now: Timestamp, least: Duration, faults: &mut Faults) -> Option<NewRoom> {
+    let body = Field::body(body).object(faults)?;
+    // A field with a fault reads as absent here; the faults then keep the room from being made.
+    Some(NewRoom {
+        name: body.optional("roomName").and_then(|field| room_name(&field, faults)).unwrap_or_default(),
+        auto_deletion_date: body
+            .optional("autoDeletionDate")
+            .and_then(|field| deletion_date(&field, now, least, faults)),
+        auto_deletion_policy: body
+            .optional("autoDeletionPolicy")
+            .and_then(|field| deletion_policy(&field, faults)),
+        config: body.optional("config").and_then(|field| config(&field, faults)).unwrap_or_default(),
+    })
+}
+
+/// Reads a room's id from the path.
+///
+/// # Errors
+/// 422 when nothing is left after cleaning, or it is too long.
+pub fn room_id(text: &str) -> Result<RoomId, Failure> {
+    RoomId::clean(text).map_err(|fault| Failure::invalid("roomId", fault.to_string()))
+}
+
+fn room_name(field: &Field<'_>, faults: &mut Faults) -> Option<RoomName> {
+    match RoomName::clean(field.text(faults)?) {
+        Ok(name) => Some(name),
+        Err(fault) => {
+            faults.add(field.path(), fault.to_string());
+            None
+        }
+    }
+}
+
+fn deletion_date(field: &Field<'_>, now: Timestamp, least: Duration, faults: &mut Faults) -> Option<f64> {
+    let date = field.positive(faults)?;
+    if creation::is_late_enough(date, now, least) {
+        return Some(date);
+    }
+    let message = format!("autoDeletionDate must be at least {} in the future", words(least));
+    faults.add(field.path(), message);
+    None
+}
+
+/// `1h`, `90m` or `5s`: the largest unit that divides it.
+fn words(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds if seconds > 0 && seconds % 3600 == 0 => format!("{}h", seconds / 3600),
+        seconds if seconds > 0 && seconds % 60 == 0 => format!("{}m", seconds / 60),
+        seconds => format!("{seconds}s"),
+    }
+}
+
+fn deletion_policy(field: &Field<'_>, faults: &mut Faults) -> Option<AutoDeletionPolicy> {
+    let policy = field.object(faults)?;
+    let with_meeting = policy.required("withMeeting").one_of(&["when_meeting_ends", "force"], faults);
+    let with_recordings = policy.required("withRecordings").one_of(&["close", "force"], faults);
+    Some(AutoDeletionPolicy {
+        with_meeting: match with_meeting? {
+            "force" => WithMeeting::Force,
+            _ => WithMeeting::WhenMeetingEnds,
+        },
+        with_recordings: match with_recordings? {
+            "force" => WithRecordings::Force,
+            _ => WithRecordings::Close,
+        },
+    })
+}
+
+fn config(field: &Field<'_>, faults: &mut Faults) -> Option<ConfigPatch> {
+    let config = field.object(faults)?;
+    Some(ConfigPatch {
+        recording: config.optional("recording").and_then(|field| recording(&field, faults)),
+        chat: switch(&config, "chat", faults),
+        virtual_background: switch(&config, "virtualBackground", faults),
+        e2ee: switch(&config, "e2ee", faults),
+        captions: switch(&config, "captions", faults),
+    })
+}
+
+fn switch(config: &Object<'_>, key: &str, faults: &mut Faults) -> Option<Switch> {
+    let section = config.optional(key)?.object(faults)?;
+    let enabled = section.required("enabled").boolean(faults)?;
+    Some(Switch { enabled })
+}
+
+fn recording(field: &Field<'_>, faults: &mut Faults) -> Option<RecordingPatch> {
+    let section = field.object(faults)?;
+    let enabled = section.required("enabled").boolean(faults);
+    let patch = RecordingPatch {
+        enabled: enabled.unwrap_or_default(),
+        layout: section.optional("layout").and_then(|field| layout(&field, faults)),
+        encoding: section.optional("encoding").and_then(|field| encoding(&field, faults)),
+        allow_access_to: section.optional("allowAccessTo").and_then(|field| access(&field, faults)),
+    };
+    enabled.map(|_| patch)
+}
+
+fn access(field: &Field<'_>, faults: &mut Faults) -> Option<AllowAccessTo> {
+    let names = ["admin", "admin_moderator", "admin_moderator_speaker"];
+    Some(match field.one_of(&names, faults)? {
+        "admin" => AllowAccessTo::Admin,
+        "admin_moderator" => AllowAccessTo::AdminModerator,
+        _ => AllowAccessTo::AdminModeratorSpeaker,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use reelkeeper_actors::meeting::RoomConfig;
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_700_000_000_000);
+    const HOUR: Duration = Duration::from_hours(1);
+
+    fn faults(body: &Value) -> Vec<(String, String)> {
+        match new_room(body, NOW, HOUR) {
+            Err(Failure::Invalid(faults)) => faults.into_iter().map(|f| (f.field, f.message)).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_full_body_is_read() {
+        let encoding = json!({
+            "video": {"width": 640.0, "height": 360, "framerate": 12.5, "codec": "VP8", "bitrate": 500,
+                "keyFrameInterval": 2, "depth": 24, "note": "kept"},
+            "audio": {"codec": "OPUS", "bitrate": 96, "frequency": 48000}
+        });
+        let body = json!({
+            "roomName": "  Town   Hall ",
+            "autoDeletionDate": 1_700_003_600_000.5,
+            "autoDeletionPolicy": {"withMeeting": "force", "withRecordings": "close", "x": 1},
+            "config": {
+                "recording": {"enabled": true, "layout": "single-speaker", "encoding": encoding,
+                    "allowAccessTo": "admin"},
+                "chat": {"enabled": false}
+            },
+            "unknown": {"a": 1}
+        });
+        let new = new_room(&body, NOW, HOUR).unwrap();
+        assert_eq!(new.name.as_str(), "Town Hall");
+        assert_eq!(new.auto_deletion_date, Some(1_700_003_600_000.5));
+        assert_eq!(new.auto_deletion_policy.unwrap().with_meeting, WithMeeting::Force);
+        let config = RoomConfig::default().merged(new.config);
+        assert_eq!(config.recording.allow_access_to, Some(AllowAccessTo::Admin));
+        assert!(!config.chat.enabled);
+        let stored = serde_json::to_value(&config.recording.encoding).unwrap();
+        assert_eq!(stored["video"]["note"], "kept");
+        assert_eq!(stored["video"]["width"].to_string(), "640");
+        assert_eq!(new_room(&json!({}), NOW, HOUR).unwrap(), NewRoom::default());
+    }
+
+    #[test]
+    fn every_fault_is_named() {
+        let all = json!({
+            "roomName": 7,
+            "autoDeletionDate": NOW.0,
+            "autoDeletionPolicy": {"withMeeting": "fail"},
+            "config": {"recording": {"layout": 1}, "chat": {}, "e2ee": {"enabled": "yes"}, "captions": null}
+        });
+        let expected = [
+            ("roomName", "Expected string, received number"),
+            ("autoDeletionDate", "autoDeletionDate must be at least 1h in the future"),
+            (
+                "autoDeletionPolicy.withMeeting",
+                "Invalid enum value. Expected 'when_meeting_ends' | 'force', received 'fail'",
+            ),
+            ("autoDeletionPolicy.withRecordings", "Required"),
+            ("config.recording.enabled", "Required"),
+            ("config.recording.layout", "Expected 'grid' | 'speaker' | 'single-speaker', received number"),
+            ("config.chat.enabled", "Required"),
+            ("config.e2ee.enabled", "Expected boolean, received string"),
+            ("config.captions", "Expected object, received null"),
+        ];
+        assert_eq!(faults(&all), expected.map(|(field, message)| (field.to_owned(), message.to_owned())));
+    }
+
+    #[test]
+    fn single_faults() {
+        let cases = [
+            (json!([1]), "", "Expected object, received array"),
+            (json!({"roomName": " "}), "roomName", "roomName cannot be empty"),
+            (json!({"roomName": "x".repeat(51)}), "roomName", "roomName cannot exceed 50 characters"),
+            (json!({"roomName": null}), "roomName", "Expected string, received null"),
+            (json!({"autoDeletionDate": null}), "autoDeletionDate", "Expected number, received null"),
+            (json!({"autoDeletionDate": "1"}), "autoDeletionDate", "Expected number, received string"),
+            (json!({"autoDeletionDate": -1}), "autoDeletionDate", "Number must be greater than 0"),
+            (json!({"autoDeletionPolicy": []}), "autoDeletionPolicy", "Expected object, received array"),
+            (json!({"config": "x"}), "config", "Expected object, received string"),
+        ];
+        for (body, field, message) in cases {
+            assert_eq!(faults(&body), [(field.to_owned(), message.to_owned())], "{body}");
+        }
+    }
+}
