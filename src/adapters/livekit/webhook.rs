@@ -2,7 +2,7 @@
 //!
 //! Owns signature and reading of one request (contract `recordings.md` 5, design 6). The signature is
 //! strict and covers the raw bytes; reading is lenient: a field, event or enum value of tomorrow costs
-//! no more than the news it carries. Never decides whether the room is ours. Read [`json`] for the
+//! no more than the news it carries. Never decides whether the room is ours. Read `webhook/json.rs` for the
 //! leniency.
 
 mod json;

@@ -32,7 +32,7 @@ fn shown(request: proto::RoomCompositeEgressRequest) -> proto::EgressInfo {
 fn a_request_names_the_file_twice() {
     let request = request(&order(Encoding::default()));
     let Some(Output::File(legacy)) = &request.output else { panic!("no legacy file") };
-    assert_eq!(request.file_outputs, [legacy.clone()]);
+    assert_eq!(request.file_outputs.as_slice(), std::slice::from_ref(legacy));
     assert_eq!(legacy.filepath, "openvidu-meet/recordings/room-1/room-1--0123456789");
     assert_eq!(legacy.file_type, 0);
     assert!(legacy.disable_manifest);

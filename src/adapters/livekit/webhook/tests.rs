@@ -2,6 +2,7 @@
 
 use jsonwebtoken::{EncodingKey, Header};
 use proptest::prelude::*;
+use reelkeeper_actors::ports::clock::{Clock, SystemClock};
 use reelkeeper_actors::recording::egress::EgressStatus;
 use reelkeeper_actors::recording::encoding::{Encoding, Layout, Preset};
 use serde_json::json;
@@ -41,7 +42,6 @@ fn what_the_sdk_signs_is_taken() {
         .with_sha256(&hash(body))
         .to_jwt()
         .unwrap();
-    use reelkeeper_actors::ports::clock::{Clock, SystemClock};
     let event = receiver().receive(Some(&token), body, SystemClock.now()).unwrap();
     assert_eq!((event.id.as_str(), event.name.as_str()), ("EV_1", "room_started"));
 }
