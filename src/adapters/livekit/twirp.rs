@@ -117,7 +117,7 @@ impl Twirp {
                 .send()
                 .await
                 .map_err(unsent_or_lost)?;
-            read_answer(response).await
+            read_answer(response, &token).await
         };
         timeout_at(until, exchange).await.unwrap_or_else(|_| {
             Err(CallError::NoAnswer(format!("{method} took longer than {:?}", lane.deadline)))
@@ -163,11 +163,11 @@ fn chain(error: reqwest::Error) -> String {
     excerpt(&text, MESSAGE_MAX)
 }
 
-async fn read_answer<Res: Message + Default>(response: Response) -> Result<Res, CallError> {
+async fn read_answer<Res: Message + Default>(response: Response, token: &str) -> Result<Res, CallError> {
     let status = response.status();
     if status != StatusCode::OK {
         let body = read_body(response, ERROR_MAX).await?.beginning;
-        return Err(refusal(status.as_u16(), &body));
+        return Err(refusal(status.as_u16(), &body, token));
     }
     // An empty body is a valid empty list, so whatever is not said to be protobuf must not be read as one.
     let is_protobuf = response
@@ -209,18 +209,16 @@ struct TwirpError {
     msg: String,
 }
 
-fn refusal(status: u16, body: &[u8]) -> CallError {
-    match serde_json::from_slice::<TwirpError>(body) {
+/// The error in a body. LiveKit repeats a token that it refuses; ours must not get into logs and answers.
+fn refusal(status: u16, body: &[u8], token: &str) -> CallError {
+    let text = String::from_utf8_lossy(body).replace(token, "(token)");
+    match serde_json::from_str::<TwirpError>(&text) {
         Ok(error) => CallError::Answered {
             status,
             code: Some(excerpt(&error.code, EXCERPT_MAX)),
             message: excerpt(&error.msg, MESSAGE_MAX),
         },
-        Err(_) => CallError::Answered {
-            status,
-            code: None,
-            message: excerpt(&String::from_utf8_lossy(body), EXCERPT_MAX),
-        },
+        Err(_) => CallError::Answered { status, code: None, message: excerpt(&text, EXCERPT_MAX) },
     }
 }
 
@@ -260,12 +258,13 @@ mod tests {
 
     #[test]
     fn only_twirps_own_errors_have_a_code() {
-        let table: [(&[u8], Option<&str>, &str); 5] = [
+        let table: [(&[u8], Option<&str>, &str); 6] = [
             (br#"{"code":"not_found","msg":"no egress"}"#, Some("not_found"), "no egress"),
             (br#"{"code":"internal","msg":"","meta":{"cause":"x"}}"#, Some("internal"), ""),
             (br#"{"code":"not_found"}"#, None, r#"{"code":"not_found"}"#),
             (br#"{"code":404,"msg":"x"}"#, None, r#"{"code":404,"msg":"x"}"#),
             (b" <h1>502</h1>\n", None, "<h1>502</h1>"),
+            (b"invalid token: ey.J.x, error: expired", None, "invalid token: (token), error: expired"),
         ];
         for (body, code, message) in table {
             let expected = CallError::Answered {
@@ -273,7 +272,7 @@ mod tests {
                 code: code.map(str::to_owned),
                 message: message.to_owned(),
             };
-            assert_eq!(refusal(502, body), expected);
+            assert_eq!(refusal(502, body, "ey.J.x"), expected);
         }
     }
 }
