@@ -1,1 +1,3 @@
-//! Stub.
+//! The commands of the binary, a file each.
+
+pub mod config;

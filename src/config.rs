@@ -1,1 +1,288 @@
-//! Stub.
+//! The configuration: every option once, typed, with the source of its value.
+//!
+//! Owns what can be set and which combinations make sense (design 2). Flags win over the environment,
+//! that over a file, that over `config/default.toml`, which is compiled in. Every fault is reported at
+//! once. Never reads the process's environment by itself, but for [`process_env`]. Read `options.rs`
+//! next, then `check.rs`.
+
+mod check;
+mod flags;
+mod layers;
+mod meet_env;
+mod options;
+mod values;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reelkeeper_actors::recording::FileLayout;
+use reelkeeper_actors::recording::policy::{CALL_GRACE, Policy};
+
+pub use self::check::{Fault, Faults, Setting, Warning};
+pub use self::flags::Flags;
+pub use self::options::DEFAULT_TOML;
+pub use self::values::{BlobsUrl, CoordinationUrl, MediaServerUrl, Secret, StoreUrl};
+
+use self::check::Reader;
+use self::layers::Layers;
+use crate::telemetry::{self, LogFormat};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MEBIBYTE: usize = 1024 * 1024;
+
+/// Everything that can be set, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Address and port of the API.
+    pub listen: SocketAddr,
+    /// Begins with a slash and does not end with one; empty for the root.
+    pub base_path: String,
+    /// Origin of the links that clients get, without a slash at its end; none: each request's own.
+    pub base_url: Option<String>,
+    /// Marks our rooms in LiveKit's metadata, as `createdBy`.
+    pub name_id: String,
+    /// Becomes the API key if there is none yet.
+    pub initial_api_key: Option<Secret>,
+    /// Where `dev` and the simulated LiveKit keep what they make up.
+    pub data_folder: PathBuf,
+    /// From a start request until its answer.
+    pub start_timeout: Duration,
+    /// From a stop until the room is free.
+    pub stop_timeout: Duration,
+    /// Any request but a start and media, until its answer.
+    pub request_timeout: Duration,
+    /// How often live recordings are compared with LiveKit.
+    pub reconcile_interval: Duration,
+    /// How long an egress that left cleanly may upload.
+    pub upload_limit: Duration,
+    /// A node's lease.
+    pub lease_ttl: Duration,
+    /// From SIGTERM until exit.
+    pub drain_timeout: Duration,
+    /// What is logged, and how.
+    pub log: LogConfig,
+    /// Rooms and recordings.
+    pub store: StoreConfig,
+    /// Leases.
+    pub coordination: CoordinationUrl,
+    /// Files.
+    pub blobs: BlobsConfig,
+    /// LiveKit.
+    pub livekit: LiveKitConfig,
+    /// How much at once.
+    pub limits: Limits,
+    settings: Vec<Setting>,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone)]
+pub struct LogConfig {
+    /// A level or directives; can be read by [`telemetry::check_filter`].
+    pub filter: String,
+    /// Its form.
+    pub format: LogFormat,
+}
+
+/// Where rooms and recordings are kept.
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    /// Where.
+    pub url: StoreUrl,
+    /// Calls that may wait.
+    pub queue: usize,
+}
+
+/// Where files lie.
+#[derive(Debug, Clone)]
+pub struct BlobsConfig {
+    /// Where.
+    pub url: BlobsUrl,
+    /// Folder of all our files, without slashes at its ends; may be empty.
+    pub subbucket: String,
+}
+
+/// Which LiveKit, and who we are there.
+#[derive(Debug, Clone)]
+pub struct LiveKitConfig {
+    /// Its API.
+    pub url: MediaServerUrl,
+    /// What clients are told; none for a simulated one, whose address is known only when it runs.
+    pub public_url: Option<String>,
+    /// Issuer of tokens. Means nothing to a simulated one, like the secret.
+    pub api_key: String,
+    /// Signs tokens.
+    pub api_secret: Secret,
+    /// Any call but StartEgress.
+    pub call_timeout: Duration,
+    /// Calls at once, but StartEgress.
+    pub calls_in_flight: usize,
+    /// StartEgress calls at once.
+    pub starts_in_flight: usize,
+}
+
+/// How much at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Longest body of a request, in bytes.
+    pub body_bytes: usize,
+    /// Requests that are worked on.
+    pub requests_in_flight: usize,
+    /// Starts and stops of one room that wait.
+    pub commands_per_room: usize,
+    /// Items on a page.
+    pub page_max: usize,
+    /// Bytes of a file that are read in one go.
+    pub media_chunk_bytes: usize,
+}
+
+/// What a look at the configuration found: all of it, faults or not.
+#[derive(Debug)]
+pub struct Examined {
+    /// Every option as it is in effect, in the order of `config/default.toml`.
+    pub settings: Vec<Setting>,
+    /// What may not be meant.
+    pub warnings: Vec<Warning>,
+    /// The configuration, or all that must be mended first.
+    pub outcome: Result<Config, Faults>,
+}
+
+impl Config {
+    /// The configuration that these flags, this environment and the flags' file make.
+    ///
+    /// # Errors
+    /// All faults at once, each naming the option, its variable and the source of the bad value.
+    pub fn load(
+        flags: &Flags,
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<(Self, Vec<Warning>), Faults> {
+        let Examined { warnings, outcome, .. } = examine(flags, env);
+        outcome.map(|config| (config, warnings))
+    }
+
+    /// Every option as it is in effect, secrets hidden.
+    #[must_use]
+    pub fn settings(&self) -> &[Setting] {
+        &self.settings
+    }
+
+    /// One line per port for the log at start-up: what was chosen, and which setting chose it.
+    pub fn port_lines(&self) -> impl Iterator<Item = String> {
+        let ports = [
+            ("store", "store.url"),
+            ("coordination", "coordination.url"),
+            ("blobs", "blobs.url"),
+            ("livekit", "livekit.url"),
+        ];
+        ports.into_iter().filter_map(|(port, key)| {
+            let setting = self.settings.iter().find(|setting| setting.key == key)?;
+            Some(format!("{port}: {} ({})", setting.value, setting.source))
+        })
+    }
+
+    /// The numbers of the core's decisions.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        Policy {
+            start_timeout: self.start_timeout,
+            stop_timeout: self.stop_timeout,
+            reconcile_interval: self.reconcile_interval,
+            files: FileLayout::new(&self.blobs.subbucket),
+        }
+    }
+
+    /// How long a StartEgress call may live.
+    #[must_use]
+    pub fn start_call_timeout(&self) -> Duration {
+        self.start_timeout + CALL_GRACE
+    }
+}
+
+/// Looks at the whole configuration, for those who want to see it even if it has faults.
+pub fn examine(flags: &Flags, env: impl IntoIterator<Item = (String, String)>) -> Examined {
+    let env: BTreeMap<String, String> = env.into_iter().collect();
+    let (layers, remarks) = Layers::read(flags, &env);
+    let mut reader = Reader::new(&layers);
+    let mut config = read(&mut reader);
+    let mut faults = remarks.faults;
+    faults.append(&mut reader.faults);
+    let mut warnings: Vec<Warning> = remarks.warnings.into_iter().map(Warning).collect();
+    if faults.is_empty() {
+        warnings.extend(check::warnings(&config));
+    }
+    let settings = reader.settings;
+    config.settings.clone_from(&settings);
+    let outcome = if faults.is_empty() { Ok(config) } else { Err(Faults(faults)) };
+    Examined { settings, warnings, outcome }
+}
+
+/// The environment of this process. What is not UTF-8 is passed over: no option of ours can be in it.
+pub fn process_env() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// Reads every option, in the order of `config/default.toml`.
+fn read(reader: &mut Reader<'_>) -> Config {
+    Config {
+        listen: reader.value("listen", |text| {
+            text.parse().map_err(|_| "must be an address and a port, such as 0.0.0.0:6080".to_owned())
+        }),
+        base_path: reader.value("base_path", values::base_path),
+        base_url: reader.optional("base_url", values::base_url),
+        name_id: reader.value("name_id", values::not_empty),
+        initial_api_key: reader.optional("initial_api_key", |text| values::not_empty(text).map(Secret::new)),
+        data_folder: reader.value("data_folder", |text| values::not_empty(text).map(PathBuf::from)),
+        start_timeout: reader.duration("start_timeout", SECOND),
+        stop_timeout: reader.duration("stop_timeout", SECOND),
+        request_timeout: reader.duration("request_timeout", SECOND),
+        reconcile_interval: reader.duration("reconcile_interval", SECOND),
+        upload_limit: reader.duration("upload_limit", SECOND),
+        lease_ttl: reader.duration("lease_ttl", 3 * SECOND),
+        drain_timeout: reader.duration("drain_timeout", Duration::ZERO),
+        log: LogConfig {
+            filter: reader.value("log", |text| telemetry::check_filter(text).map(|()| text.to_owned())),
+            format: reader.value("log_format", str::parse),
+        },
+        store: StoreConfig {
+            url: reader.value("store.url", values::store),
+            queue: reader.count("store.queue", 1_000_000),
+        },
+        coordination: reader.value("coordination.url", values::coordination),
+        blobs: BlobsConfig {
+            url: reader.value("blobs.url", values::blobs),
+            subbucket: reader.value("blobs.subbucket", values::subbucket),
+        },
+        livekit: read_livekit(reader),
+        limits: Limits {
+            body_bytes: reader.count("limits.body_bytes", 64 * MEBIBYTE),
+            requests_in_flight: reader.count("limits.requests_in_flight", 1_000_000),
+            commands_per_room: reader.count("limits.commands_per_room", 10_000),
+            page_max: reader.count("limits.page_max", 1000),
+            media_chunk_bytes: reader.count("limits.media_chunk_bytes", 16 * MEBIBYTE),
+        },
+        settings: Vec::new(),
+    }
+}
+
+fn read_livekit(reader: &mut Reader<'_>) -> LiveKitConfig {
+    let url = reader.media_server();
+    let public_url = reader.optional("livekit.public_url", values::public_url);
+    let public_url = match (&url, public_url) {
+        (MediaServerUrl::Simulated, _) => None,
+        (MediaServerUrl::Server(url), public) => Some(public.unwrap_or_else(|| url.clone())),
+    };
+    LiveKitConfig {
+        url,
+        public_url,
+        api_key: reader.value("livekit.api_key", values::not_empty),
+        api_secret: reader.value("livekit.api_secret", |text| values::not_empty(text).map(Secret::new)),
+        call_timeout: reader.duration("livekit.call_timeout", Duration::from_millis(100)),
+        calls_in_flight: reader.count("livekit.calls_in_flight", 100_000),
+        starts_in_flight: reader.count("livekit.starts_in_flight", 100_000),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,59 @@
+//! Participants: what LiveKit's Room API calls them and what they are to us.
+
+use livekit_protocol as proto;
+use proto::participant_info::Kind;
+use reelkeeper_actors::ports::media_server::{Participant, ParticipantKind};
+
+/// The participant in our words.
+#[must_use]
+pub fn participant(info: proto::ParticipantInfo) -> Participant {
+    Participant { kind: kind(&info), identity: info.identity }
+}
+
+/// What a participant is. An egress says so by its kind, an older one by its permissions.
+#[must_use]
+pub fn kind(info: &proto::ParticipantInfo) -> ParticipantKind {
+    #[allow(deprecated, reason = "the only sign that an older egress gives")]
+    let recorder =
+        info.permission.as_ref().is_some_and(|permission| permission.hidden && permission.recorder);
+    match Kind::try_from(info.kind) {
+        Ok(Kind::Egress) => ParticipantKind::Recorder,
+        _ if recorder => ParticipantKind::Recorder,
+        Ok(Kind::Standard) => ParticipantKind::Standard,
+        _ => ParticipantKind::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[allow(deprecated, reason = "the only sign that an older egress gives")]
+    fn info(kind: i32, hidden: bool, recorder: bool) -> proto::ParticipantInfo {
+        let permission = proto::ParticipantPermission { hidden, recorder, ..Default::default() };
+        proto::ParticipantInfo {
+            identity: "somebody".to_owned(),
+            kind,
+            permission: Some(permission),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn kinds_are_read_from_kind_and_permissions() {
+        let table = [
+            (info(0, false, false), ParticipantKind::Standard),
+            (info(0, true, false), ParticipantKind::Standard),
+            (info(0, false, true), ParticipantKind::Standard),
+            (info(0, true, true), ParticipantKind::Recorder),
+            (info(2, false, false), ParticipantKind::Recorder),
+            (info(1, false, false), ParticipantKind::Other),
+            (info(4, false, false), ParticipantKind::Other),
+            (info(77, false, false), ParticipantKind::Other),
+        ];
+        for (info, expected) in table {
+            let (shown, found) = (format!("{info:?}"), participant(info));
+            assert_eq!(found, Participant { identity: "somebody".to_owned(), kind: expected }, "{shown}");
+        }
+    }
+}

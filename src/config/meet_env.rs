@@ -1,0 +1,103 @@
+//! OpenVidu Meet's variables, as far as they mean one of our options (contract `storage.md` 7).
+//!
+//! Owns which of their names say what, and when they choose Meet's own backends. A name of ours wins over
+//! any of them. Variables of Meet that mean nothing here are passed over in silence.
+
+use std::collections::BTreeMap;
+
+use super::layers::Entry;
+
+/// Any of these chooses Meet's backends for all three ports (design 2).
+const BACKENDS: [&str; 5] =
+    ["MEET_MONGO_", "MEET_REDIS_", "MEET_S3_", "MEET_AZURE_", "MEET_BLOB_STORAGE_MODE"];
+
+struct Name {
+    variable: &'static str,
+    key: &'static str,
+    /// What an empty value means.
+    empty: Empty,
+    /// How its value is said in ours.
+    reads: fn(&str) -> String,
+}
+
+#[derive(PartialEq, Eq)]
+enum Empty {
+    IsUnset,
+    IsAValue,
+}
+
+const fn name(variable: &'static str, key: &'static str, empty: Empty) -> Name {
+    Name { variable, key, empty, reads: str::to_owned }
+}
+
+/// For one key, a later name wins over an earlier one.
+const NAMES: &[Name] = &[
+    Name {
+        variable: "SERVER_PORT",
+        key: "listen",
+        empty: Empty::IsUnset,
+        reads: |port| format!("0.0.0.0:{port}"),
+    },
+    name("MEET_BASE_PATH", "base_path", Empty::IsUnset),
+    name("MEET_BASE_URL", "base_url", Empty::IsAValue),
+    name("MEET_NAME_ID", "name_id", Empty::IsUnset),
+    name("MEET_INITIAL_API_KEY", "initial_api_key", Empty::IsAValue),
+    Name { variable: "MEET_LOG_LEVEL", key: "log", empty: Empty::IsUnset, reads: log_level },
+    name("MEET_S3_SUBBUCKET", "blobs.subbucket", Empty::IsAValue),
+    name("LIVEKIT_URL", "livekit.url", Empty::IsUnset),
+    name("LIVEKIT_URL_PRIVATE", "livekit.url", Empty::IsUnset),
+    name("LIVEKIT_URL", "livekit.public_url", Empty::IsUnset),
+    name("LIVEKIT_API_KEY", "livekit.api_key", Empty::IsAValue),
+    name("LIVEKIT_API_SECRET", "livekit.api_secret", Empty::IsAValue),
+];
+
+/// What Meet's variables say, in order of precedence, weakest first.
+#[must_use]
+pub fn entries(env: &BTreeMap<String, String>) -> Vec<Entry> {
+    let mut entries = backends(env);
+    for name in NAMES {
+        match env.get(name.variable) {
+            Some(value) if !(value.is_empty() && name.empty == Empty::IsUnset) => {
+                entries.push(Entry::new(name.key, &(name.reads)(value), name.variable));
+            }
+            _ => {}
+        }
+    }
+    entries
+}
+
+/// Their levels, said in ours; what is none of them is left to the check of the filter.
+fn log_level(level: &str) -> String {
+    match level {
+        "verbose" => "debug".to_owned(),
+        "silly" => "trace".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// Meet's backends for the three ports, if a variable chooses them. One variable is enough for all.
+fn backends(env: &BTreeMap<String, String>) -> Vec<Entry> {
+    let chosen_by = |prefixes: &[&str]| {
+        let mut set = env.iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name);
+        set.find(|name| prefixes.iter().any(|prefix| name.starts_with(prefix)))
+    };
+    let Some(any) = chosen_by(&BACKENDS) else {
+        return Vec::new();
+    };
+    let files = match env.get("MEET_BLOB_STORAGE_MODE").map(String::as_str) {
+        Some("abs") => "az://",
+        Some("gcs") => "gs://",
+        _ => "s3://",
+    };
+    [
+        ("store.url", "mongodb://", &BACKENDS[0..1]),
+        ("coordination.url", "redis://", &BACKENDS[1..2]),
+        ("blobs.url", files, &BACKENDS[2..5]),
+    ]
+    .into_iter()
+    .map(|(key, url, prefixes)| {
+        let variable = chosen_by(prefixes).unwrap_or(any);
+        Entry::new(key, url, &format!("{variable}, which chooses OpenVidu Meet's backends"))
+    })
+    .collect()
+}

@@ -1,0 +1,276 @@
+//! Precedence, sources, faults and warnings, as tables.
+
+use std::io::Write;
+
+use super::*;
+
+const LIVEKIT: (&str, &str) = ("REELKEEPER_LIVEKIT", "ws://livekit:7880");
+
+fn load(flags: &Flags, env: &[(&str, &str)]) -> Result<(Config, Vec<Warning>), Faults> {
+    Config::load(flags, env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+}
+
+fn good(env: &[(&str, &str)]) -> Config {
+    load(&Flags::default(), env).unwrap().0
+}
+
+fn faults(env: &[(&str, &str)]) -> Vec<String> {
+    load(&Flags::default(), env).unwrap_err().0.iter().map(Fault::to_string).collect()
+}
+
+/// A file that lives as long as the test; its name holds the test's.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("reelkeeper-{}-{name}.toml", std::process::id()));
+        std::fs::File::create(&path).unwrap().write_all(text.as_bytes()).unwrap();
+        Self(path)
+    }
+
+    fn flags(&self) -> Flags {
+        Flags { config: Some(self.0.clone()), ..Default::default() }
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn the_defaults_are_those_of_the_design() {
+    let config = good(&[LIVEKIT]);
+    assert_eq!(config.listen.to_string(), "0.0.0.0:6080");
+    assert_eq!((config.base_path.as_str(), &config.base_url), ("/meet", &None));
+    assert_eq!((config.name_id.as_str(), &config.initial_api_key), ("openviduMeet", &None));
+    assert_eq!(config.store.url, StoreUrl::Sqlite("data/reelkeeper.db".into()));
+    assert_eq!(config.coordination, CoordinationUrl::Memory);
+    assert_eq!(config.blobs.url, BlobsUrl::Folder("data/blobs".into()));
+    assert_eq!(config.livekit.url, MediaServerUrl::Server("ws://livekit:7880".to_owned()));
+    assert_eq!(config.livekit.public_url.as_deref(), Some("ws://livekit:7880"));
+    let seconds = [
+        (config.start_timeout, 20),
+        (config.stop_timeout, 30),
+        (config.request_timeout, 10),
+        (config.reconcile_interval, 15),
+        (config.upload_limit, 3600),
+        (config.lease_ttl, 15),
+        (config.drain_timeout, 30),
+        (config.livekit.call_timeout, 5),
+        (config.start_call_timeout(), 50),
+    ];
+    for (duration, seconds) in seconds {
+        assert_eq!(duration, Duration::from_secs(seconds));
+    }
+    assert_eq!(config.policy(), Policy::default());
+    assert_eq!(config.log.format, LogFormat::Auto);
+    let sources: Vec<_> = config.settings.iter().map(|setting| setting.key).collect();
+    let known: Vec<_> = options::OPTIONS.iter().map(|option| option.key).collect();
+    assert_eq!(sources, known, "every option is read, in the order of the file");
+}
+
+#[test]
+fn a_later_layer_wins_and_its_source_is_known() {
+    let file = File::new("layers", "start_timeout = \"40s\"\n[store]\nurl = \"memory://\"\nqueue = 7\n");
+    let mut flags = file.flags();
+    let source = |flags: &Flags, env: &[(&str, &str)], key: &str| {
+        let (config, _) = load(flags, env).unwrap();
+        let setting = config.settings.iter().find(|setting| setting.key == key).unwrap();
+        (setting.value.clone(), setting.source.clone())
+    };
+    let from_file = format!("file {}", file.0.display());
+    assert_eq!(source(&flags, &[LIVEKIT], "start_timeout"), ("40s".to_owned(), from_file.clone()));
+    assert_eq!(source(&flags, &[LIVEKIT], "store.queue"), ("7".to_owned(), from_file));
+    assert_eq!(source(&flags, &[LIVEKIT], "stop_timeout"), ("30s".to_owned(), "default".to_owned()));
+
+    let env = [LIVEKIT, ("REELKEEPER_START_TIMEOUT", "50s"), ("REELKEEPER_STORE_QUEUE", "")];
+    let variable = ("50s".to_owned(), "REELKEEPER_START_TIMEOUT".to_owned());
+    assert_eq!(source(&flags, &env, "start_timeout"), variable);
+    assert_eq!(source(&flags, &env, "store.queue").0, "7", "an empty variable is not set");
+
+    flags.preset("dev", "start_timeout", "5s");
+    flags.preset("dev", "listen", "127.0.0.1:6080");
+    assert_eq!(source(&flags, &env, "start_timeout"), ("5s".to_owned(), "command dev".to_owned()));
+    flags.listen = Some("127.0.0.1:7000".to_owned());
+    flags.set.push(("start_timeout".to_owned(), "6s".to_owned()));
+    assert_eq!(source(&flags, &env, "listen"), ("127.0.0.1:7000".to_owned(), "--listen".to_owned()));
+    assert_eq!(source(&flags, &env, "start_timeout"), ("6s".to_owned(), "--set start_timeout".to_owned()));
+}
+
+#[test]
+fn the_ports_are_told_with_what_chose_them() {
+    let config = good(&[("LIVEKIT_URL", "wss://lk"), ("REELKEEPER_BLOBS", "file:///srv/files")]);
+    let lines: Vec<_> = config.port_lines().collect();
+    let expected = [
+        "store: sqlite://data/reelkeeper.db (default)",
+        "coordination: memory:// (default)",
+        "blobs: file:///srv/files (REELKEEPER_BLOBS)",
+        "livekit: wss://lk (LIVEKIT_URL)",
+    ];
+    assert_eq!(lines, expected);
+    assert_eq!(config.blobs.url, BlobsUrl::Folder("/srv/files".into()));
+}
+
+#[test]
+fn meets_names_are_understood_and_yield_to_ours() {
+    let meet = [
+        ("SERVER_PORT", "7000"),
+        ("MEET_BASE_PATH", "/"),
+        ("MEET_BASE_URL", "https://meet.example.com:443/"),
+        ("MEET_NAME_ID", "mine"),
+        ("MEET_INITIAL_API_KEY", "key"),
+        ("MEET_LOG_LEVEL", "silly"),
+        ("LIVEKIT_URL", "wss://public"),
+        ("LIVEKIT_URL_PRIVATE", "ws://private:7880"),
+        ("LIVEKIT_API_KEY", "k"),
+        ("LIVEKIT_API_SECRET", "s"),
+        ("MEET_INITIAL_ADMIN_USER", "admin"),
+    ];
+    let config = good(&meet);
+    assert_eq!(config.listen.to_string(), "0.0.0.0:7000");
+    assert_eq!(config.base_path, "");
+    assert_eq!(config.base_url.as_deref(), Some("https://meet.example.com"));
+    assert_eq!((config.name_id.as_str(), config.log.filter.as_str()), ("mine", "trace"));
+    assert_eq!(config.initial_api_key, Some(Secret::new("key")));
+    assert_eq!(config.livekit.url, MediaServerUrl::Server("ws://private:7880".to_owned()));
+    assert_eq!(config.livekit.public_url.as_deref(), Some("wss://public"));
+    assert_eq!((config.livekit.api_key.as_str(), config.livekit.api_secret.expose()), ("k", "s"));
+
+    let ours =
+        [("REELKEEPER_LISTEN", "[::1]:1"), ("REELKEEPER_LIVEKIT", "http://ours"), ("REELKEEPER_LOG", "warn")];
+    let config = good(&[&meet[..], &ours[..]].concat());
+    assert_eq!((config.listen.to_string().as_str(), config.log.filter.as_str()), ("[::1]:1", "warn"));
+    assert_eq!(config.livekit.url, MediaServerUrl::Server("http://ours".to_owned()));
+
+    let empty = [
+        "SERVER_PORT",
+        "MEET_BASE_PATH",
+        "MEET_BASE_URL",
+        "MEET_NAME_ID",
+        "MEET_INITIAL_API_KEY",
+        "MEET_LOG_LEVEL",
+        "LIVEKIT_URL_PRIVATE",
+        "MEET_MONGO_URI",
+    ];
+    let empty: Vec<_> = empty.into_iter().map(|name| (name, "")).collect();
+    let config = good(&[&empty[..], &[("LIVEKIT_URL", "ws://lk")]].concat());
+    assert_eq!((config.listen.port(), config.base_path.as_str()), (6080, "/meet"));
+    assert_eq!(config.initial_api_key, None);
+}
+
+#[test]
+fn meets_backends_are_a_fault_for_each_port_that_is_not_ours() {
+    let chosen = |env: &[(&str, &str)]| match load(&Flags::default(), &[&[LIVEKIT][..], env].concat()) {
+        Ok(_) => Vec::new(),
+        Err(faults) => faults.0.iter().map(Fault::to_string).collect(),
+    };
+    let [store, coordination, blobs] =
+        &chosen(&[("MEET_REDIS_HOST", "redis"), ("MEET_S3_SUBBUCKET", "x")])[..]
+    else {
+        panic!("three ports")
+    };
+    assert_eq!(
+        store,
+        "store.url (REELKEEPER_STORE): \"mongodb://\" from MEET_REDIS_HOST, which chooses OpenVidu Meet's backends: \
+         mongodb:// is not in this build yet; use sqlite://<path> or memory://"
+    );
+    assert!(coordination.contains("MEET_REDIS_HOST") && coordination.contains("REELKEEPER_COORDINATION"));
+    assert!(blobs.contains("\"s3://\" from MEET_S3_SUBBUCKET"), "{blobs}");
+    assert!(chosen(&[("MEET_BLOB_STORAGE_MODE", "abs")])[2].contains("\"az://\""));
+
+    let ours = [
+        ("REELKEEPER_STORE", "sqlite:///var/lib/reelkeeper.db"),
+        ("REELKEEPER_COORDINATION", "memory://"),
+        ("REELKEEPER_BLOBS", "file://data/blobs"),
+        ("MEET_S3_SUBBUCKET", "/mine/"),
+    ];
+    assert_eq!(chosen(&ours), Vec::<String>::new());
+    assert_eq!(good(&[&[LIVEKIT][..], &ours[..]].concat()).blobs.subbucket, "mine");
+}
+
+#[test]
+fn every_fault_is_reported_at_once() {
+    let found = faults(&[
+        ("SERVER_PORT", "abc"),
+        ("REELKEEPER_START_TIMEOUT", "20"),
+        ("REELKEEPER_STOP_TIMEOUT", "0s"),
+        ("REELKEEPER_LOG", "loud"),
+        ("REELKEEPER_LOG_FORMAT", "xml"),
+        ("REELKEEPER_STORE", "mongodb://user:hush@db/x"),
+        ("REELKEEPER_COORDINATION", "redis://localhost"),
+        ("REELKEEPER_BLOBS", "blobs"),
+        ("REELKEEPER_BLOBS_SUBBUCKET", "a/../b"),
+        ("REELKEEPER_LIVEKIT", "ws://user:hush@lk"),
+        ("LIVEKIT_API_SECRET", ""),
+        ("MEET_BASE_URL", "ftp://x"),
+        ("MEET_BASE_PATH", "/a b"),
+        ("REELKEEPER_LIMITS_PAGE_MAX", "0"),
+    ]);
+    insta::assert_snapshot!(found.join("\n"));
+    assert!(!found.join("\n").contains("hush"));
+}
+
+#[test]
+fn livekit_has_no_default() {
+    let expected = "livekit.url (REELKEEPER_LIVEKIT) is not set; name LiveKit's API, such as \
+                    ws://localhost:7880 (LIVEKIT_URL works too), or sim://";
+    assert_eq!(faults(&[]), [expected]);
+    let config = good(&[("REELKEEPER_LIVEKIT", "sim://"), ("LIVEKIT_URL", "ws://lk")]);
+    assert_eq!((config.livekit.url, config.livekit.public_url), (MediaServerUrl::Simulated, None));
+}
+
+#[test]
+fn a_file_with_what_is_no_option_is_a_fault_with_an_offer() {
+    let text = "start_timeuot = \"5s\"\nstore = \"memory://\"\n[livekit]\nurl = \"ws://lk\"\ncalls_in_flight = [1]\n";
+    let file = File::new("unknown", text);
+    let found = load(&file.flags(), &[]).unwrap_err();
+    let name = format!("file {}", file.0.display());
+    let expected = [
+        format!("{name}: livekit.calls_in_flight must be a single text or number"),
+        format!("{name}: start_timeuot is no option; is start_timeout meant?"),
+        format!("{name}: store is no option"),
+    ];
+    let mut found: Vec<_> = found.0.iter().map(Fault::to_string).collect();
+    found.sort();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_fault_without_its_words() {
+    let file = File::new("broken", "listen = \"127.0.0.1:1\"\n[livekit]\napi_secret = hush\n");
+    let found = load(&file.flags(), &[LIVEKIT]).unwrap_err().to_string();
+    assert!(found.contains("it is not TOML, at line 3"), "{found}");
+    assert!(!found.contains("hush"), "{found}");
+
+    let gone = Flags { config: Some("no/such/file.toml".into()), ..Default::default() };
+    let found = load(&gone, &[LIVEKIT]).unwrap_err().to_string();
+    assert!(found.contains("file no/such/file.toml: it cannot be read"), "{found}");
+}
+
+#[test]
+fn what_may_not_be_meant_is_a_warning() {
+    let table: [(&[(&str, &str)], &str); 5] = [
+        (&[], "livekit.api_secret is LiveKit's well-known example"),
+        (&[("REELKEEPER_STORE", "memory://")], "store.url is memory://"),
+        (&[("REELKEEPER_LIVEKIT_CALL_TIMEOUT", "10s")], "livekit.call_timeout is not below request_timeout"),
+        (
+            &[("REELKEEPER_STOREE", "x")],
+            "REELKEEPER_STOREE is no option and does nothing; is REELKEEPER_STORE meant?",
+        ),
+        (&[("REELKEEPER_COLOUR", "x")], "REELKEEPER_COLOUR is no option and does nothing"),
+    ];
+    for (env, expected) in table {
+        let (_, warnings) = load(&Flags::default(), &[&[LIVEKIT][..], env].concat()).unwrap();
+        assert!(warnings.iter().any(|warning| warning.0.starts_with(expected)), "{env:?}: {warnings:?}");
+    }
+    let (_, warnings) = load(&Flags::default(), &[("REELKEEPER_LIVEKIT", "sim://")]).unwrap();
+    assert_eq!(warnings, [], "the simulated one makes its own secret");
+}
+
+#[test]
+fn secrets_stay_out_of_debug_output() {
+    let config = good(&[LIVEKIT, ("LIVEKIT_API_SECRET", "hush"), ("MEET_INITIAL_API_KEY", "hush")]);
+    assert!(!format!("{config:?}").contains("hush"));
+}
