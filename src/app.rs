@@ -1,1 +1,245 @@
-//! Stub.
+//! The one place where the parts are joined, and where they are taken apart again.
+//!
+//! Owns the order of start and stop: stores, LiveKit, the supervision tree, the listener, what an earlier run
+//! left; and on the way out intake, answers, listener, lease, store. Decides nothing. Read `http.rs` or
+//! `reelkeeper_actors::orchestrator` next.
+
+mod media_server;
+mod parts;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reelkeeper_actors::ids::NodeId;
+use reelkeeper_actors::orchestrator::Orchestrator;
+use reelkeeper_actors::ports::PortError;
+use reelkeeper_actors::ports::clock::{SystemClock, SystemEntropy, fresh_node};
+use reelkeeper_actors::ports::coordination::Coordination;
+use reelkeeper_actors::room::{self, World};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::adapters::livekit::webhook::WebhookReceiver;
+use crate::config::Config;
+use crate::http::{self, HttpSettings, HttpState};
+use crate::simulator;
+
+use self::media_server::MediaServerPart;
+use self::parts::Stores;
+
+/// How long connections may still be open after everything is answered.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Why the service could not start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// A backend could not be opened.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The simulated LiveKit could not be started.
+    #[error("simulated LiveKit cannot be started: {0}")]
+    Simulator(String),
+    /// A value of the configuration cannot be used.
+    #[error("{0}")]
+    Configuration(String),
+    /// The supervision tree could not be built, or fell.
+    #[error("supervision tree failed: {0}")]
+    Tree(String),
+    /// The listener failed.
+    #[error("listener failed: {0}")]
+    Serve(std::io::Error),
+}
+
+/// A service that listens, and runs while [`App::run`] does.
+pub struct App {
+    config: Config,
+    node: NodeId,
+    stores: Stores,
+    coordination: Arc<dyn Coordination>,
+    media_server: MediaServerPart,
+    orchestrator: Orchestrator,
+    tree: JoinHandle<()>,
+    listener: TcpListener,
+    address: SocketAddr,
+    router: axum::Router,
+}
+
+impl App {
+    /// Opens every backend, takes up what an earlier run left, and listens. Connections wait until
+    /// [`App::run`] is called. LiveKit being away never stops a start.
+    ///
+    /// # Errors
+    /// When a backend cannot be opened or the address cannot be listened on.
+    pub async fn start(config: Config, node: NodeId) -> Result<Self, AppError> {
+        for line in config.port_lines() {
+            tracing::info!("{line}");
+        }
+        let stores = Stores::open(&config).await?;
+        let coordination = parts::coordination(&config);
+        coordination.renew(&node, config.lease_ttl).await?;
+        let media_server = MediaServerPart::start(&config, &stores).await?;
+        stores.keep_api_key(&config).await?;
+        let (orchestrator, tree) = Orchestrator::start_tree(World {
+            node: node.clone(),
+            policy: config.policy(),
+            limits: room_limits(&config),
+            ledger: stores.ledger.clone(),
+            catalog: stores.catalog.clone(),
+            coordination: coordination.clone(),
+            blobs: stores.blobs.clone(),
+            media_server: media_server.port.clone(),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+        })
+        .await
+        .map_err(|error| AppError::Tree(error.to_string()))?;
+        let listener = TcpListener::bind(config.listen).await;
+        let listener = listener.map_err(|source| AppError::Listen { address: config.listen, source })?;
+        let address = listener.local_addr().map_err(AppError::Serve)?;
+        media_server.tell_webhooks_to(address);
+        let taken_up = orchestrator.take_up().await?;
+        if taken_up > 0 {
+            tracing::info!(rooms = taken_up, "took up rooms that an earlier run left");
+        }
+        let router = http::router(HttpState {
+            orchestrator: orchestrator.clone(),
+            catalog: stores.catalog.clone(),
+            blobs: stores.blobs.clone(),
+            ledger: stores.ledger.clone(),
+            coordination: coordination.clone(),
+            media_server: media_server.port.clone(),
+            webhooks: Arc::new(WebhookReceiver::new(&media_server.api_key, media_server.api_secret.expose())),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            node: node.clone(),
+            settings: Arc::new(http_settings(&config)?),
+        });
+        Ok(Self { config, node, stores, coordination, media_server, orchestrator, tree, listener, address, router })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What clients call it, as far as this process knows: `http://<address><base path>`.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        format!("http://{}{}", self.address, self.config.base_path)
+    }
+
+    /// The simulated LiveKit, if this process runs it.
+    #[must_use]
+    pub fn simulator(&self) -> Option<simulator::Control> {
+        self.media_server.simulator.clone()
+    }
+
+    /// The stores, for commands that prepare something in them.
+    #[must_use]
+    pub fn catalog(&self) -> Arc<dyn reelkeeper_actors::ports::catalog::Catalog> {
+        self.stores.catalog.clone()
+    }
+
+    /// Serves until `shutdown` is over, then drains: new requests are refused, those under way are answered
+    /// (at most for the drain timeout), the lease and the store are released. What runs in LiveKit runs on.
+    ///
+    /// # Errors
+    /// When the listener or the supervision tree fails meanwhile.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), AppError> {
+        let Self { config, node, stores, coordination, media_server, orchestrator, mut tree, listener, .. } =
+            self;
+        tracing::info!(address = %self.address, base_path = config.base_path, "listening");
+        let closing = CancellationToken::new();
+        let mut serving = tokio::spawn(
+            axum::serve(listener, self.router)
+                .with_graceful_shutdown(closing.clone().cancelled_owned())
+                .into_future(),
+        );
+        let renewing = tokio::spawn(keep_lease(coordination.clone(), node.clone(), config.lease_ttl));
+        let ended = tokio::select! {
+            () = shutdown => Ok(()),
+            _ = &mut tree => Err(AppError::Tree("too many rooms keep failing".to_owned())),
+            served = &mut serving => Err(AppError::Serve(served_error(served))),
+        };
+        tracing::info!("draining");
+        if !orchestrator.drain(config.drain_timeout).await {
+            tracing::warn!("requests were still under way at the end of the drain timeout");
+        }
+        closing.cancel();
+        if !serving.is_finished() && tokio::time::timeout(FAREWELL, &mut serving).await.is_err() {
+            serving.abort();
+        }
+        renewing.abort();
+        if let Err(error) = coordination.leave(&node).await {
+            tracing::warn!(%error, "lease could not be given up; it ends by itself");
+        }
+        media_server.stop().await;
+        stores.close().await;
+        tracing::info!("stopped");
+        ended
+    }
+}
+
+fn served_error(served: Result<std::io::Result<()>, tokio::task::JoinError>) -> std::io::Error {
+    match served {
+        Ok(Err(error)) => error,
+        Ok(Ok(())) => std::io::Error::other("it ended by itself"),
+        Err(error) => std::io::Error::other(error),
+    }
+}
+
+/// Renews the node's lease at a third of its length.
+async fn keep_lease(coordination: Arc<dyn Coordination>, node: NodeId, ttl: Duration) {
+    let mut ticks = tokio::time::interval(ttl / 3);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = coordination.renew(&node, ttl).await {
+            tracing::warn!(%error, "lease could not be renewed");
+        }
+    }
+}
+
+fn room_limits(config: &Config) -> room::Limits {
+    room::Limits {
+        admitted: config.limits.requests_in_flight + config.limits.webhooks_in_flight,
+        commands_per_room: config.limits.commands_per_room,
+        request_timeout: config.request_timeout,
+        ..room::Limits::default()
+    }
+}
+
+fn http_settings(config: &Config) -> Result<HttpSettings, AppError> {
+    let base_url = config.base_url.as_deref().map(http::base_path::BaseUrl::parse).transpose();
+    Ok(HttpSettings {
+        base_path: http::base_path::BasePath::parse(&config.base_path)
+            .map_err(|error| AppError::Configuration(error.to_string()))?,
+        base_url: base_url.map_err(|error| AppError::Configuration(error.to_string()))?,
+        trust_proxy: config.trust_proxy,
+        cors_origin: config.cors_origin.clone(),
+        body_limit: config.limits.body_bytes,
+        request_timeout: config.request_timeout,
+        concurrency: config.limits.requests_in_flight,
+        media_concurrency: config.limits.media_in_flight,
+        webhook_concurrency: config.limits.webhooks_in_flight,
+        files: config.policy().files,
+        min_auto_delete: config.min_auto_delete,
+        ..HttpSettings::default()
+    })
+}
+
+/// A name for this run of the process.
+#[must_use]
+pub fn new_node() -> NodeId {
+    fresh_node(&SystemEntropy)
+}

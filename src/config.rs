@@ -43,6 +43,10 @@ pub struct Config {
     pub base_url: Option<String>,
     /// Marks our rooms in LiveKit's metadata, as `createdBy`.
     pub name_id: String,
+    /// Origin of web pages that may use the API.
+    pub cors_origin: String,
+    /// Whether `X-Forwarded-Proto` is believed.
+    pub trust_proxy: bool,
     /// Becomes the API key if there is none yet.
     pub initial_api_key: Option<Secret>,
     /// Where `dev` and the simulated LiveKit keep what they make up.
@@ -55,8 +59,8 @@ pub struct Config {
     pub request_timeout: Duration,
     /// How often live recordings are compared with LiveKit.
     pub reconcile_interval: Duration,
-    /// How long an egress that left cleanly may upload.
-    pub upload_limit: Duration,
+    /// How far ahead the deletion of a new room must lie.
+    pub min_auto_delete: Duration,
     /// A node's lease.
     pub lease_ttl: Duration,
     /// From SIGTERM until exit.
@@ -131,10 +135,10 @@ pub struct Limits {
     pub requests_in_flight: usize,
     /// Starts and stops of one room that wait.
     pub commands_per_room: usize,
-    /// Items on a page.
-    pub page_max: usize,
-    /// Bytes of a file that are read in one go.
-    pub media_chunk_bytes: usize,
+    /// Files that are streamed.
+    pub media_in_flight: usize,
+    /// Incoming webhooks that are worked on.
+    pub webhooks_in_flight: usize,
 }
 
 /// What a look at the configuration found: all of it, faults or not.
@@ -232,13 +236,15 @@ fn read(reader: &mut Reader<'_>) -> Config {
         base_path: reader.value("base_path", values::base_path),
         base_url: reader.optional("base_url", values::base_url),
         name_id: reader.value("name_id", values::not_empty),
+        cors_origin: reader.value("cors_origin", values::not_empty),
+        trust_proxy: reader.value("trust_proxy", values::switch),
         initial_api_key: reader.optional("initial_api_key", |text| values::not_empty(text).map(Secret::new)),
         data_folder: reader.value("data_folder", |text| values::not_empty(text).map(PathBuf::from)),
         start_timeout: reader.duration("start_timeout", SECOND),
         stop_timeout: reader.duration("stop_timeout", SECOND),
         request_timeout: reader.duration("request_timeout", SECOND),
         reconcile_interval: reader.duration("reconcile_interval", SECOND),
-        upload_limit: reader.duration("upload_limit", SECOND),
+        min_auto_delete: reader.duration("min_auto_delete", Duration::ZERO),
         lease_ttl: reader.duration("lease_ttl", 3 * SECOND),
         drain_timeout: reader.duration("drain_timeout", Duration::ZERO),
         log: LogConfig {
@@ -259,8 +265,8 @@ fn read(reader: &mut Reader<'_>) -> Config {
             body_bytes: reader.count("limits.body_bytes", 64 * MEBIBYTE),
             requests_in_flight: reader.count("limits.requests_in_flight", 1_000_000),
             commands_per_room: reader.count("limits.commands_per_room", 10_000),
-            page_max: reader.count("limits.page_max", 1000),
-            media_chunk_bytes: reader.count("limits.media_chunk_bytes", 16 * MEBIBYTE),
+            media_in_flight: reader.count("limits.media_in_flight", 100_000),
+            webhooks_in_flight: reader.count("limits.webhooks_in_flight", 100_000),
         },
         settings: Vec::new(),
     }

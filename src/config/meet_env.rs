@@ -41,6 +41,8 @@ const NAMES: &[Name] = &[
     name("MEET_BASE_PATH", "base_path", Empty::IsUnset),
     name("MEET_BASE_URL", "base_url", Empty::IsAValue),
     name("MEET_NAME_ID", "name_id", Empty::IsUnset),
+    name("SERVER_CORS_ORIGIN", "cors_origin", Empty::IsUnset),
+    Name { variable: "SERVER_TRUST_PROXY", key: "trust_proxy", empty: Empty::IsUnset, reads: trust },
     name("MEET_INITIAL_API_KEY", "initial_api_key", Empty::IsAValue),
     Name { variable: "MEET_LOG_LEVEL", key: "log", empty: Empty::IsUnset, reads: log_level },
     name("MEET_S3_SUBBUCKET", "blobs.subbucket", Empty::IsAValue),
@@ -64,6 +66,11 @@ pub fn entries(env: &BTreeMap<String, String>) -> Vec<Entry> {
         }
     }
     entries
+}
+
+/// Theirs may also be a number of proxies or a list of them: any of these means that there is one in front.
+fn trust(proxies: &str) -> String {
+    (!matches!(proxies, "false" | "0")).to_string()
 }
 
 /// Their levels, said in ours; what is none of them is left to the check of the filter.

@@ -34,13 +34,15 @@ pub const OPTIONS: &[Spec] = &[
     open("base_path", "REELKEEPER_BASE_PATH"),
     open("base_url", "REELKEEPER_BASE_URL"),
     open("name_id", "REELKEEPER_NAME_ID"),
+    open("cors_origin", "REELKEEPER_CORS_ORIGIN"),
+    open("trust_proxy", "REELKEEPER_TRUST_PROXY"),
     secret("initial_api_key", "REELKEEPER_INITIAL_API_KEY"),
     open("data_folder", "REELKEEPER_DATA_FOLDER"),
     open("start_timeout", "REELKEEPER_START_TIMEOUT"),
     open("stop_timeout", "REELKEEPER_STOP_TIMEOUT"),
     open("request_timeout", "REELKEEPER_REQUEST_TIMEOUT"),
     open("reconcile_interval", "REELKEEPER_RECONCILE_INTERVAL"),
-    open("upload_limit", "REELKEEPER_UPLOAD_LIMIT"),
+    open("min_auto_delete", "REELKEEPER_MIN_AUTO_DELETE"),
     open("lease_ttl", "REELKEEPER_LEASE_TTL"),
     open("drain_timeout", "REELKEEPER_DRAIN_TIMEOUT"),
     open("log", "REELKEEPER_LOG"),
@@ -60,8 +62,8 @@ pub const OPTIONS: &[Spec] = &[
     open("limits.body_bytes", "REELKEEPER_LIMITS_BODY_BYTES"),
     open("limits.requests_in_flight", "REELKEEPER_LIMITS_REQUESTS_IN_FLIGHT"),
     open("limits.commands_per_room", "REELKEEPER_LIMITS_COMMANDS_PER_ROOM"),
-    open("limits.page_max", "REELKEEPER_LIMITS_PAGE_MAX"),
-    open("limits.media_chunk_bytes", "REELKEEPER_LIMITS_MEDIA_CHUNK_BYTES"),
+    open("limits.media_in_flight", "REELKEEPER_LIMITS_MEDIA_IN_FLIGHT"),
+    open("limits.webhooks_in_flight", "REELKEEPER_LIMITS_WEBHOOKS_IN_FLIGHT"),
 ];
 
 /// The option with this key.

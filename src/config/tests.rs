@@ -55,7 +55,7 @@ fn the_defaults_are_those_of_the_design() {
         (config.stop_timeout, 30),
         (config.request_timeout, 10),
         (config.reconcile_interval, 15),
-        (config.upload_limit, 3600),
+        (config.min_auto_delete, 3600),
         (config.lease_ttl, 15),
         (config.drain_timeout, 30),
         (config.livekit.call_timeout, 5),
@@ -206,7 +206,7 @@ fn every_fault_is_reported_at_once() {
         ("LIVEKIT_API_SECRET", ""),
         ("MEET_BASE_URL", "ftp://x"),
         ("MEET_BASE_PATH", "/a b"),
-        ("REELKEEPER_LIMITS_PAGE_MAX", "0"),
+        ("REELKEEPER_LIMITS_MEDIA_IN_FLIGHT", "0"),
     ]);
     insta::assert_snapshot!(found.join("\n"));
     assert!(!found.join("\n").contains("hush"));

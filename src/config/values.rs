@@ -176,6 +176,11 @@ pub(super) fn not_empty(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// `true` or `false`.
+pub(super) fn switch(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| "must be true or false".to_owned())
+}
+
 /// A duration within bounds.
 pub(super) fn duration(text: &str, least: Duration, most: Duration) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text)

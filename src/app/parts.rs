@@ -1,0 +1,70 @@
+//! Backends by URL: which adapter serves which port.
+
+use std::sync::Arc;
+
+use reelkeeper_actors::embedded::{AloneCoordination, DirectoryBlobs, MemoryStore};
+use reelkeeper_actors::ports::PortError;
+use reelkeeper_actors::ports::blobs::Blobs;
+use reelkeeper_actors::ports::catalog::{ApiKey, Catalog};
+use reelkeeper_actors::ports::clock::{Clock, SystemClock};
+use reelkeeper_actors::ports::coordination::Coordination;
+use reelkeeper_actors::ports::ledger::Ledger;
+
+use crate::adapters::sqlite::{SqliteConfig, SqliteStore};
+use crate::config::{BlobsUrl, Config, CoordinationUrl, StoreUrl};
+
+/// The stores of a node.
+pub(super) struct Stores {
+    pub(super) ledger: Arc<dyn Ledger>,
+    pub(super) catalog: Arc<dyn Catalog>,
+    pub(super) blobs: Arc<dyn Blobs>,
+    sqlite: Option<Arc<SqliteStore>>,
+}
+
+impl Stores {
+    pub(super) async fn open(config: &Config) -> Result<Self, PortError> {
+        let blobs = open_blobs(&config.blobs.url).await?;
+        Ok(match &config.store.url {
+            StoreUrl::Memory => {
+                let store = Arc::new(MemoryStore::new());
+                Self { ledger: store.clone(), catalog: store, blobs, sqlite: None }
+            }
+            StoreUrl::Sqlite(path) => {
+                let sqlite = SqliteConfig { queue: config.store.queue, ..SqliteConfig::new(path) };
+                let store = Arc::new(SqliteStore::open(sqlite).await?);
+                Self { ledger: store.clone(), catalog: store.clone(), blobs, sqlite: Some(store) }
+            }
+        })
+    }
+
+    /// Stores the configured API key if there is none yet; later changes of the option have no effect, as in
+    /// the original.
+    pub(super) async fn keep_api_key(&self, config: &Config) -> Result<(), PortError> {
+        let Some(key) = &config.initial_api_key else { return Ok(()) };
+        let key = ApiKey { key: key.expose().to_owned(), creation_date: SystemClock.now().0 };
+        if self.catalog.insert_first_api_key(&key).await? {
+            tracing::info!("stored the initial API key");
+        }
+        Ok(())
+    }
+
+    /// Flushes and unlocks.
+    pub(super) async fn close(self) {
+        if let Some(sqlite) = self.sqlite
+            && let Err(error) = sqlite.close().await
+        {
+            tracing::warn!(%error, "store could not be closed in time; nothing is lost");
+        }
+    }
+}
+
+/// Opens a blob store by its URL.
+pub(crate) async fn open_blobs(url: &BlobsUrl) -> Result<Arc<dyn Blobs>, PortError> {
+    let BlobsUrl::Folder(path) = url;
+    Ok(Arc::new(DirectoryBlobs::open(path.clone()).await?))
+}
+
+pub(super) fn coordination(config: &Config) -> Arc<dyn Coordination> {
+    let CoordinationUrl::Memory = config.coordination;
+    Arc::new(AloneCoordination::new())
+}
