@@ -1,1 +1,3 @@
-//! Stub.
+//! The commands of the binary, one module each.
+
+pub mod simulator;

@@ -208,11 +208,11 @@ impl CallFaults {
 
     /// What becomes of the egress that the call starts.
     pub(super) fn fate(&self) -> Fate {
-        let fates = self.0.iter().filter_map(|trouble| match trouble {
+        let fate = self.0.iter().rev().find_map(|trouble| match trouble {
             CallTrouble::Fate(fate) => Some(fate.clone()),
             _ => None,
         });
-        fates.last().unwrap_or_default()
+        fate.unwrap_or_default()
     }
 }
 
