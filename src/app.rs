@@ -14,6 +14,8 @@ use std::time::Duration;
 use reelkeeper_actors::ids::NodeId;
 use reelkeeper_actors::orchestrator::Orchestrator;
 use reelkeeper_actors::ports::PortError;
+use reelkeeper_actors::ports::blobs::Blobs;
+use reelkeeper_actors::ports::catalog::Catalog;
 use reelkeeper_actors::ports::clock::{SystemClock, SystemEntropy, fresh_node};
 use reelkeeper_actors::ports::coordination::Coordination;
 use reelkeeper_actors::room::{self, World};
@@ -124,7 +126,18 @@ impl App {
             node: node.clone(),
             settings: Arc::new(http_settings(&config)?),
         });
-        Ok(Self { config, node, stores, coordination, media_server, orchestrator, tree, listener, address, router })
+        Ok(Self {
+            config,
+            node,
+            stores,
+            coordination,
+            media_server,
+            orchestrator,
+            tree,
+            listener,
+            address,
+            router,
+        })
     }
 
     /// Where it listens.
@@ -145,9 +158,15 @@ impl App {
         self.media_server.simulator.clone()
     }
 
-    /// The stores, for commands that prepare something in them.
+    /// What marks our rooms in LiveKit's metadata.
     #[must_use]
-    pub fn catalog(&self) -> Arc<dyn reelkeeper_actors::ports::catalog::Catalog> {
+    pub fn name_id(&self) -> &str {
+        &self.config.name_id
+    }
+
+    /// What clients see, for commands that prepare something in it.
+    #[must_use]
+    pub fn catalog(&self) -> Arc<dyn Catalog> {
         self.stores.catalog.clone()
     }
 
@@ -157,8 +176,9 @@ impl App {
     /// # Errors
     /// When the listener or the supervision tree fails meanwhile.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), AppError> {
-        let Self { config, node, stores, coordination, media_server, orchestrator, mut tree, listener, .. } =
-            self;
+        let Self {
+            config, node, stores, coordination, media_server, orchestrator, mut tree, listener, ..
+        } = self;
         tracing::info!(address = %self.address, base_path = config.base_path, "listening");
         let closing = CancellationToken::new();
         let mut serving = tokio::spawn(
@@ -236,6 +256,16 @@ fn http_settings(config: &Config) -> Result<HttpSettings, AppError> {
         min_auto_delete: config.min_auto_delete,
         ..HttpSettings::default()
     })
+}
+
+/// Opens a blob store by its URL, for commands that need nothing else of the service.
+///
+/// # Errors
+/// When the URL is none of ours, or the store cannot be opened.
+pub async fn open_blobs(url: &str) -> Result<Arc<dyn Blobs>, AppError> {
+    let parsed =
+        url.parse().map_err(|problem: String| AppError::Configuration(format!("'{url}' {problem}")))?;
+    Ok(parts::open_blobs(&parsed).await?)
 }
 
 /// A name for this run of the process.

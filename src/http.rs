@@ -43,7 +43,7 @@ use reelkeeper_actors::ports::catalog::Catalog;
 use reelkeeper_actors::ports::clock::{Clock, Entropy};
 use reelkeeper_actors::ports::coordination::Coordination;
 use reelkeeper_actors::ports::ledger::Ledger;
-use reelkeeper_actors::ports::media_server::MediaServer;
+use reelkeeper_actors::ports::media_server::{IncomingWebhooks, MediaServer};
 use reelkeeper_actors::recording::FileLayout;
 use tower::util::MapRequest;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -51,7 +51,6 @@ use tower_http::catch_panic::CatchPanicLayer;
 use self::base_path::{BasePath, BaseUrl};
 use self::error::Failure;
 use self::limits::{Budget, Deadline};
-use self::livekit_webhook::IncomingWebhooks;
 use self::paths::Paths;
 
 /// How much longer than its own deadline a stop or a deletion may take here: the room's actor knows what

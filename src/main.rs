@@ -1,3 +1,77 @@
-//! Stub.
+//! The binary: reads the command line and runs a command.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use reelkeeper::commands::config::ConfigCommand;
+use reelkeeper::commands::demo::DemoArgs;
+use reelkeeper::commands::simulator::SimulatorArgs;
+use reelkeeper::commands::{Failure, demo, dev, serve, simulator};
+use reelkeeper::config::{Flags, process_env};
+
+/// Records LiveKit rooms and never loses a recording.
+///
+/// Options come from flags, then the environment, then --config FILE, then built-in defaults;
+/// `reelkeeper config default` shows them all with their variables.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service
+    ///
+    /// LiveKit's address must be given: --livekit, REELKEEPER_LIVEKIT or LIVEKIT_URL. Ends on SIGTERM or
+    /// SIGINT after what is under way is answered; recordings run on and are taken up by the next start.
+    Serve(Box<Flags>),
+    /// Run the service for trying it out: everything embedded in `data/`, a simulated LiveKit
+    ///
+    /// Listens on 127.0.0.1:6080, prepares a room with two simulated participants and an API key
+    /// (MEET_INITIAL_API_KEY, else generated and kept), and prints ready-made curl lines.
+    Dev(Box<Flags>),
+    /// Record a simulated room into a file and check that it plays
+    ///
+    /// Runs the whole service on free ports and a fresh folder, shows each step, and exits 0 only if the
+    /// file has a video track, a duration above 0 and the recorded size.
+    Demo(DemoArgs),
+    /// Run the simulated LiveKit alone
+    Simulator(SimulatorArgs),
+    /// Look at the configuration without starting anything
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+fn main() -> ExitCode {
+    let command = Arguments::parse().command;
+    if let Command::Config(config) = &command {
+        return config.run(process_env());
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into()),
+    };
+    let ended = runtime.block_on(async {
+        match command {
+            Command::Serve(flags) => serve::run(*flags).await,
+            Command::Dev(flags) => dev::run(*flags).await,
+            Command::Demo(args) => demo::run(args).await,
+            Command::Simulator(args) => simulator::run(args).await,
+            Command::Config(_) => Ok(()),
+        }
+    });
+    // A call that hangs in a blocking thread must not hold up the exit.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+#[allow(clippy::print_stderr, reason = "the last words of a command that failed")]
+fn fail(error: &Failure) -> ExitCode {
+    eprintln!("reelkeeper: {error}");
+    ExitCode::FAILURE
+}

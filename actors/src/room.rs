@@ -58,6 +58,8 @@ pub struct World {
 pub struct Limits {
     /// Requests and webhooks under way at once on this node.
     pub admitted: usize,
+    /// Requests of one room that wait at once.
+    pub commands_per_room: usize,
     /// Any request but a start, until its answer.
     pub request_timeout: Duration,
     /// One call of a store.
@@ -70,6 +72,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             admitted: 4096,
+            commands_per_room: 32,
             request_timeout: Duration::from_secs(10),
             store_timeout: Duration::from_secs(5),
             list_all_interval: Duration::from_secs(2),

@@ -75,7 +75,8 @@ impl MediaServerPart {
     pub(super) fn tell_webhooks_to(&self, address: SocketAddr) {
         if let Some(simulator) = &self.simulator {
             let host = if address.ip().is_unspecified() { [127, 0, 0, 1].into() } else { address.ip() };
-            simulator.add_webhook(&format!("http://{}/livekit/webhook", SocketAddr::new(host, address.port())));
+            simulator
+                .add_webhook(&format!("http://{}/livekit/webhook", SocketAddr::new(host, address.port())));
         }
     }
 

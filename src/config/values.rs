@@ -56,6 +56,14 @@ pub enum BlobsUrl {
     Folder(PathBuf),
 }
 
+impl std::str::FromStr for BlobsUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        blobs(text)
+    }
+}
+
 /// Which media server records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MediaServerUrl {

@@ -14,8 +14,8 @@ use reelkeeper_actors::recording::RecordingStatus;
 use reelkeeper_actors::recording::effect::Refusal;
 use serde::Serialize;
 
-use super::livekit_webhook::RejectedWebhook;
 use super::unanswered::Unanswered;
+use reelkeeper_actors::ports::media_server::RejectedWebhook;
 
 /// Names as clients see them in `error`.
 mod name {

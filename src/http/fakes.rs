@@ -16,12 +16,12 @@ use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, Page, StoredRecording};
 use reelkeeper_actors::ports::clock::{Clock, Entropy};
 use reelkeeper_actors::ports::coordination::{Coordination, Standing};
 use reelkeeper_actors::ports::ledger::{Expected, Ledger, Written};
-use reelkeeper_actors::ports::media_server::{LiveKitEvent, MediaServer, Participant};
+use reelkeeper_actors::ports::media_server::{
+    IncomingWebhooks, LiveKitEvent, MediaServer, Participant, RejectedWebhook,
+};
 use reelkeeper_actors::recording::egress::{CallError, EgressInfo, EgressOrder};
 use reelkeeper_actors::recording::ledger::Row;
 use reelkeeper_actors::recording::{Recording, Timestamp};
-
-use super::livekit_webhook::{IncomingWebhooks, RejectedWebhook};
 
 /// The time in this world.
 pub const NOW: Timestamp = Timestamp(1_700_000_000_000);

@@ -7,36 +7,9 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use reelkeeper_actors::ids::RoomId;
-use reelkeeper_actors::ports::media_server::LiveKitEvent;
-use reelkeeper_actors::recording::Timestamp;
 
 use super::error::Failure;
 use super::{HttpState, body};
-
-/// Why an incoming webhook is not taken. The texts are for the log.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RejectedWebhook {
-    /// The signature is missing, wrong or too old.
-    #[error("bad signature: {0}")]
-    Signature(String),
-    /// Signed, and yet it cannot be read.
-    #[error("cannot be read: {0}")]
-    Malformed(String),
-}
-
-/// Checks and reads incoming webhooks; the LiveKit adapter does.
-pub trait IncomingWebhooks: Send + Sync {
-    /// Checks the signature over the raw bytes, then reads them.
-    ///
-    /// # Errors
-    /// When the signature is not LiveKit's, or the body cannot be read.
-    fn receive(
-        &self,
-        authorization: Option<&str>,
-        body: &[u8],
-        now: Timestamp,
-    ) -> Result<LiveKitEvent, RejectedWebhook>;
-}
 
 /// Takes one event. The answer has no body.
 ///

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{EgressId, RoomId};
+use crate::recording::Timestamp;
 use crate::recording::egress::{CallError, EgressInfo, EgressOrder, LeaveReason};
 
 /// What a participant is.
@@ -57,6 +58,34 @@ pub struct LiveKitEvent {
     pub created_by: Option<String>,
     /// What it tells.
     pub news: LiveKitNews,
+}
+
+/// Why an incoming webhook is not taken. The texts are for the log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RejectedWebhook {
+    /// It is not proven to be LiveKit's: the signature is missing, wrong or too old.
+    #[error("the webhook is not signed by LiveKit: {0}")]
+    Signature(String),
+    /// LiveKit signed it, and yet it cannot be read.
+    #[error("the webhook cannot be read: {0}")]
+    Malformed(String),
+}
+
+/// Checks and reads incoming webhooks.
+///
+/// Demands: the signature covers the raw bytes and is checked before anything of them is read; reading is
+/// lenient, so that a field or event of a newer LiveKit costs no more than the news it carries.
+pub trait IncomingWebhooks: Send + Sync {
+    /// Checks the value of `Authorization` against the raw body, then reads the body.
+    ///
+    /// # Errors
+    /// When the signature is not LiveKit's, or the body cannot be read.
+    fn receive(
+        &self,
+        authorization: Option<&str>,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<LiveKitEvent, RejectedWebhook>;
 }
 
 /// Talks to LiveKit.

@@ -17,7 +17,7 @@ use super::{Observed, RoomMessage, Shared, effects};
 use crate::ids::{CommandId, RoomId};
 use crate::ports::clock::{fresh_claim, fresh_secrets, fresh_uid};
 use crate::recording::Timestamp;
-use crate::recording::effect::Effect;
+use crate::recording::effect::{Answer, Effect, Refusal};
 use crate::recording::event::{Event, Fresh, Happening};
 use crate::recording::ledger::State;
 use crate::recording::lifecycle::{Commit, Decision, next_wake, transition};
@@ -167,6 +167,11 @@ impl RoomActorState {
             self.delivered += 1;
         }
         match message {
+            RoomMessage::Request { reply, .. }
+                if self.replies.len() >= self.shared.world.limits.commands_per_room =>
+            {
+                let _ = reply.send(Answer::Refused(Refusal::Overloaded));
+            }
             RoomMessage::Request { command, deadline, what, reply } => {
                 self.replies.add(command.clone(), deadline, &what, reply);
                 self.queue.push_back(Input { what, command: Some(command), stored: None });

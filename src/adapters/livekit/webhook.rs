@@ -13,7 +13,9 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use livekit_protocol as proto;
 use proto::DisconnectReason::{ClientInitiated, RoomClosed, RoomDeleted};
 use reelkeeper_actors::ids::{EgressId, RoomId};
-use reelkeeper_actors::ports::media_server::{LiveKitEvent, LiveKitNews, ParticipantKind};
+use reelkeeper_actors::ports::media_server::{
+    IncomingWebhooks, LiveKitEvent, LiveKitNews, ParticipantKind, RejectedWebhook,
+};
 use reelkeeper_actors::recording::Timestamp;
 use reelkeeper_actors::recording::egress::LeaveReason;
 use serde::Deserialize;
@@ -28,17 +30,6 @@ use super::{egress, rooms};
 const TOLERANCE_S: f64 = 10.0;
 /// What the identity of every recorder begins with, being its egress's id.
 const RECORDER_PREFIX: &str = "EG_";
-
-/// Why an incoming webhook was not taken.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum WebhookError {
-    /// It is not proven to be LiveKit's. Answered with 401.
-    #[error("the webhook is not signed by LiveKit: {0}")]
-    Signature(String),
-    /// LiveKit signed it, and it is not a JSON object.
-    #[error("the webhook cannot be read: {0}")]
-    Malformed(String),
-}
 
 /// Checks and reads LiveKit's webhooks.
 pub struct WebhookReceiver {
@@ -60,6 +51,24 @@ struct Claims {
     sha256: String,
 }
 
+impl IncomingWebhooks for WebhookReceiver {
+    /// The authorization is a bare JWT.
+    fn receive(
+        &self,
+        authorization: Option<&str>,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<LiveKitEvent, RejectedWebhook> {
+        let token = authorization.ok_or_else(|| unsigned("there is no authorization"))?;
+        self.check(token.trim(), body, now)?;
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(fields)) => Ok(event(Fields::new(&Value::Object(fields)))),
+            Ok(_) => Err(RejectedWebhook::Malformed("it is not an object".to_owned())),
+            Err(error) => Err(RejectedWebhook::Malformed(error.to_string())),
+        }
+    }
+}
+
 impl WebhookReceiver {
     /// Takes webhooks that are signed with this secret in the name of this key.
     #[must_use]
@@ -73,26 +82,7 @@ impl WebhookReceiver {
         Self { key: DecodingKey::from_secret(api_secret.as_bytes()), validation }
     }
 
-    /// Checks the value of `Authorization` (a bare JWT) against the raw body, then reads the body.
-    ///
-    /// # Errors
-    /// [`WebhookError::Signature`] before anything of the body is read, else [`WebhookError::Malformed`].
-    pub fn receive(
-        &self,
-        authorization: Option<&str>,
-        body: &[u8],
-        now: Timestamp,
-    ) -> Result<LiveKitEvent, WebhookError> {
-        let token = authorization.ok_or_else(|| unsigned("there is no authorization"))?;
-        self.check(token.trim(), body, now)?;
-        match serde_json::from_slice(body) {
-            Ok(Value::Object(fields)) => Ok(event(Fields::new(&Value::Object(fields)))),
-            Ok(_) => Err(WebhookError::Malformed("it is not an object".to_owned())),
-            Err(error) => Err(WebhookError::Malformed(error.to_string())),
-        }
-    }
-
-    fn check(&self, token: &str, body: &[u8], now: Timestamp) -> Result<(), WebhookError> {
+    fn check(&self, token: &str, body: &[u8], now: Timestamp) -> Result<(), RejectedWebhook> {
         let claims = jsonwebtoken::decode::<Claims>(token, &self.key, &self.validation)
             .map_err(|error| unsigned(&error.to_string()))?
             .claims;
@@ -112,8 +102,8 @@ impl WebhookReceiver {
     }
 }
 
-fn unsigned(reason: &str) -> WebhookError {
-    WebhookError::Signature(reason.to_owned())
+fn unsigned(reason: &str) -> RejectedWebhook {
+    RejectedWebhook::Signature(reason.to_owned())
 }
 
 fn event(body: Fields<'_>) -> LiveKitEvent {

@@ -82,7 +82,7 @@ fn a_signature_is_taken_or_not() {
         let result = receiver().receive(token.as_deref(), body, NOW);
         assert_eq!(result.is_ok(), taken, "{name}: {result:?}");
         if let Err(error) = result {
-            assert!(matches!(error, WebhookError::Signature(_)), "{name}: {error}");
+            assert!(matches!(error, RejectedWebhook::Signature(_)), "{name}: {error}");
             assert!(!error.to_string().contains(SECRET), "{name}: {error}");
         }
     }
@@ -94,14 +94,14 @@ fn another_algorithm_is_not_taken() {
     let claims = json!({"iss": KEY, "exp": NOW_S, "sha256": hash(body)});
     let key = EncodingKey::from_secret(SECRET.as_bytes());
     let token = jsonwebtoken::encode(&Header::new(Algorithm::HS384), &claims, &key).unwrap();
-    assert!(matches!(receiver().receive(Some(&token), body, NOW), Err(WebhookError::Signature(_))));
+    assert!(matches!(receiver().receive(Some(&token), body, NOW), Err(RejectedWebhook::Signature(_))));
 }
 
 #[test]
 fn a_signed_body_that_is_no_object_is_malformed() {
     for body in [&b""[..], b"{", b"[]", b"7", b"\xff\xfe"] {
         let result = receiver().receive(Some(&sign(body)), body, NOW);
-        assert!(matches!(result, Err(WebhookError::Malformed(_))), "{body:?}: {result:?}");
+        assert!(matches!(result, Err(RejectedWebhook::Malformed(_))), "{body:?}: {result:?}");
     }
 }
 
