@@ -372,10 +372,10 @@ impl RoomActorState {
     /// The store keeps us waiting: requests whose deadline passed are told what is known to be true.
     fn give_up_overdue(&mut self) {
         let uncommitted = match &self.standing {
-            Standing::Committing(undecided) => undecided.decision.effects.as_slice(),
-            _ => &[],
+            Standing::Committing(undecided) => Some(&undecided.decision),
+            _ => None,
         };
-        self.replies.give_up_overdue(self.shared.world.clock.now(), uncommitted);
+        self.replies.give_up_overdue(self.shared.world.clock.now(), &self.state, uncommitted);
     }
 
     fn arm_wake(&mut self) {
