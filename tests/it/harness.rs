@@ -218,9 +218,13 @@ impl Service {
         self.ledger.rows(None, 1_000).await.unwrap()
     }
 
-    /// Everything that a request which is refused must leave as it was.
+    /// Everything that a request which is refused must leave as it was, once nothing is pending.
     pub async fn everything(&self) -> (Vec<Value>, Vec<Row>) {
-        (self.recordings().await, self.rows().await)
+        let rows = eventually("nothing is pending", async || {
+            let rows = self.rows().await;
+            rows.iter().all(|row| row.state.pending.is_empty()).then_some(rows)
+        });
+        (self.recordings().await, rows.await)
     }
 
     /// Waits until nothing is under way, then stops the service and looks whether its lease is gone.
