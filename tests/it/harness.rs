@@ -119,6 +119,12 @@ impl Service {
         Self { address, folder, orchestrator, ledger, coordination, node, http, closing, running, ended }
     }
 
+    /// Tries to start one that cannot; why it cannot.
+    pub async fn try_start(folder: &TempDir, livekit: &str, settings: &[(&str, &str)]) -> Result<(), String> {
+        let app = App::start(configuration(folder, livekit, settings), new_node()).await;
+        app.map(drop).map_err(|error| error.to_string())
+    }
+
     /// A request below the base path, with the API key.
     pub fn request(&self, verb: &str, path: &str) -> RequestBuilder {
         self.bare(verb, &format!("/meet{path}")).header("x-api-key", API_KEY)
