@@ -75,7 +75,8 @@ async fn a_livekit_that_does_not_listen_is_named() {
 
 #[tokio::test]
 async fn a_livekit_that_hangs_or_fails_is_named() {
-    for act in [Act::Hang, Act::Break, Act::Plain(502, "<html>"), Act::Twirp(503, "unavailable", "no")] {
+    let ways = [Act::Hang, Act::Break, Act::Plain(502, "<html>"), Act::Twirp(503, "unavailable", "no")];
+    let checks = ways.map(async |act| {
         let livekit = Scripted::run(Shows::All).await;
         let service = Service::start(&livekit.url, SETTINGS).await;
         let room = service.room().await;
@@ -99,7 +100,8 @@ async fn a_livekit_that_hangs_or_fails_is_named() {
         livekit.change(id.split("--").nth(1).unwrap(), EgressStatus::EgressFailed);
         service.until(&id, "failed").await;
         service.finish().await;
-    }
+    });
+    join_all(checks).await;
 }
 
 /// LiveKit goes away during a recording and comes back: the recording is still there.
@@ -143,7 +145,9 @@ async fn a_recording_that_livekit_forgot_is_judged_by_its_file() {
         assert!(began.elapsed() >= Duration::from_secs(5), "{:?}", began.elapsed());
         match content {
             Some(content) => assert_eq!(recording["size"], content.len(), "{recording}"),
-            None => assert!(recording["error"].as_str().is_some_and(|error| !error.is_empty()), "{recording}"),
+            None => {
+                assert!(recording["error"].as_str().is_some_and(|error| !error.is_empty()), "{recording}")
+            }
         }
         livekit.people(&room);
         let next = service.start_recording(&room).await.expect(201).id();
@@ -177,7 +181,10 @@ async fn a_folder_of_files_that_is_gone_is_named() {
     is_ready(&service).await;
 
     // What was asked for is carried out.
-    eventually("the recording is deleted", async || (service.recording(&id).await.status == 404).then_some(())).await;
+    eventually("the recording is deleted", async || {
+        (service.recording(&id).await.status == 404).then_some(())
+    })
+    .await;
     assert!(!service.file(&id).exists());
     service.finish().await;
 }
@@ -234,7 +241,7 @@ async fn a_flood_of_starts_silences_nothing_else() {
 #[tokio::test]
 async fn a_livekit_without_workers_is_asked_again_until_the_deadline() {
     use reelkeeper_actors::simulator::egress::{WhenFull, Workers};
-    for when_full in [WhenFull::Exhausted, WhenFull::Unavailable] {
+    let checks = [WhenFull::Exhausted, WhenFull::Unavailable].map(async |when_full| {
         let (service, sim) = simulated(SETTINGS).await;
         let room = sim.room(&service).await;
         sim.control.live().with(|world| world.set_workers(Workers { slots: Some(0), when_full }));
@@ -247,5 +254,6 @@ async fn a_livekit_without_workers_is_asked_again_until_the_deadline() {
         service.stop_recording(&id).await.expect(202);
         service.until(&id, "complete").await;
         service.finish_with(Left::Unsettled(asked)).await;
-    }
+    });
+    join_all(checks).await;
 }

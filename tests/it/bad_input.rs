@@ -49,7 +49,10 @@ async fn refused(request: RequestBuilder, what: &str) -> Reply {
     let body = reply.json();
     if reply.status != 413 {
         let texts = [&body["error"], &body["message"]];
-        assert!(texts.iter().all(|text| text.as_str().is_some_and(|text| !text.is_empty())), "{what}: {body}");
+        assert!(
+            texts.iter().all(|text| text.as_str().is_some_and(|text| !text.is_empty())),
+            "{what}: {body}"
+        );
         assert_eq!(reply.header("content-type"), "application/json", "{what}");
     }
     let details = body.get("details").and_then(Value::as_array).map_or(0, Vec::len);
@@ -145,10 +148,12 @@ async fn bodies_are_checked_as_the_contract_says() {
 #[tokio::test]
 async fn other_content_types_read_as_an_empty_body() {
     let (service, _sim) = simulated(&[]).await;
-    let types = ["text/plain", "application/xml", "application/jsonx", "multipart/form-data; boundary=x", "x", ""];
+    let types =
+        ["text/plain", "application/xml", "application/jsonx", "multipart/form-data; boundary=x", "x", ""];
     for content_type in types {
         let body = r#"{"roomName":"Named"}"#;
-        let request = service.request("POST", "/api/v1/rooms").header("content-type", content_type).body(body);
+        let request =
+            service.request("POST", "/api/v1/rooms").header("content-type", content_type).body(body);
         let reply = try_send(request).await.unwrap().expect(201);
         assert_eq!(reply.field("roomName"), "Room", "{content_type}");
     }
@@ -157,8 +162,12 @@ async fn other_content_types_read_as_an_empty_body() {
         let reply = try_send(request.body(r#"{"roomName":"Named"}"#)).await.unwrap().expect(201);
         assert_eq!(reply.field("roomName"), "Named", "{content_type}");
     }
-    let form = service.request("POST", "/api/v1/rooms").header("content-type", "application/x-www-form-urlencoded");
-    assert_eq!(try_send(form.body("roomName=My+Room")).await.unwrap().expect(201).field("roomName"), "My Room");
+    let form =
+        service.request("POST", "/api/v1/rooms").header("content-type", "application/x-www-form-urlencoded");
+    assert_eq!(
+        try_send(form.body("roomName=My+Room")).await.unwrap().expect(201).field("roomName"),
+        "My Room"
+    );
     service.finish().await;
 }
 
@@ -169,11 +178,47 @@ async fn ids_of_any_form_are_refused() {
     let calls = stage.livekit.call_count();
     let (long, endless) = ("x".repeat(101), "x".repeat(7_000));
     let ids = [
-        "nonsense", "a/b", "%2e", "%2e%2e", "%2e%2e%2fetc%2fpasswd", "..%2f..%2f", "%2f", "%5c", "%00", "a%00b",
-        "%0d%0aX-Y:%20z", "%7f", "%ff", "%c3%28", "%zz", "%", "%25", "a%20b", "%20", "+", "*", "?", "-", "--", "---",
-        "EG_", "a--EG_", "a--EG_1", "a--EG_1--", "--EG_1--u", "a--XX_1--u", "a--EG_1--u--v", "a--b--EG_1--u",
-        "%2e%2e--EG_1--u", "a--EG_%2f..%2f--u", "a--EG_1--%2e%2e%2fx", "a--EG_1--u%00", "%F0%9F%8E%A5",
-        "a--EG_1--%F0%9F%8E%A5", &long, &endless,
+        "nonsense",
+        "a/b",
+        "%2e",
+        "%2e%2e",
+        "%2e%2e%2fetc%2fpasswd",
+        "..%2f..%2f",
+        "%2f",
+        "%5c",
+        "%00",
+        "a%00b",
+        "%0d%0aX-Y:%20z",
+        "%7f",
+        "%ff",
+        "%c3%28",
+        "%zz",
+        "%",
+        "%25",
+        "a%20b",
+        "%20",
+        "+",
+        "*",
+        "?",
+        "-",
+        "--",
+        "---",
+        "EG_",
+        "a--EG_",
+        "a--EG_1",
+        "a--EG_1--",
+        "--EG_1--u",
+        "a--XX_1--u",
+        "a--EG_1--u--v",
+        "a--b--EG_1--u",
+        "%2e%2e--EG_1--u",
+        "a--EG_%2f..%2f--u",
+        "a--EG_1--%2e%2e%2fx",
+        "a--EG_1--u%00",
+        "%F0%9F%8E%A5",
+        "a--EG_1--%F0%9F%8E%A5",
+        &long,
+        &endless,
     ];
     let endpoints = [
         ("GET", "/rooms/", ""),
@@ -192,7 +237,8 @@ async fn ids_of_any_form_are_refused() {
             let began = Instant::now();
             let answer = raw(stage.service.address, request.as_bytes()).await;
             assert!(began.elapsed() < QUICKLY, "{verb} {path}{id:.60}{tail}");
-            let status: u16 = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
+            let status: u16 =
+                answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
             // There the path ends before the id: it is the list.
             let list = id == "?" && verb == "GET" && path == "/recordings/";
             let expected: &[u16] = if list { &[200] } else { &[400, 404, 422] };
@@ -307,7 +353,11 @@ async fn nobody_gets_in_without_the_key() {
             let what = format!("{verb} {path} with {name}: {value:.40}");
             let request = stage.service.bare(verb, &format!("{API}{path}")).header(name, value);
             let reply = refused(request.json(&json!({"roomId": room})), &what).await;
-            assert_eq!((reply.status, reply.field("error").as_str()), (401, "Authentication Error"), "{what}");
+            assert_eq!(
+                (reply.status, reply.field("error").as_str()),
+                (401, "Authentication Error"),
+                "{what}"
+            );
         }
     }
     assert_eq!(stage.service.everything().await, before);

@@ -1,6 +1,7 @@
 //! The happy path, with every field of every body and every header (contract `recordings.md` 1 and 2,
 //! `rooms.md` 1, 2 and 4, `access.md` 7).
 
+use futures::future::join_all;
 use livekit_protocol::EgressStatus;
 use serde_json::{Value, json};
 
@@ -24,7 +25,10 @@ async fn a_room_has_every_field_of_the_contract() {
     let id = room["roomId"].as_str().unwrap();
     let (prefix, random) = id.split_once('-').unwrap();
     assert_eq!(prefix, "mde_ase");
-    assert!(random.len() == 15 && random.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()), "{id}");
+    assert!(
+        random.len() == 15 && random.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()),
+        "{id}"
+    );
     let base = format!("http://{}/meet", service.address);
     assert_eq!(made.header("location"), format!("{base}/api/v1/rooms/{id}"));
     assert_eq!(made.header("content-type"), "application/json");
@@ -135,6 +139,7 @@ async fn a_recording_from_its_start_to_its_deletion() {
         "recordingId": id, "roomId": room, "roomName": "Town Hall", "status": "complete", "layout": "grid",
         "encoding": "H264_720P_30", "filename": format!("{room}--{uid}.mp4"), "startDate": start_date,
         "endDate": complete["endDate"], "duration": 4, "size": size(&file),
+        "details": "End reason: StopEgress API",
     });
     assert_eq!(complete, expected);
     assert!(complete["endDate"].as_f64().unwrap() > start_date, "{complete}");
@@ -148,14 +153,13 @@ async fn a_recording_from_its_start_to_its_deletion() {
     let deleted = service.delete(&id).await.expect(200);
     assert_eq!(keys(&deleted.json()), ["message"]);
     assert!(!file.exists());
-    for gone in [
-        service.recording(&id).await,
-        service.delete(&id).await,
-        try_send(service.media(&id)).await.unwrap(),
-        service.stop_recording(&id).await,
-    ] {
+    for gone in
+        [service.recording(&id).await, service.delete(&id).await, try_send(service.media(&id)).await.unwrap()]
+    {
         gone.refused(404, "Recording Error", "not found");
     }
+    // A stop asks LiveKit, which still shows the egress.
+    service.stop_recording(&id).await.refused(409, "Recording Error", "already stopped");
     service.finish().await;
 }
 
@@ -205,14 +209,19 @@ async fn layout_and_encoding_are_the_starts_else_the_rooms() {
         (json!({"encoding": "H264_720P_30"}), ("speaker", json!("H264_720P_30"))),
         (json!({"encoding": advanced}), ("speaker", advanced.clone())),
     ];
-    for (config, (layout, encoding)) in cases {
+    let checks = cases.map(async |(config, (layout, encoding))| {
         let room = json!({"config": {"recording": of_room}});
         let room = service.post("/api/v1/rooms", &room).await.expect(201).field("roomId");
         let start = json!({"roomId": room, "config": config});
         for reply in recorded(&service, &livekit, &start).await {
-            assert_eq!((reply.field("layout").as_str(), &reply.json()["encoding"]), (layout, &encoding), "{config}");
+            assert_eq!(
+                (reply.field("layout").as_str(), &reply.json()["encoding"]),
+                (layout, &encoding),
+                "{config}"
+            );
         }
-    }
+    });
+    join_all(checks).await;
     service.finish().await;
 }
 
@@ -290,11 +299,20 @@ async fn lists_are_the_newest_first_in_pages() {
         service.until(&id, "complete").await;
         ids.insert(0, id);
     }
-    let cases = [("", 10, 3, false), ("?maxItems=2", 2, 2, true), ("?maxItems=3.9", 3, 3, false), ("?maxItems=1000", 100, 3, false)];
+    let cases = [
+        ("", 10, 3, false),
+        ("?maxItems=2", 2, 2, true),
+        ("?maxItems=3.9", 3, 3, false),
+        ("?maxItems=1000", 100, 3, false),
+    ];
     for (query, max, shown, truncated) in cases {
         let page = service.call("GET", &format!("/api/v1/recordings{query}")).await.expect(200).json();
-        let listed: Vec<_> =
-            page["recordings"].as_array().unwrap().iter().map(|item| item["recordingId"].as_str().unwrap()).collect();
+        let listed: Vec<_> = page["recordings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| item["recordingId"].as_str().unwrap())
+            .collect();
         assert_eq!(listed, ids[..shown], "{query}");
         assert_eq!(page["pagination"]["isTruncated"], truncated, "{query}");
         assert_eq!(page["pagination"]["maxItems"], max, "{query}");

@@ -254,7 +254,8 @@ impl Service {
             }
         }
         let running = rows.iter().filter(|row| row.state.phase == Phase::Active).count();
-        let others = rows.iter().filter(|row| !matches!(row.state.phase, Phase::Idle | Phase::Active)).count();
+        let others =
+            rows.iter().filter(|row| !matches!(row.state.phase, Phase::Idle | Phase::Active)).count();
         let pending: usize = rows.iter().map(|row| row.state.pending.len()).sum();
         let unsettled: usize = rows.iter().map(|row| row.state.unsettled.len()).sum();
         let expected = match left {
@@ -281,7 +282,11 @@ impl Service {
         self.ask_to_stop();
         let stopped = tokio::time::timeout(PATIENCE, &mut self.running).await;
         stopped.expect("it stops in time").unwrap().unwrap();
-        assert_eq!(self.coordination.standing(&self.node).await.unwrap(), Standing::Gone, "the lease is gone");
+        assert_eq!(
+            self.coordination.standing(&self.node).await.unwrap(),
+            Standing::Gone,
+            "the lease is gone"
+        );
     }
 }
 

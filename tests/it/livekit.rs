@@ -244,7 +244,11 @@ pub fn uid(path: &str) -> String {
 
 type Shared = Arc<Mutex<World>>;
 
-async fn serve(State(world): State<Shared>, Path((service, name)): Path<(String, String)>, body: Bytes) -> Response {
+async fn serve(
+    State(world): State<Shared>,
+    Path((service, name)): Path<(String, String)>,
+    body: Bytes,
+) -> Response {
     let Some(asked) = Asked::read(&service, &name, &body) else {
         return error(404, "bad_route", "no such method");
     };
@@ -392,5 +396,6 @@ fn answer(message: &impl Message) -> Response {
 
 fn error(status: u16, code: &str, message: &str) -> Response {
     let body = json!({"code": code, "msg": message}).to_string();
-    (StatusCode::from_u16(status).unwrap(), [(header::CONTENT_TYPE, "application/json")], body).into_response()
+    (StatusCode::from_u16(status).unwrap(), [(header::CONTENT_TYPE, "application/json")], body)
+        .into_response()
 }

@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 
+use futures::future::join_all;
 use livekit_protocol::EgressStatus;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -65,7 +66,8 @@ async fn ranges_are_answered_as_the_contract_says() {
             let expected = part.clone().map_or(&content[..], |part| &content[part]);
             assert_eq!(reply.status, if part.is_some() { 206 } else { 200 }, "{verb} {range}");
             assert!(reply.body == if verb == "GET" { expected } else { &[] }, "{verb} {range}");
-            let content_range = part.clone().map(|part| format!("bytes {}-{}/{size}", part.start, part.end - 1));
+            let content_range =
+                part.clone().map(|part| format!("bytes {}-{}/{size}", part.start, part.end - 1));
             let headers = [
                 ("content-range", content_range.unwrap_or_default()),
                 ("content-length", expected.len().to_string()),
@@ -94,8 +96,19 @@ async fn ranges_that_cannot_be_are_refused() {
         reply.refused(416, "Recording Error", "range not satisfiable. File size: 10");
     }
     let malformed = [
-        "bytes=0-1,3-4", "bytes=", "bytes=-", "bytes=a-b", "bytes=1-b", "bytes=+1-2", "bytes=1--2", "bytes 0-1",
-        "items=0-1", "0-1", "bytes=0x1-2", "bytes=1.5-2", "",
+        "bytes=0-1,3-4",
+        "bytes=",
+        "bytes=-",
+        "bytes=a-b",
+        "bytes=1-b",
+        "bytes=+1-2",
+        "bytes=1--2",
+        "bytes 0-1",
+        "items=0-1",
+        "0-1",
+        "bytes=0x1-2",
+        "bytes=1.5-2",
+        "",
     ];
     for range in malformed {
         let reply = ranged(&service, &id, range).await;
@@ -139,7 +152,7 @@ async fn a_file_that_is_not_there_is_not_found() {
 async fn a_recording_whose_file_never_came_says_so() {
     let livekit = Scripted::run(Shows::All).await;
     let service = Service::start(&livekit.url, &[]).await;
-    for content in [None, Some(b"".as_slice())] {
+    let checks = [None, Some(b"".as_slice())].map(async |content| {
         let room = service.room().await;
         livekit.people(&room);
         let id = service.start_recording(&room).await.expect(201).id();
@@ -157,7 +170,8 @@ async fn a_recording_whose_file_never_came_says_so() {
         try_send(service.media(&id)).await.unwrap().refused(404, "Recording Error", "not found");
         service.write_file(&id, b"at last");
         assert_eq!(try_send(service.media(&id)).await.unwrap().expect(200).body, "at last");
-    }
+    });
+    join_all(checks).await;
     service.finish().await;
 }
 
@@ -171,7 +185,7 @@ async fn only_what_has_a_file_is_streamed() {
         (EgressStatus::EgressFailed, "failed", 409),
         (EgressStatus::EgressAborted, "aborted", 409),
     ];
-    for (status, shown, media) in table {
+    let checks = table.map(async |(status, shown, media)| {
         let room = service.room().await;
         livekit.people(&room);
         let id = service.start_recording(&room).await.expect(201).id();
@@ -182,7 +196,8 @@ async fn only_what_has_a_file_is_streamed() {
         try_send(service.media(&id)).await.unwrap().expect(media);
         service.delete(&id).await.expect(200);
         assert!(!service.file(&id).exists(), "{shown}");
-    }
+    });
+    join_all(checks).await;
     service.finish().await;
 }
 

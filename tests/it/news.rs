@@ -34,7 +34,9 @@ async fn a_livekit_that_sends_no_webhooks_is_looked_at() {
     let ids = join_all(ids).await;
     service.stop_recording(&ids[0]).await.expect(202);
     // This one ends by itself.
-    sim.control.live().with(|world| world.delete_room(&reelkeeper_actors::ids::RoomId::from_trusted(&*emptied)));
+    sim.control
+        .live()
+        .with(|world| world.delete_room(&reelkeeper_actors::ids::RoomId::from_trusted(&*emptied)));
     for id in &ids {
         let complete = service.until(id, "complete").await;
         assert_eq!(complete["duration"], 4, "{complete}");
@@ -71,7 +73,7 @@ async fn a_livekit_that_cannot_list_is_believed_by_its_webhooks() {
 /// The webhook overtakes the answer to StartEgress.
 #[tokio::test]
 async fn a_webhook_before_the_answer_is_believed() {
-    for shows in [Shows::All, Shows::Little] {
+    let checks = [Shows::All, Shows::Little].map(async |shows| {
         let livekit = Scripted::run(shows).await;
         let service = Service::start(&livekit.url, &[]).await;
         let room = service.room().await;
@@ -97,7 +99,8 @@ async fn a_webhook_before_the_answer_is_believed() {
         upload(&service, &livekit, &id);
         service.until(&id, "complete").await;
         service.finish().await;
-    }
+    });
+    join_all(checks).await;
 }
 
 /// Every webhook of a recording's life again, twenty times each, in any order, during it and after it.
@@ -111,7 +114,10 @@ async fn doubled_and_reordered_webhooks_change_nothing() {
     let sent = |event: &'static str| {
         let sim = &sim;
         async move {
-            eventually(event, async || sim.control.sent().iter().any(|sent| sent.event == event).then_some(())).await;
+            eventually(event, async || {
+                sim.control.sent().iter().any(|sent| sent.event == event).then_some(())
+            })
+            .await;
         }
     };
     let again = async |service: &Service, random: &mut StdRng| {

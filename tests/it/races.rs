@@ -74,7 +74,11 @@ async fn a_wait_in_one_room_survives_everything_in_another() {
         // A start that fails, one that is stopped while it waits, one in a room that does not exist.
         service.start_recording(&empty).await.refused(409, "Recording Error", "has no participants");
         service.start_recording("nowhere").await.expect(404);
-        sim.trouble(&other, Method::StartEgress, CallTrouble::Fate(Fate::FailsToStart { error: "no".into(), code: 0 }));
+        sim.trouble(
+            &other,
+            Method::StartEgress,
+            CallTrouble::Fate(Fate::FailsToStart { error: "no".into(), code: 0 }),
+        );
         service.start_recording(&other).await.refused(500, "Recording Error", "no");
         record(&service, &other).await
     };
@@ -126,9 +130,8 @@ async fn a_stop_while_starting_is_remembered() {
     let (service, sim) = simulated_with(slow, &[]).await;
     let room = sim.room(&service).await;
     let stop = async {
-        let starting = crate::wire::eventually("a recording that starts", async || {
-            service.recordings().await.pop()
-        });
+        let starting =
+            crate::wire::eventually("a recording that starts", async || service.recordings().await.pop());
         let starting = starting.await;
         assert_eq!(starting["status"], "starting");
         let id = starting["recordingId"].as_str().unwrap().to_owned();

@@ -85,7 +85,9 @@ async fn a_start_that_was_interrupted_is_found_and_not_repeated() {
         let service = lasting.service(&[("REELKEEPER_DRAIN_TIMEOUT", "0s")]).await;
         let room = lasting.sim.room(&service).await;
         lasting.sim.trouble(&room, Method::StartEgress, trouble);
-        let start = try_send(service.request("POST", "/api/v1/recordings").json(&serde_json::json!({"roomId": room})));
+        let start = try_send(
+            service.request("POST", "/api/v1/recordings").json(&serde_json::json!({"roomId": room})),
+        );
         let start = tokio::spawn(start);
         eventually("LiveKit holds the call", async || {
             let held = lasting.sim.control.live().with(|world| world.held().len());

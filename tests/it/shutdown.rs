@@ -96,10 +96,8 @@ async fn webhooks_during_a_drain_are_not_lost() {
     let drain = async {
         let starting = eventually("a start", async || livekit.egresses(&waits).pop()).await;
         service.ask_to_stop();
-        eventually("it drains", async || {
-            (service.call("GET", "/health").await.status == 503).then_some(())
-        })
-        .await;
+        eventually("it drains", async || (service.call("GET", "/health").await.status == 503).then_some(()))
+            .await;
         let failed = livekit.change(id.split("--").nth(1).unwrap(), EgressStatus::EgressFailed);
         let told = service.tell(&crate::livekit::in_webhook("egress_ended", &failed)).await;
         let shown = service.recording(&id).await;

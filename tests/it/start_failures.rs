@@ -253,7 +253,11 @@ async fn a_room_without_people_is_refused_and_a_deleted_one_is_unknown() {
     let service = Service::start(&livekit.url, SETTINGS).await;
     let room = service.room().await;
     service.start_recording(&room).await.refused(409, "Recording Error", "has no participants");
-    service.start_recording("nobody-knows-it").await.refused(404, "Room Error", "'nobody-knows-it' not found");
+    service.start_recording("nobody-knows-it").await.refused(
+        404,
+        "Room Error",
+        "'nobody-knows-it' not found",
+    );
     assert_eq!(livekit.calls(&room, Method::Start), []);
     livekit.people(&room);
     let id = service.start_recording(&room).await.expect(201).id();

@@ -173,7 +173,10 @@ async fn events_of_other_applications_are_answered_and_forgotten() {
         composite(room, "openvidu-meet/recordings/another/another--0123456789"),
         composite("a-room-of-theirs", "elsewhere/film"),
         composite("a-room-of-theirs", &ours),
-        composite("a-room-of-theirs", "openvidu-meet/recordings/a-room-of-theirs/a-room-of-theirs--0123456789"),
+        composite(
+            "a-room-of-theirs",
+            "openvidu-meet/recordings/a-room-of-theirs/a-room-of-theirs--0123456789",
+        ),
     ];
     let mut events = Vec::new();
     for info in &egresses {
@@ -256,8 +259,11 @@ async fn an_egress_in_our_form_is_adopted() {
         filepath: format!("openvidu-meet/recordings/{room}/{room}--0123456789"),
         ..Default::default()
     };
-    let request =
-        lk::RoomCompositeEgressRequest { room_name: room.clone(), file_outputs: vec![file], ..Default::default() };
+    let request = lk::RoomCompositeEgressRequest {
+        room_name: room.clone(),
+        file_outputs: vec![file],
+        ..Default::default()
+    };
     livekit.add(egress("EG_old", &request, EgressStatus::EgressActive));
     service.start_recording(&room).await.refused(409, "Recording Error", "already");
     let id = format!("{room}--EG_old--0123456789");
