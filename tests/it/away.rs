@@ -146,7 +146,7 @@ async fn a_recording_that_livekit_forgot_is_judged_by_its_file() {
         match content {
             Some(content) => assert_eq!(recording["size"], content.len(), "{recording}"),
             None => {
-                assert!(recording["error"].as_str().is_some_and(|error| !error.is_empty()), "{recording}")
+                assert!(recording["error"].as_str().is_some_and(|error| !error.is_empty()), "{recording}");
             }
         }
         livekit.people(&room);

@@ -3,6 +3,7 @@
 
 use futures::future::join_all;
 use livekit_protocol::EgressStatus;
+use reelkeeper_actors::ids::RoomId;
 use serde_json::{Value, json};
 
 use crate::harness::{Service, simulated, size};
@@ -242,21 +243,40 @@ async fn livekit_is_asked_once_for_the_path_that_the_contract_names() {
     service.finish().await;
 }
 
-/// LiveKit says only id, status and room of an egress.
+/// LiveKit says only id, status and room of an egress, or shows every egress in every list.
 #[tokio::test]
-async fn a_livekit_that_says_little_is_enough() {
-    let livekit = Scripted::run(Shows::Little).await;
-    let service = Service::start(&livekit.url, &[]).await;
-    let room = service.room().await;
-    let start = json!({"roomId": room, "config": {"layout": "speaker"}});
-    let [started, stopped, complete] = recorded(&service, &livekit, &start).await;
-    assert_eq!(started.field("status"), "active");
-    assert_eq!(stopped.field("status"), "ending");
-    for reply in [started, stopped, complete] {
-        assert_eq!(reply.json()["roomName"], "Town Hall");
-        assert_eq!(reply.json()["roomId"], room.as_str());
-        assert!(reply.json().get("filename").is_some(), "{}", reply.text());
+async fn a_livekit_that_says_little_or_too_much_will_do() {
+    for shows in [Shows::Little, Shows::Unfiltered] {
+        let livekit = Scripted::run(shows).await;
+        let service = Service::start(&livekit.url, &[]).await;
+        let rooms = [service.room().await, service.room().await];
+        for room in [&rooms[0], &rooms[0], &rooms[1]] {
+            let [started, stopped, complete] = recorded(&service, &livekit, &json!({"roomId": room})).await;
+            assert_eq!(started.field("status"), "active");
+            assert_eq!(stopped.field("status"), "ending");
+            for reply in [started, stopped, complete] {
+                assert_eq!(reply.field("roomName"), "Town Hall");
+                assert_eq!(reply.field("roomId"), *room);
+                assert!(reply.json().get("filename").is_some(), "{}", reply.text());
+            }
+        }
+        service.finish().await;
     }
+}
+
+/// As `dev` and `demo` run it: LiveKit is simulated in the service's own process.
+#[tokio::test]
+async fn the_simulated_livekit_of_the_service_itself_records() {
+    let service = Service::start("sim://", &[]).await;
+    let room = service.room().await;
+    service.start_recording(&room).await.refused(409, "Recording Error", "has no participants");
+    let simulator = service.simulator.clone().unwrap();
+    simulator.add_room(&RoomId::from_trusted(&*room), "", 2).unwrap();
+    let id = service.start_recording(&room).await.expect(201).id();
+    service.stop_recording(&id).await.expect(202);
+    service.until(&id, "complete").await;
+    assert!(size(&service.file(&id)) > 0);
+    assert!(try_send(service.bare("GET", "/readyz")).await.unwrap().expect(200).json()["ready"] == true);
     service.finish().await;
 }
 

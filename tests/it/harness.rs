@@ -40,6 +40,8 @@ pub struct Service {
     pub address: SocketAddr,
     pub folder: Arc<TempDir>,
     pub orchestrator: Orchestrator,
+    /// LiveKit, if the service simulates it itself.
+    pub simulator: Option<Control>,
     ledger: Arc<dyn Ledger>,
     coordination: Arc<dyn Coordination>,
     node: NodeId,
@@ -111,12 +113,24 @@ impl Service {
         let node = new_node();
         let app = App::start(configuration(&folder, livekit, settings), node.clone()).await.unwrap();
         let (address, ledger, coordination) = (app.local_addr(), app.ledger(), app.coordination());
-        let orchestrator = app.orchestrator();
+        let (orchestrator, simulator) = (app.orchestrator(), app.simulator());
         let closing = CancellationToken::new();
         let running = tokio::spawn(app.run(closing.clone().cancelled_owned()));
         let http = client();
         let ended = false;
-        Self { address, folder, orchestrator, ledger, coordination, node, http, closing, running, ended }
+        Self {
+            address,
+            folder,
+            orchestrator,
+            simulator,
+            ledger,
+            coordination,
+            node,
+            http,
+            closing,
+            running,
+            ended,
+        }
     }
 
     /// Tries to start one that cannot; why it cannot.

@@ -76,6 +76,8 @@ pub enum Shows {
     All,
     /// Id, status and room only.
     Little,
+    /// All, and in every list every egress there ever was, whatever was asked for.
+    Unfiltered,
 }
 
 #[derive(Default)]
@@ -86,7 +88,13 @@ struct World {
     newborn: HashMap<String, (EgressStatus, &'static str)>,
     acts: HashMap<(Method, String), VecDeque<Act>>,
     calls: Vec<Call>,
-    little: bool,
+    shows: Option<Shows>,
+}
+
+impl World {
+    fn little(&self) -> bool {
+        self.shows == Some(Shows::Little)
+    }
 }
 
 /// The server. It ends when it is dropped.
@@ -107,7 +115,7 @@ impl Scripted {
     pub async fn run(shows: Shows) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let world = Arc::new(Mutex::new(World { little: shows == Shows::Little, ..World::default() }));
+        let world = Arc::new(Mutex::new(World { shows: Some(shows), ..World::default() }));
         let router = Router::new().route("/twirp/{service}/{method}", post(serve)).with_state(world.clone());
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { url, world, serving }
@@ -283,6 +291,7 @@ async fn carry_out(world: &Shared, asked: &Asked, act: Act) -> Response {
 }
 
 /// A request that was read.
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 enum Asked {
     Start(lk::RoomCompositeEgressRequest),
     Stop(lk::StopEgressRequest),
@@ -340,17 +349,20 @@ impl Asked {
                 let mut info = egress(&id, request, status);
                 error.clone_into(&mut info.error);
                 world.egresses.push(info.clone());
-                answer(&shown(info, world.little))
+                answer(&shown(info, world.little()))
             }
             Self::Stop(request) => stop(world, &request.egress_id),
             Self::List(request) => {
                 let wanted = |info: &&lk::EgressInfo| {
+                    if world.shows == Some(Shows::Unfiltered) {
+                        return true;
+                    }
                     (request.egress_id.is_empty() || info.egress_id == request.egress_id)
                         && (request.room_name.is_empty() || info.room_name == request.room_name)
                         && (!request.active || info.ended_at == 0)
                 };
                 let items = world.egresses.iter().filter(wanted).cloned();
-                let items = items.map(|info| shown(info, world.little)).collect();
+                let items = items.map(|info| shown(info, world.little())).collect();
                 answer(&lk::ListEgressResponse { items, ..lk::ListEgressResponse::default() })
             }
             Self::Participants(request) => {
@@ -367,7 +379,7 @@ impl Asked {
 }
 
 fn stop(world: &mut World, egress: &str) -> Response {
-    let little = world.little;
+    let little = world.little();
     let Some(info) = world.egresses.iter_mut().find(|info| info.egress_id == egress) else {
         return error(404, "not_found", "egress does not exist");
     };

@@ -13,7 +13,7 @@ use crate::livekit::{Scripted, Shows, egress, in_webhook};
 use crate::signing::Signature;
 use crate::wire::try_send;
 
-const QUICKLY: Duration = Duration::from_secs(2);
+const QUICKLY: Duration = Duration::from_secs(5);
 
 /// A service with one recording that runs, of which nobody but the tests tells anything.
 struct Stage {

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 /// Longest that anything may take which a test waits for.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 /// Between two looks at what is waited for.
-const GLANCE: Duration = Duration::from_millis(10);
+const GLANCE: Duration = Duration::from_millis(25);
 
 /// An answer, read to its end.
 #[derive(Debug, Clone)]
