@@ -44,6 +44,20 @@ async fn a_livekit_that_sends_no_webhooks_is_looked_at() {
     service.finish().await;
 }
 
+/// After a stop the end is looked for at once, not when the next comparison is due.
+#[tokio::test]
+async fn the_end_after_a_stop_is_looked_for() {
+    let livekit = Scripted::run(Shows::All).await;
+    let service = Service::start(&livekit.url, &[("REELKEEPER_RECONCILE_INTERVAL", "1h")]).await;
+    let room = service.room().await;
+    livekit.people(&room);
+    let id = service.start_recording(&room).await.expect(201).id();
+    service.stop_recording(&id).await.expect(202);
+    upload(&service, &livekit, &id);
+    service.until(&id, "complete").await;
+    service.finish().await;
+}
+
 /// No look ever works once a recording begins: webhooks are enough.
 #[tokio::test]
 async fn a_livekit_that_cannot_list_is_believed_by_its_webhooks() {

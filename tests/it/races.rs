@@ -200,6 +200,21 @@ async fn media_and_deletion_at_the_same_time() {
 }
 
 #[tokio::test]
+async fn of_many_deletions_none_fails_badly() {
+    let (service, sim) = simulated(&[]).await;
+    let room = sim.room(&service).await;
+    let id = record(&service, &room).await;
+    let replies = join_all((0..10).map(|_| service.delete(&id))).await;
+    assert!(replies.iter().any(|reply| reply.status == 200));
+    for reply in replies {
+        if reply.status != 200 {
+            reply.refused(404, "Recording Error", "not found");
+        }
+    }
+    service.finish().await;
+}
+
+#[tokio::test]
 async fn a_deletion_during_a_recording_in_the_same_room() {
     let (service, sim) = simulated(&[]).await;
     let room = sim.room(&service).await;
