@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt, stream};
 use reelkeeper_actors::ids::RecordingId;
-use reelkeeper_actors::ports::blobs::ByteStream;
+use reelkeeper_actors::ports::blobs::{BlobHead, ByteStream};
 use reelkeeper_actors::recording::Recording;
 
 use super::HttpState;
@@ -44,9 +44,7 @@ pub async fn stream(
         let head = state.blobs.head(&key).await?.filter(|head| head.size > 0);
         let Some(head) = head else { return Err(Failure::NoFile(id)) };
 
-        // A client that asks "the same version?" has it from elsewhere: the contract names no version. It gets
-        // the whole file.
-        let selection = range.filter(|_| !headers.contains_key(header::IF_RANGE));
+        let selection = range.filter(|_| range_applies(&headers, &head));
         let selection = selection.map_or(Selection::Whole, |range| range.select(head.size));
         let part = match &selection {
             Selection::Whole => 0..=head.size - 1,
@@ -61,7 +59,7 @@ pub async fn stream(
             Body::from_stream(exactly(bytes, length, Reading { id, limit, _permit: permit }))
         };
         let status = if selection == Selection::Whole { StatusCode::OK } else { StatusCode::PARTIAL_CONTENT };
-        let headers = media_headers(caller, &key, head.size, &selection, length);
+        let headers = media_headers(caller, &key, &head, &selection, length);
         Ok((status, headers, body).into_response())
     })
     .await
@@ -91,7 +89,22 @@ async fn streamable(state: &HttpState, id: &RecordingId) -> Result<Recording, Fa
     Err(Failure::NotStreamable(id.clone(), stored.recording.status))
 }
 
-fn media_headers(caller: Caller, key: &str, size: u64, selection: &Selection, length: u64) -> HeaderMap {
+/// A part of another version of the file would be of no use: then all of it is sent.
+fn range_applies(headers: &HeaderMap, head: &BlobHead) -> bool {
+    headers.get(header::IF_RANGE).is_none_or(|wanted| wanted == quoted(&head.etag).as_str())
+}
+
+fn quoted(etag: &str) -> String {
+    format!("\"{etag}\"")
+}
+
+fn media_headers(
+    caller: Caller,
+    key: &str,
+    head: &BlobHead,
+    selection: &Selection,
+    length: u64,
+) -> HeaderMap {
     let caching = match caller {
         Caller::ApiKey => "private, max-age=3600",
     };
@@ -100,8 +113,9 @@ fn media_headers(caller: Caller, key: &str, size: u64, selection: &Selection, le
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(key)));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
+    headers.extend(HeaderValue::try_from(quoted(&head.etag)).map(|etag| (header::ETAG, etag)));
     if let Selection::Part(part) = selection {
-        let range = format!("bytes {}-{}/{}", part.start(), part.end(), size);
+        let range = format!("bytes {}-{}/{}", part.start(), part.end(), head.size);
         headers.extend(HeaderValue::try_from(range).map(|range| (header::CONTENT_RANGE, range)));
     }
     headers

@@ -39,7 +39,7 @@ async fn media_is_sent_whole_and_in_parts() {
             assert_eq!(reply.header("accept-ranges"), "bytes");
             assert_eq!(reply.header("content-type"), "video/mp4");
             assert_eq!(reply.header("cache-control"), "private, max-age=3600");
-            assert_eq!(reply.header("etag"), "");
+            assert_eq!(reply.header("etag"), "\"e8\"");
         }
     }
     assert_eq!(call(&app, "GET", &media_path(RecordingStatus::LimitReached), "").await.status, 200);
@@ -63,7 +63,7 @@ async fn media_is_refused_as_the_contract_says() {
     assert!(beyond.json()["message"].as_str().unwrap().contains("range not satisfiable. File size: 8"));
     let garbage = ranged("bytes=0-1,3-4", "").await;
     assert_eq!((garbage.status, &garbage.json()["details"][0]["field"]), (422, &json!("headers.range")));
-    assert_eq!(ranged("bytes=0-1", "").await.status, 206);
+    assert_eq!(ranged("bytes=0-1", "\"e8\"").await.status, 206);
     assert_eq!(ranged("bytes=0-1", "\"other\"").await.status, 200);
 
     let mut files = world.blobs.lock().unwrap().clone();
