@@ -75,11 +75,11 @@ async fn ranges_are_answered_as_the_contract_says() {
                 ("content-type", "video/mp4".to_owned()),
                 ("cache-control", "private, max-age=3600".to_owned()),
                 ("content-disposition", String::new()),
-                ("etag", String::new()),
             ];
             for (name, value) in headers {
                 assert_eq!(reply.header(name), value, "{name} of {verb} {range}");
             }
+            assert!(!reply.header("etag").is_empty(), "{verb} {range}");
         }
     }
     service.finish().await;
