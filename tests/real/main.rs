@@ -8,6 +8,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 mod film;
+mod likeness;
 mod meeting;
 mod recording;
 mod service;

@@ -71,10 +71,15 @@ impl Meeting {
         .await;
     }
 
-    /// The room's recordings: status and error, newest first.
-    pub async fn outcomes(&self) -> Vec<(String, String)> {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let listed = self.service.recordings_of(&self.room).await;
-        listed.iter().map(|recording| (text(&recording["status"]), text(&recording["error"]))).collect()
+    /// Waits until the room's recordings have these statuses and errors, newest first.
+    pub async fn recordings_become(&self, expected: &[(&str, &str)]) {
+        eventually(&format!("the recordings are {expected:?}"), async || {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let listed = self.service.recordings_of(&self.room).await;
+            let seen = listed.iter().map(|recording| (text(&recording["status"]), text(&recording["error"])));
+            let expected = expected.iter().map(|(status, error)| ((*status).to_owned(), (*error).to_owned()));
+            seen.eq(expected).then_some(())
+        })
+        .await;
     }
 }

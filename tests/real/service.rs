@@ -38,6 +38,13 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Sends a request and reads its answer to the end.
+    pub async fn to(request: reqwest::RequestBuilder) -> Self {
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Self { status, headers, body: response.bytes().await.unwrap().to_vec() }
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
     }
@@ -130,7 +137,7 @@ impl Service {
             Some(body) => request.json(&body),
             None => request,
         };
-        send(request).await
+        Answer::to(request).await
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -140,7 +147,7 @@ impl Service {
     /// The media of a recording, or the part of it that a `Range` header wants.
     pub async fn media(&self, recording: &str, range: Option<&str>) -> Answer {
         let request = self.request(Method::GET, &format!("recordings/{recording}/media"));
-        send(match range {
+        Answer::to(match range {
             Some(range) => request.header("range", range),
             None => request,
         })
@@ -188,12 +195,6 @@ impl Service {
         let listed = self.get(&format!("recordings?roomId={room}")).await.expect(200);
         listed["recordings"].as_array().unwrap().clone()
     }
-}
-
-async fn send(request: reqwest::RequestBuilder) -> Answer {
-    let response = request.send().await.unwrap();
-    let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    Answer { status, headers, body: response.bytes().await.unwrap().to_vec() }
 }
 
 fn database(folder: &Path) -> PathBuf {

@@ -90,6 +90,10 @@ impl Stack {
         format!("ws://127.0.0.1:{}", self.livekit_port)
     }
 
+    pub fn http_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.livekit_port)
+    }
+
     /// An egress worker that takes jobs when this returns.
     pub async fn worker(&self, name: &str, options: &str) -> Process {
         let url = self.websocket_url();
@@ -131,7 +135,7 @@ impl Stack {
 
     /// Calls LiveKit's API in JSON and hands out its answer.
     pub async fn livekit(&self, method: &str, body: Value) -> Value {
-        let url = format!("http://127.0.0.1:{}/twirp/livekit.{method}", self.livekit_port);
+        let url = format!("{}/twirp/livekit.{method}", self.http_url());
         let request = reqwest::Client::new().post(&url).bearer_auth(token(&body)).json(&body);
         let answer = request.send().await.unwrap();
         assert!(answer.status().is_success(), "{method}: {}", answer.text().await.unwrap());

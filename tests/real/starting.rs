@@ -29,11 +29,7 @@ async fn without_a_worker_a_start_times_out_and_what_starts_late_is_stopped() {
     meeting.add_worker("").await;
     let id = meeting.service.record(&meeting.room).await;
     meeting.egresses_become(&["EGRESS_ABORTED", "EGRESS_ACTIVE"]).await;
-    let late = ("failed".to_owned(), "timed out while starting".to_owned());
-    eventually("the late one is shown as failed", async || {
-        meeting.outcomes().await.contains(&late).then_some(())
-    })
-    .await;
+    meeting.recordings_become(&[("active", ""), ("failed", "timed out while starting")]).await;
     meeting.service.stop(&id).await.expect(202);
     meeting.service.becomes(&id, "complete").await;
     meeting.service.ends_with_nothing_owed().await;
@@ -66,7 +62,7 @@ async fn an_egress_that_fails_to_start_is_told_at_once_with_its_reason() {
     let reason = meeting.service.ask_to_record(&meeting.room).await.message(500);
     assert!(asked.elapsed() < PATIENCE, "{:?}", asked.elapsed());
     assert!(reason.contains("unreachable"), "{reason}");
-    assert_eq!(meeting.outcomes().await, [("failed".to_owned(), "unreachable".to_owned())]);
+    meeting.recordings_become(&[("failed", "unreachable")]).await;
     meeting.service.ends_with_nothing_owed().await;
 }
 
@@ -87,7 +83,7 @@ async fn a_recording_is_stopped_while_it_starts() {
     let reason = started.message(500);
     assert!(reason.contains("stopped"), "{reason}");
     meeting.egresses_become(&["EGRESS_ABORTED"]).await;
-    assert_eq!(meeting.outcomes().await[0].0, "aborted");
+    meeting.recordings_become(&[("aborted", "Stop called before pipeline could start")]).await;
     meeting.service.ends_with_nothing_owed().await;
 }
 
@@ -98,6 +94,6 @@ async fn an_egress_that_starts_for_too_long_is_stopped() {
     let reason = meeting.service.ask_to_record(&meeting.room).await.message(503);
     assert!(reason.contains("timed out while starting"), "{reason}");
     meeting.egresses_become(&["EGRESS_ABORTED"]).await;
-    assert_eq!(meeting.outcomes().await, [("failed".to_owned(), "timed out while starting".to_owned())]);
+    meeting.recordings_become(&[("failed", "timed out while starting")]).await;
     meeting.service.ends_with_nothing_owed().await;
 }
