@@ -1,5 +1,5 @@
 //! The third ring: the service as a process against the real LiveKit server, and the simulated LiveKit
-//! against the real one.
+//! against the real one. [`full.rs`](../full.rs) beside it is a test binary of its own.
 //!
 //! Every test has services of its own, on free ports and with scratch data in a temporary folder. Read
 //! [`stack`] for what is real and what stands in; the tests are in [`recording`], [`starting`] and

@@ -46,9 +46,9 @@ async fn a_room_is_recorded_fetched_and_deleted() {
     assert_eq!(complete["size"].as_f64(), Some(size(&content)));
     assert_eq!(complete["filename"].as_str(), file.file_name().unwrap().to_str());
     assert!(complete["endDate"].as_f64() > complete["startDate"].as_f64(), "{complete}");
-    let film = film::read(stack.tools(), &file);
-    assert_eq!(film.streams, ["audio aac", "video h264"]);
-    assert!(film.duration > 0.0);
+    let seen = film::read(stack.tools(), &file);
+    assert_eq!(seen.streams, ["audio aac", "video h264"]);
+    assert!(seen.duration > 0.0);
     media_comes_whole_and_in_parts(service, &id, &content).await;
 
     service.call(Method::DELETE, &format!("recordings/{id}"), None).await.expect(200);

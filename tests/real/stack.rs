@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub use self::ports::free_port;
-pub use self::process::{PATIENCE, Process, Program, eventually};
+pub use self::process::{Process, Program, eventually};
 pub use self::tools::Tools;
 
 pub const KEY: &str = "devkey";
@@ -108,7 +108,8 @@ impl Stack {
                 name,
                 path: self.tools.path("EGRESS_WORKER"),
                 args: words(&usual).chain(words(options)).collect(),
-                environment: Vec::new(),
+                // What it puts aside must not outlive the test.
+                environment: vec![("TMPDIR", self.folder().display().to_string())],
             },
         );
         worker.says("ready\n").await;

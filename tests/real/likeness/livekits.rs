@@ -27,7 +27,7 @@ pub struct LiveKit {
 
 /// What runs.
 enum Behind {
-    Real { people: Vec<Process>, _worker: Process, stack: Stack },
+    Real { people: Vec<Process>, _worker: Process, stack: Box<Stack> },
     Simulated { _process: Process, _folder: TempDir },
 }
 
@@ -88,7 +88,7 @@ pub async fn real() -> LiveKit {
     let stack = Stack::start(Tools::of("light"), &webhooks.url).await;
     let worker = stack.worker("worker", "").await;
     let url = stack.http_url();
-    let behind = Behind::Real { people: Vec::new(), _worker: worker, stack };
+    let behind = Behind::Real { people: Vec::new(), _worker: worker, stack: Box::new(stack) };
     LiveKit { url, client: Client::new(), webhooks, behind }
 }
 

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use tokio::process::{Child, Command};
 
-/// How long anything may take that a test waits for, unless it says otherwise.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How long anything may take that a test waits for.
+const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// Lines of each log that a failed test shows.
 const TAIL: usize = 60;
@@ -97,19 +97,14 @@ impl Drop for Process {
     }
 }
 
-/// Asks until there is an answer.
-pub async fn eventually<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
-    within(PATIENCE, what, ask).await
-}
-
 /// Asks until there is an answer; the test fails if there is none in time.
-pub async fn within<T>(limit: Duration, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + limit;
+pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(answer) = ask().await {
             return answer;
         }
-        assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
         tokio::time::sleep(LOOK_AGAIN).await;
     }
 }
