@@ -71,14 +71,19 @@ impl Meeting {
         .await;
     }
 
-    /// Waits until the room's recordings have these statuses and errors, newest first.
+    /// Waits until the room's recordings have these statuses and errors, in any order.
     pub async fn recordings_become(&self, expected: &[(&str, &str)]) {
         eventually(&format!("the recordings are {expected:?}"), async || {
-            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let listed = self.service.recordings_of(&self.room).await;
-            let seen = listed.iter().map(|recording| (text(&recording["status"]), text(&recording["error"])));
-            let expected = expected.iter().map(|(status, error)| ((*status).to_owned(), (*error).to_owned()));
-            seen.eq(expected).then_some(())
+            let text =
+                |recording: &Value, name: &str| recording[name].as_str().unwrap_or_default().to_owned();
+            let mut seen: Vec<_> = listed
+                .iter()
+                .map(|recording| (text(recording, "status"), text(recording, "error")))
+                .collect();
+            seen.sort();
+            let seen = seen.iter().map(|(status, error)| (status.as_str(), error.as_str()));
+            seen.eq(expected.iter().copied()).then_some(())
         })
         .await;
     }
