@@ -133,10 +133,13 @@ impl Orchestrator {
         let document = self.document(recording).await?;
         match self.ask_to_stop(recording, deadline, document).await? {
             Answer::Recording(stopped) => Ok(*stopped),
-            // The row does not hold it, and no document says that it is over: LiveKit may still run it.
-            Answer::Refused(Refusal::NotFound | Refusal::AlreadyStopped)
-                if document.is_none_or(|status| !status.is_terminal()) =>
-            {
+            Answer::Refused(refusal @ (Refusal::NotFound | Refusal::AlreadyStopped)) => {
+                // It may have ended while we waited.
+                let document = self.document(recording).await?;
+                if document.is_some_and(RecordingStatus::is_terminal) {
+                    return Err(refusal);
+                }
+                // The row does not hold it, and no document says that it is over: LiveKit may still run it.
                 self.stop_after_adoption(recording, deadline, document).await
             }
             Answer::Refused(refusal) => Err(refusal),
@@ -162,12 +165,14 @@ impl Orchestrator {
         deadline: Timestamp,
         document: Option<RecordingStatus>,
     ) -> Result<Recording, Refusal> {
-        let found = match self.shared.world.media_server.egress(&recording.egress).await {
-            Ok(found) => found,
-            Err(error) => {
+        let asked = self.shared.world.media_server.egress(&recording.egress);
+        let found = match tokio::time::timeout(self.left_until(deadline), asked).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => {
                 tracing::warn!(recording.id = %recording, %error, "egress cannot be asked for");
                 return Err(Refusal::Unavailable { dependency: "LiveKit" });
             }
+            Err(_) => return Err(Refusal::Unavailable { dependency: "LiveKit" }),
         };
         let refusal = if document.is_some() { Refusal::AlreadyStopped } else { Refusal::NotFound };
         let Some(info) = found.filter(|info| info.room == recording.room) else { return Err(refusal) };
@@ -175,9 +180,11 @@ impl Orchestrator {
             return Err(Refusal::AlreadyStopped);
         }
         let sighting = self.store(news::sighting(&self.shared, info, Source::Call)).await?;
-        self.tell(&recording.room, Happening::EgressSeen(sighting))
-            .await
-            .map_err(|_| Refusal::Unavailable { dependency: "store" })?;
+        let adopted = self.tell(&recording.room, Happening::EgressSeen(sighting));
+        match tokio::time::timeout(self.left_until(deadline), adopted).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return Err(Refusal::Unavailable { dependency: "store" }),
+        }
         match self.ask_to_stop(recording, deadline, document).await? {
             Answer::Recording(stopped) => Ok(*stopped),
             Answer::Refused(refusal) => Err(refusal),
@@ -285,6 +292,10 @@ impl Orchestrator {
         self.shared.world.clock.now().plus(self.shared.world.limits.request_timeout)
     }
 
+    fn left_until(&self, deadline: Timestamp) -> Duration {
+        deadline.since(self.shared.world.clock.now())
+    }
+
     async fn document(&self, recording: &RecordingId) -> Result<Option<RecordingStatus>, Refusal> {
         let stored = self.store(self.shared.world.catalog.recording(recording)).await?;
         Ok(stored.map(|stored| stored.recording.status))
@@ -317,7 +328,7 @@ impl Orchestrator {
     ) -> Result<Answer, Refusal> {
         let (reply, answer) = oneshot::channel();
         self.deliver(room, RoomMessage::Request { command, deadline, what, reply });
-        let limit = deadline.since(self.shared.world.clock.now()) + BACKSTOP;
+        let limit = self.left_until(deadline) + BACKSTOP;
         match tokio::time::timeout(limit, answer).await {
             Ok(Ok(answer)) => Ok(answer),
             // Neither success nor failure is known to be true.
