@@ -158,7 +158,9 @@ impl LiveWorld {
                     None => std::future::pending().await,
                 }
             };
+            // In order, since chance would make two runs of the same history differ.
             tokio::select! {
+                biased;
                 () = changed => {}
                 () = due => {}
                 Some(Ok((egress, result))) = writing.join_next() => {
