@@ -79,12 +79,13 @@ fn failures(seeds: impl Iterator<Item = u64>) -> Vec<String> {
         let plan = cut_down(Plan::of(seed), first.promise);
         let steps: String = plan.steps.iter().map(|(at, step)| format!("    ({at}, {step:?}),\n")).collect();
         let story = play(&plan, true);
+        let until = story.timeline.iter().position(|line| line.contains("BROKEN")).unwrap_or(0);
         failures.push(format!(
             "REELKEEPER_SEED={seed} breaks {broken:#?}\ncut down to {} rooms, {:?}:\n{steps}{:#?}\n{}",
             plan.rooms,
             plan.timing,
             story.broken,
-            story.timeline.join("\n")
+            story.timeline[..=until].join("\n")
         ));
     }
     failures

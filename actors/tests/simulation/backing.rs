@@ -102,12 +102,6 @@ pub struct MemoryBlobs {
     files: Mutex<BTreeMap<String, (Bytes, Timestamp)>>,
 }
 
-impl MemoryBlobs {
-    pub fn keys(&self) -> Vec<String> {
-        self.files.lock().unwrap().keys().cloned().collect()
-    }
-}
-
 #[async_trait]
 impl Blobs for MemoryBlobs {
     async fn head(&self, key: &str) -> Result<Option<BlobHead>, PortError> {

@@ -77,6 +77,9 @@ impl Promises {
             if !matches!(row.state.phase, Phase::Idle | Phase::Active) {
                 unrest.push(format!("{} is {:?}", row.room, row.state.phase));
             }
+            if !row.state.pending.is_empty() {
+                unrest.push(format!("{} owes {:?}", row.room, row.state.pending));
+            }
         }
         let held = self.held().await;
         for egress in self.live() {
@@ -188,9 +191,7 @@ impl Promises {
                 let id = found.map(|recording| recording.recording_id);
                 self.expect("what runs is shown", id.is_some(), || format!("{egress} in {room} has no document"));
                 let Some(id) = id else { continue };
-                let answer = self.ask_alone(index, Asked::Stop(id)).await;
-                let stopped = matches!(answer, Some(Answer::Recording(_)));
-                self.expect("what runs can be stopped", stopped, || format!("{egress} in {room}: {answer:?}"));
+                self.stop(index, id).await;
             }
             let free = stage.within(Duration::from_secs(31), async || !self.held().await.contains_key(&room));
             let free = free.await;
@@ -200,10 +201,21 @@ impl Promises {
                 self.expect("no room is blocked", false, || format!("start in {room}: {answer:?}"));
                 continue;
             };
-            let answer = self.ask_alone(index, Asked::Stop(recording.recording_id.clone())).await;
-            let stopped = matches!(answer, Some(Answer::Recording(_)));
-            self.expect("what runs can be stopped", stopped, || format!("{room}: {answer:?}"));
+            self.stop(index, recording.recording_id.clone()).await;
         }
+    }
+
+    /// Stops a recording that runs, or that has just ended by itself.
+    async fn stop(&mut self, room: usize, id: RecordingId) {
+        let answer = self.ask_alone(room, Asked::Stop(id.clone())).await;
+        let stopped = match answer {
+            Some(Answer::Recording(_)) => true,
+            Some(Answer::Refused(Refusal::AlreadyStopped)) => {
+                self.live().iter().all(|egress| egress.egress != id.egress)
+            }
+            _ => false,
+        };
+        self.expect("what runs can be stopped", stopped, || format!("{id}: {answer:?}"));
     }
 
     async fn ask_alone(&self, room: usize, what: Asked) -> Option<Answer> {
