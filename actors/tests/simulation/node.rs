@@ -65,6 +65,7 @@ pub struct Run {
     death: Notify,
     /// Dies at this call, counted down.
     ends_at: Mutex<Option<(u32, Moment)>>,
+    spared: AtomicBool,
     /// How often it asked for the time since the time last changed.
     asked_time: Mutex<(Timestamp, u32)>,
 }
@@ -76,7 +77,8 @@ impl Run {
     pub fn begin(around: Arc<Surroundings>, skew_ms: i64) -> Arc<Self> {
         let (dead, death) = (AtomicBool::new(false), Notify::new());
         let (ends_at, asked_time) = (Mutex::new(None), Mutex::default());
-        Arc::new(Self { around, skew_ms, dead, death, ends_at, asked_time })
+        let spared = AtomicBool::new(false);
+        Arc::new(Self { around, skew_ms, dead, death, ends_at, spared, asked_time })
     }
 
     /// It will die so many calls from here on.
@@ -86,7 +88,7 @@ impl Run {
 
     /// It will not die any more, unless it is dead.
     pub fn is_spared(&self) {
-        *self.ends_at.lock().unwrap() = None;
+        self.spared.store(true, Ordering::Relaxed);
     }
 
     pub fn is_dead(&self) -> bool {
@@ -135,7 +137,7 @@ impl Run {
             () = self.ended() => resume_unwind(Box::new(Died)),
             done = work => done,
         };
-        if dies == Some(Moment::After) {
+        if dies == Some(Moment::After) && !self.spared.load(Ordering::Relaxed) {
             self.around.timeline.tell(|| format!("node dies after {name}"));
             self.die();
         }
@@ -151,7 +153,7 @@ impl Run {
         let mut ends_at = self.ends_at.lock().unwrap();
         let (left, moment) = (*ends_at)?;
         *ends_at = left.checked_sub(1).map(|left| (left, moment));
-        (left == 0).then_some(moment)
+        (left == 0 && !self.spared.load(Ordering::Relaxed)).then_some(moment)
     }
 
     async fn store<T>(

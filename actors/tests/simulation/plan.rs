@@ -107,15 +107,16 @@ pub enum StoreTrouble {
 impl Plan {
     /// The history of a seed.
     pub fn of(seed: u64) -> Self {
-        let mut draw = Draw(StdRng::seed_from_u64(seed));
-        let rooms = draw.0.random_range(1..=3);
+        let mut draw = Draw { chance: StdRng::seed_from_u64(seed), until: 0, lied: false };
+        draw.until = draw.one(&[5_000, 30_000, 90_000, 180_000]);
+        let rooms = draw.one(&[1, 1, 2, 3]);
         let mut steps = Vec::new();
-        for _ in 0..draw.0.random_range(3..14) {
+        for _ in 0..draw.chance.random_range(3..14) {
             steps.push((draw.moment(), draw.request(rooms)));
         }
-        let mut lied = false;
-        for _ in 0..draw.0.random_range(0..8_usize) {
-            let trouble = draw.trouble(&mut lied);
+        // Some histories have fair weather, some foul.
+        for _ in 0..draw.one(&[0, 1, 2, 4, 7, 12]) {
+            let trouble = draw.trouble();
             steps.push((draw.moment(), trouble));
         }
         // Requests at once are drawn on purpose: a stop right after a start, two starts, a stop and its end.
@@ -125,20 +126,27 @@ impl Plan {
 }
 
 /// Chance, in the words of plans.
-struct Draw(StdRng);
+struct Draw {
+    chance: StdRng,
+    /// When the last step may be, in milliseconds.
+    until: u64,
+    /// Whether a list shows nothing once already. One such lie at a time: two looks that are both lied to
+    /// prove what they should.
+    lied: bool,
+}
 
 impl Draw {
     fn one<T: Clone>(&mut self, from: &[T]) -> T {
-        from.choose(&mut self.0).expect("there is something to choose from").clone()
+        from.choose(&mut self.chance).expect("there is something to choose from").clone()
     }
 
     fn moment(&mut self) -> u64 {
-        match self.0.random_range(0..4) {
+        match self.chance.random_range(0..4) {
             // In the first seconds, where everything is tight.
-            0 => self.0.random_range(0..3_000),
-            1 => self.0.random_range(0..30_000),
-            2 => 1_000 * self.0.random_range(0..90),
-            _ => self.0.random_range(0..180_000),
+            0 => self.chance.random_range(0..3_000),
+            // On the second, where things coincide.
+            1 => 1_000 * self.chance.random_range(0..self.until / 1_000),
+            _ => self.chance.random_range(0..self.until),
         }
     }
 
@@ -157,9 +165,9 @@ impl Draw {
     }
 
     fn request(&mut self, rooms: usize) -> Step {
-        let room = self.0.random_range(0..rooms);
+        let room = self.chance.random_range(0..rooms);
         let pick = self.one(&[0, 0, 0, 1, 2]);
-        match self.0.random_range(0..20) {
+        match self.chance.random_range(0..20) {
             0..8 => Step::Start { room },
             8..14 => Step::Stop { room, pick },
             14..17 => Step::Delete { room, pick },
@@ -169,9 +177,9 @@ impl Draw {
         }
     }
 
-    fn trouble(&mut self, lied: &mut bool) -> Step {
-        match self.0.random_range(0..20) {
-            0..6 => self.livekit_call(lied),
+    fn trouble(&mut self) -> Step {
+        match self.chance.random_range(0..20) {
+            0..6 => self.livekit_call(),
             6..10 => self.webhook(),
             10 => self.lie(),
             11..15 => Step::Store(self.store()),
@@ -194,7 +202,7 @@ impl Draw {
         Fault { what, room: None, skip: self.one(&[0, 0, 0, 1, 2]), times, chance: 1.0 }
     }
 
-    fn livekit_call(&mut self, lied: &mut bool) -> Step {
+    fn livekit_call(&mut self) -> Step {
         use Method::{ListEgress, ListParticipants, StartEgress, StopEgress};
         let method =
             self.one(&[StartEgress, StartEgress, StartEgress, StopEgress, StopEgress, ListEgress, ListParticipants]);
@@ -202,11 +210,10 @@ impl Draw {
             ListEgress => self.one(&[None, Some(ListScope::Id), Some(ListScope::Room), Some(ListScope::All)]),
             _ => None,
         };
-        let does = match (method, self.0.random_range(0..10)) {
+        let does = match (method, self.chance.random_range(0..10)) {
             (StartEgress, 0..3) => CallTrouble::Fate(self.fate()),
             (StartEgress, 3) => CallTrouble::Unlisted,
-            // One lie at a time: two looks that are both lied to prove what they should.
-            (ListEgress | ListParticipants, 0..5) if !std::mem::replace(lied, true) => {
+            (ListEgress | ListParticipants, 0..5) if !std::mem::replace(&mut self.lied, true) => {
                 let what = What::Call { method, scope, does: CallTrouble::EmptyList };
                 return Step::LiveKit(Fault { times: Some(1), ..self.fault(what) });
             }
@@ -217,7 +224,7 @@ impl Draw {
 
     fn call_trouble(&mut self) -> CallTrouble {
         let ms = self.one(&[300, 2_000, 9_000, 19_500, 30_000, 48_000, 70_000]);
-        match self.0.random_range(0..8) {
+        match self.chance.random_range(0..8) {
             0 | 1 => CallTrouble::Error(self.refusal()),
             2 => CallTrouble::Delay { ms },
             3 => CallTrouble::DelayAnswer { ms },
@@ -229,7 +236,7 @@ impl Draw {
     }
 
     fn fate(&mut self) -> Fate {
-        match self.0.random_range(0..7) {
+        match self.chance.random_range(0..7) {
             0 => Fate::FailsToStart { error: "no browser".to_owned(), code: 500 },
             1 => Fate::StaysStarting,
             2 | 3 => Fate::ReachesLimit { after_ms: self.one(&[100, 3_000, 30_000]) },
@@ -265,7 +272,7 @@ impl Draw {
         use EventName::{EgressEnded, EgressStarted, EgressUpdated, ParticipantLeft};
         let webhook = self.one(&[EgressStarted, EgressUpdated, EgressUpdated, EgressEnded, ParticipantLeft]);
         let ms = self.one(&[100, 1_000, 6_000, 31_000, 100_000]);
-        let does = match self.0.random_range(0..6) {
+        let does = match self.chance.random_range(0..6) {
             0..3 => WebhookTrouble::Lost,
             3 => WebhookTrouble::Doubled,
             4 => WebhookTrouble::Delayed { ms },
@@ -301,7 +308,7 @@ impl Draw {
             Some(RemoveFile),
         ];
         let ms = self.one(&[50, 1_000, 4_900, 5_100, 12_000]);
-        let does = match self.0.random_range(0..5) {
+        let does = match self.chance.random_range(0..5) {
             0 | 1 => StoreTrouble::Fails,
             2 => StoreTrouble::AnswerLost,
             3 => StoreTrouble::Slow { ms },
