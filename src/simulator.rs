@@ -32,7 +32,7 @@ use axum::routing::get;
 use bytes::Bytes;
 use reelkeeper_actors::ids::RoomId;
 use reelkeeper_actors::ports::blobs::Blobs;
-use reelkeeper_actors::ports::clock::{Clock, SystemClock};
+use reelkeeper_actors::ports::clock::{Clock, Entropy, SystemClock, SystemEntropy};
 use reelkeeper_actors::simulator::calls::Refusal;
 use reelkeeper_actors::simulator::clock::{Timing, TokioClock};
 use reelkeeper_actors::simulator::live::LiveWorld;
@@ -72,17 +72,20 @@ pub struct SimulatorConfig {
     pub retries: Retries,
     /// Where egresses write.
     pub blobs: Arc<dyn Blobs>,
-    /// Where its chance comes from: ids and faults that have a chance.
+    /// Where its chance comes from: ids and faults that have a chance. Two runs whose recordings end up in
+    /// one database need different ones, or their ids meet.
     pub seed: u64,
     /// How long things take.
     pub timing: Timing,
 }
 
 impl SimulatorConfig {
-    /// On a free port of the loopback address, with nobody to tell, LiveKit's own repeats and the usual
-    /// timing.
+    /// On a free port of the loopback address, with nobody to tell, LiveKit's own repeats, a seed that
+    /// nobody knows and the usual timing.
     #[must_use]
     pub fn new(api_key: &str, api_secret: &str, blobs: Arc<dyn Blobs>) -> Self {
+        // The last bytes are all random (see `ports::clock`).
+        let seed = SystemEntropy.draw()[8..].iter().fold(0, |seed, byte| seed << 8 | u64::from(*byte));
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             api_key: api_key.to_owned(),
@@ -90,7 +93,7 @@ impl SimulatorConfig {
             webhooks: Vec::new(),
             retries: Retries::default(),
             blobs,
-            seed: 0,
+            seed,
             timing: Timing::default(),
         }
     }

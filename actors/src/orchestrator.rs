@@ -133,15 +133,11 @@ impl Orchestrator {
         let document = self.document(recording).await?;
         match self.ask_to_stop(recording, deadline, document).await? {
             Answer::Recording(stopped) => Ok(*stopped),
-            Answer::Refused(refusal @ (Refusal::NotFound | Refusal::AlreadyStopped)) => {
-                // It may have ended while we waited.
-                let document = self.document(recording).await?;
-                if document.is_some_and(RecordingStatus::is_terminal) {
-                    return Err(refusal);
-                }
-                // The row does not hold it, and no document says that it is over: LiveKit may still run it.
-                self.stop_after_adoption(recording, deadline, document).await
-            }
+            // It may have ended while we waited, or LiveKit may still run it.
+            Answer::Refused(Refusal::NotHeld) => match self.document(recording).await? {
+                Some(status) if status.is_terminal() => Err(Refusal::AlreadyStopped),
+                document => self.stop_after_adoption(recording, deadline, document).await,
+            },
             Answer::Refused(refusal) => Err(refusal),
             Answer::Deleted => Err(Refusal::Broken),
         }
@@ -187,6 +183,7 @@ impl Orchestrator {
         }
         match self.ask_to_stop(recording, deadline, document).await? {
             Answer::Recording(stopped) => Ok(*stopped),
+            Answer::Refused(Refusal::NotHeld) => Err(refusal),
             Answer::Refused(refusal) => Err(refusal),
             Answer::Deleted => Err(Refusal::Broken),
         }

@@ -42,9 +42,10 @@ pub struct SimulatorArgs {
     /// Where recordings are written: file://FOLDER, the folder that Reelkeeper reads from.
     #[arg(long, value_name = "URL", default_value = "file://data/blobs")]
     pub blobs: String,
-    /// Seed of its ids and of faults that have a chance. The same seed and the same calls give the same history.
-    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
-    pub seed: u64,
+    /// Seed of its ids and of faults that have a chance; drawn and shown if not given. The same seed and the
+    /// same calls give the same history, and the same ids.
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<u64>,
     /// Room to begin with; may be given more than once.
     #[arg(long = "room", value_name = "NAME")]
     pub rooms: Vec<String>,
@@ -59,23 +60,42 @@ pub struct SimulatorArgs {
 /// When the store cannot be opened, a room name is not one, or the address cannot be listened on.
 pub async fn run(args: SimulatorArgs) -> Result<(), Failure> {
     let blobs = app::open_blobs(&args.blobs).await?;
-    let config = SimulatorConfig {
-        listen: SocketAddr::new(args.listen, args.port),
-        webhooks: args.webhooks,
-        seed: args.seed,
-        ..SimulatorConfig::new(&args.api_key, &args.api_secret, blobs)
-    };
+    let usual = SimulatorConfig::new(&args.api_key, &args.api_secret, blobs);
+    let seed = args.seed.unwrap_or(usual.seed);
+    let listen = SocketAddr::new(args.listen, args.port);
+    let config = SimulatorConfig { listen, webhooks: args.webhooks, seed, ..usual };
     let simulator = Simulator::bind(config).await?;
     for name in &args.rooms {
         let room = RoomId::clean(name)?;
         simulator.control().add_room(&room, "", args.participants).map_err(|refusal| refusal.message)?;
     }
-    announce(simulator.local_addr());
+    announce(simulator.local_addr(), seed);
     simulator.run(until_signal()?).await?;
     Ok(())
 }
 
 #[allow(clippy::print_stdout, reason = "whoever started the command waits for this line")]
-fn announce(address: SocketAddr) {
-    println!("simulated LiveKit at http://{address} (control under /control)");
+fn announce(address: SocketAddr, seed: u64) {
+    println!("simulated LiveKit at http://{address} (control under /control, seed {seed})");
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: SimulatorArgs,
+    }
+
+    #[test]
+    fn rooms_and_webhooks_may_be_given_more_than_once() {
+        let line = "simulator --port 0 --room a --room b --webhook http://x/ --webhook http://y/ --seed 7";
+        let args = Line::parse_from(line.split(' ')).args;
+        assert_eq!((args.rooms.len(), args.webhooks.len(), args.seed, args.port), (2, 2, Some(7), 0));
+        assert!(args.listen.is_loopback());
+    }
 }

@@ -246,7 +246,9 @@ fn refused(subject: &Subject, refusal: &Refusal) -> Answer {
         }
         Refusal::AlreadyStopped => conflict(format!("{what} is already stopped")),
         Refusal::NotStopped => conflict(format!("{what} is not stopped yet")),
-        Refusal::NotFound => Answer::new(StatusCode::NOT_FOUND, name::RECORDING, subject.not_found()),
+        Refusal::NotFound | Refusal::NotHeld => {
+            Answer::new(StatusCode::NOT_FOUND, name::RECORDING, subject.not_found())
+        }
         Refusal::StopFailed { reason } => broken(format!(
             "{what} could not be stopped: {reason}; the stop is remembered and will be tried again"
         )),

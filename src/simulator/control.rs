@@ -187,7 +187,11 @@ async fn faults(State(control): State<Control>) -> Json<Value> {
     Json(json!(control.live.with(|world| world.faults())))
 }
 
-async fn add_fault(State(control): State<Control>, Json(fault): Json<Fault>) -> Response {
+async fn add_fault(State(control): State<Control>, Json(wanted): Json<Value>) -> Response {
+    let Ok(fault) = serde_json::from_value::<Fault>(wanted) else {
+        let error = "no such fault: it needs a known method or webhook, and a does that fits it";
+        return (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({"error": error}))).into_response();
+    };
     asked(control.live.with(|world| world.add_fault(fault)))
 }
 

@@ -98,6 +98,8 @@ pub enum Refusal {
     NotStopped,
     /// There is no such recording.
     NotFound,
+    /// The room's row does not hold it, and no document says that it is over: LiveKit must be asked.
+    NotHeld,
     /// LiveKit refused the stop; it stays owed.
     StopFailed {
         /// LiveKit's reason.
@@ -131,6 +133,7 @@ impl fmt::Display for Refusal {
             Self::StillStarting => f.write_str("the recording is still starting"),
             Self::AlreadyStopped => f.write_str("the recording is already stopped"),
             Self::NotStopped => f.write_str("the recording is not stopped yet"),
+            Self::NotHeld => f.write_str("the recording is not held by the room"),
             Self::NotFound => f.write_str("the recording was not found"),
             Self::StopFailed { reason } => write!(f, "the recording could not be stopped: {reason}"),
             Self::StopOwed => f.write_str("the stop is not carried out yet, and will be"),

@@ -52,6 +52,18 @@ pub enum Phase {
 impl Phase {
     /// Every phase.
     pub const ALL: [Self; 5] = [Self::Idle, Self::Starting, Self::Active, Self::Stopping, Self::Uncertain];
+
+    /// The name as operators see it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Starting => "starting",
+            Self::Active => "active",
+            Self::Stopping => "stopping",
+            Self::Uncertain => "uncertain",
+        }
+    }
 }
 
 /// The durable part of a room actor's state.

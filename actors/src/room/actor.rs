@@ -14,7 +14,7 @@ use super::commit::{self, Committed, Header, Loaded};
 use super::replies::Replies;
 use super::supervisor::SupervisorMessage;
 use super::{Observed, RoomMessage, Shared, effects};
-use crate::ids::{CommandId, RoomId};
+use crate::ids::{CommandId, EgressId, RecordingId, RoomId};
 use crate::ports::clock::{fresh_claim, fresh_secrets, fresh_uid};
 use crate::recording::Timestamp;
 use crate::recording::effect::{Answer, Effect, Refusal};
@@ -372,10 +372,10 @@ impl RoomActorState {
     /// The store keeps us waiting: requests whose deadline passed are told what is known to be true.
     fn give_up_overdue(&mut self) {
         let uncommitted = match &self.standing {
-            Standing::Committing(undecided) => undecided.decision.effects.as_slice(),
-            _ => &[],
+            Standing::Committing(undecided) => Some(&undecided.decision),
+            _ => None,
         };
-        self.replies.give_up_overdue(self.shared.world.clock.now(), uncommitted);
+        self.replies.give_up_overdue(self.shared.world.clock.now(), &self.state, uncommitted);
     }
 
     fn arm_wake(&mut self) {
@@ -436,18 +436,23 @@ fn is_evidence(what: &Happening) -> bool {
     )
 }
 
+/// Says what becomes of the room's recorder, once per change.
 fn log_change(before: &State, decision: &Decision) {
     let (old, new) = (&before.durable, &decision.state.durable);
     if old.phase == new.phase {
         return;
     }
     let track = new.current.as_ref().or(old.current.as_ref()).map(|current| &current.track);
-    let egress = track.and_then(|track| track.egress.as_ref()).map(crate::ids::EgressId::as_str);
+    let egress = track.and_then(|track| track.egress.as_ref());
+    let recording = track.and_then(|track| {
+        Some(RecordingId::new(before.room.clone(), track.egress.clone()?, track.uid.clone()).to_string())
+    });
     tracing::info!(
         room.id = %before.room,
-        egress.id = egress,
-        from = ?old.phase,
-        to = ?new.phase,
+        recording.id = recording,
+        egress.id = egress.map(EgressId::as_str),
+        from = old.phase.name(),
+        to = new.phase.name(),
         "recorder changes phase"
     );
 }

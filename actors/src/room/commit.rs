@@ -87,7 +87,7 @@ async fn try_load(shared: &Arc<Shared>, room: &RoomId) -> Result<Option<Loaded>,
     let header = Header { claim, epoch: row.epoch, revision: Some(row.revision) };
     match bounded(shared, world.ledger.write(&row, &expected)).await? {
         Written::Stored => {
-            tracing::info!(room.id = %room, epoch = row.epoch, phase = ?row.state.phase, "room claimed");
+            tracing::info!(room.id = %room, epoch = row.epoch, phase = row.state.phase.name(), "room claimed");
             Ok(Some(Loaded { header, state: Some(row.state) }))
         }
         Written::Refused(_) => Ok(None),

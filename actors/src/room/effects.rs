@@ -75,7 +75,7 @@ async fn carry_out(shared: &Arc<Shared>, room: &RoomId, effect: Effect) -> Optio
 fn log_call(room: &RoomId, call: &str, result: &Result<EgressInfo, CallError>) {
     match result {
         Ok(info) => {
-            tracing::info!(room.id = %room, egress.id = %info.egress, status = ?info.status, "{call} answered");
+            tracing::info!(room.id = %room, egress.id = %info.egress, status = info.status.recorded_as().name(), "{call} answered");
         }
         Err(error) => tracing::warn!(room.id = %room, %error, "{call} failed"),
     }

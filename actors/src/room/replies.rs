@@ -1,6 +1,6 @@
 //! Who waits for an answer in this process, and what may be said when the store does not answer.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use tokio::sync::oneshot;
 
@@ -8,6 +8,8 @@ use crate::ids::CommandId;
 use crate::recording::Timestamp;
 use crate::recording::effect::{Answer, Effect, Refusal};
 use crate::recording::event::Happening;
+use crate::recording::ledger::{State, Wants};
+use crate::recording::lifecycle::Decision;
 
 /// A request whose answer is owed by this process.
 struct Reply {
@@ -21,7 +23,7 @@ struct Reply {
 /// The requests that wait.
 #[derive(Default)]
 pub(super) struct Replies {
-    waiting: HashMap<CommandId, Reply>,
+    waiting: BTreeMap<CommandId, Reply>,
 }
 
 impl Replies {
@@ -59,22 +61,33 @@ impl Replies {
         self.waiting.values().map(|reply| reply.deadline).min()
     }
 
-    /// The store does not answer and these requests can wait no longer (design 4). `uncommitted` are the
-    /// effects of the decision whose commit is under way: if one of them says "it records", neither that
-    /// nor the opposite is known to be true, and the request is dropped without an answer.
-    pub(super) fn give_up_overdue(&mut self, now: Timestamp, uncommitted: &[Effect]) {
+    /// The store does not answer and these requests can wait no longer (design 4). An answer that is
+    /// committed and only waits for its document is true and goes out. If the decision whose commit is under
+    /// way says "it records", neither that nor the opposite is known to be true, and the request is dropped
+    /// without an answer.
+    pub(super) fn give_up_overdue(
+        &mut self,
+        now: Timestamp,
+        committed: &State,
+        uncommitted: Option<&Decision>,
+    ) {
         let overdue = self.waiting.iter().filter(|(_, reply)| reply.deadline <= now);
         let overdue: Vec<CommandId> = overdue.map(|(command, _)| command.clone()).collect();
         for command in overdue {
             let Some(reply) = self.waiting.remove(&command) else { continue };
-            if says_it_records(uncommitted, &command) {
+            let answer = match decided(committed, &command) {
+                // The file or the document may still be there.
+                None | Some(Answer::Deleted) => None,
+                Some(answer) => Some(answer.clone()),
+            };
+            if answer.is_none() && uncommitted.is_some_and(|decision| says_it_records(decision, &command)) {
                 continue;
             }
             let refusal = match (reply.is_start, reply.begun) {
                 (true, true) => Refusal::TimedOutStarting,
                 _ => Refusal::Unavailable { dependency: "store" },
             };
-            let _ = reply.sender.send(Answer::Refused(refusal));
+            let _ = reply.sender.send(answer.unwrap_or(Answer::Refused(refusal)));
         }
     }
 
@@ -85,8 +98,18 @@ impl Replies {
     }
 }
 
-fn says_it_records(effects: &[Effect], wanted: &CommandId) -> bool {
-    effects.iter().any(|effect| {
+/// The answer that waits only for what is pending to be carried out.
+fn decided<'a>(state: &'a State, wanted: &CommandId) -> Option<&'a Answer> {
+    let waiting = state.memory.waiting.iter().find(|waiting| waiting.command == *wanted)?;
+    match &waiting.wants {
+        Wants::Effect { answer, .. } => Some(answer),
+        Wants::Start | Wants::Stop { .. } => None,
+    }
+}
+
+fn says_it_records(decision: &Decision, wanted: &CommandId) -> bool {
+    let at_once = decision.effects.iter().any(|effect| {
         matches!(effect, Effect::Answer { command, answer: Answer::Recording(_) } if command == wanted)
-    })
+    });
+    at_once || matches!(decided(&decision.state, wanted), Some(Answer::Recording(_)))
 }

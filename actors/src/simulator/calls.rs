@@ -15,10 +15,14 @@ use super::log::{CallId, CallOutcome, CallRecord};
 use super::rooms::NewRoom;
 use super::views::{DisconnectReason, EgressView, ParticipantView, RoomView, StartOrder};
 use crate::ids::{EgressId, RoomId};
+use crate::recording::Timestamp;
 use crate::recording::egress::EgressStatus;
 
 /// What LiveKit 1.13.5 puts before the text of errors that come from behind its API.
 const BEHIND: &str = "twirp error unknown: ";
+
+/// How soon LiveKit asks its workers again.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// The methods, by the names of LiveKit's API; StartEgress stands for all that start one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -168,6 +172,8 @@ pub enum Worked {
     Answer(Result<Reply, Refusal>),
     /// LiveKit looks for somebody who does not answer, and refuses after that long.
     After(Duration, Refusal),
+    /// No worker takes it now: LiveKit asks again after that long, whether its caller still waits or not.
+    Again(Duration),
     /// LiveKit never answers.
     Hang,
 }
@@ -177,7 +183,9 @@ pub enum Worked {
 pub struct Plan {
     /// The call.
     pub call: CallId,
+    at: Timestamp,
     pub(super) usual_delay: Duration,
+    pub(super) usual_delay_of_answer: Duration,
     pub(super) faults: CallFaults,
 }
 
@@ -260,14 +268,15 @@ impl World {
             worked: false,
             outcome: CallOutcome::Waiting,
         });
-        let usual_delay = match request {
-            Request::StartEgress(_) => self.timing.accept,
-            _ => Duration::ZERO,
+        let (usual_delay, usual_delay_of_answer) = match request {
+            Request::StartEgress(_) => (self.timing.accept, self.timing.answer),
+            Request::DeleteRoom(_) => (Duration::ZERO, self.timing.answer),
+            _ => (Duration::ZERO, Duration::ZERO),
         };
-        Plan { call, usual_delay, faults }
+        Plan { call, at: self.now, usual_delay, usual_delay_of_answer, faults }
     }
 
-    /// Does the work of a call.
+    /// Does the work of a call, or says when to try again with the same plan.
     pub fn work(&mut self, plan: &Plan, request: Request) -> Worked {
         if let Some(refusal) = plan.faults.refusal() {
             return Worked::Answer(Err(refusal.clone()));
@@ -281,7 +290,7 @@ impl World {
             other => Worked::Answer(self.work_at_once(plan, other)),
         };
         if let Some(record) = self.calls.record(plan.call) {
-            record.worked = true;
+            record.worked = !matches!(worked, Worked::Again(_));
             if let Worked::Answer(Ok(Reply::Egress(egress))) = &worked {
                 record.egress = Some(egress.egress.clone());
             }
@@ -291,13 +300,18 @@ impl World {
 
     fn work_start(&mut self, plan: &Plan, order: StartOrder) -> Worked {
         if self.rooms.contains_key(&order.room) && self.is_full() {
-            return match self.workers.when_full {
+            let (patience, refusal) = match self.workers.when_full {
                 WhenFull::Exhausted => {
-                    let refusal = Refusal::behind("resource_exhausted", "not enough CPU");
-                    Worked::After(self.timing.refuse, refusal)
+                    (self.timing.refuse, Refusal::behind("resource_exhausted", "not enough CPU"))
                 }
-                WhenFull::Unavailable => Worked::After(self.timing.no_worker, Refusal::no_response()),
-                WhenFull::Hang => Worked::Hang,
+                WhenFull::Unavailable => (self.timing.no_worker, Refusal::no_response()),
+                WhenFull::Hang => return Worked::Hang,
+            };
+            let left = patience.saturating_sub(self.now.since(plan.at));
+            return if left.is_zero() {
+                Worked::Answer(Err(refusal))
+            } else {
+                Worked::Again(left.min(ASK_AGAIN))
             };
         }
         let started = self.start_egress(order, &plan.faults);

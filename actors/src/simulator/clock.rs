@@ -10,11 +10,14 @@ use crate::recording::Timestamp;
 /// How long things take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timing {
-    /// From a StartEgress until a worker took it and the call is answered.
+    /// From a StartEgress until a worker took it.
     pub accept: Duration,
-    /// From there until the hidden recorder is in the room.
+    /// From the work of a StartEgress or DeleteRoom until its answer. A real server's webhooks about it
+    /// are earlier than that; so are these while `webhook` is shorter.
+    pub answer: Duration,
+    /// From a worker's taking an egress until its hidden recorder is in the room.
     pub join: Duration,
-    /// From there (not from the join) until the egress is ACTIVE; longer than `join`.
+    /// From a worker's taking an egress until it is ACTIVE; longer than `join`.
     pub activate: Duration,
     /// From the end of recording until the recorder has left the room.
     pub leave: Duration,
@@ -27,7 +30,7 @@ pub struct Timing {
     pub search: Duration,
     /// How long LiveKit asks workers that are all busy before it refuses a start (measured: 4.3 s).
     pub refuse: Duration,
-    /// How long LiveKit looks for any worker at all before it refuses a start (measured: 24 to 25 s).
+    /// How long LiveKit looks for any worker at all before it refuses a start (measured: 21 to 25 s).
     pub no_worker: Duration,
     /// From an event until its webhook is on its way.
     pub webhook: Duration,
@@ -45,6 +48,7 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             accept: Duration::from_millis(50),
+            answer: Duration::from_millis(10),
             join: Duration::from_millis(200),
             activate: Duration::from_millis(500),
             leave: Duration::from_millis(100),

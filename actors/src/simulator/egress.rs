@@ -161,6 +161,9 @@ impl World {
     ) -> Result<EgressView, Refusal> {
         let room_sid = self.room(&order.room).ok_or_else(Refusal::no_such_room)?.sid;
         self.forget_old_egresses();
+        if self.egresses.len() >= EGRESSES_MAX {
+            return Err(Refusal::new("resource_exhausted", "too many egresses"));
+        }
         let egress = EgressId::from_trusted(self.fresh_id("EG_"));
         let file = order
             .filepath

@@ -100,18 +100,21 @@ impl LiveWorld {
         if faults.has(&CallTrouble::Hang) {
             return Carried::Hangs;
         }
-        let answer = match self.with(|world| world.work(plan, request)) {
-            Worked::Answer(answer) => answer,
-            Worked::After(wait, refusal) => {
-                sleep(wait).await;
-                Err(refusal)
+        let answer = loop {
+            match self.with(|world| world.work(plan, request.clone())) {
+                Worked::Answer(answer) => break answer,
+                Worked::After(wait, refusal) => {
+                    sleep(wait).await;
+                    break Err(refusal);
+                }
+                Worked::Again(wait) => sleep(wait).await,
+                Worked::Hang => return Carried::Hangs,
             }
-            Worked::Hang => return Carried::Hangs,
         };
         if faults.has(&CallTrouble::HoldAnswer) && self.held(plan.call).await == Release::Drop {
             return Carried::Lost;
         }
-        sleep(faults.delay_answer()).await;
+        sleep(plan.usual_delay_of_answer + faults.delay_answer()).await;
         if faults.has(&CallTrouble::HangAnswer) {
             return Carried::Hangs;
         }

@@ -109,10 +109,8 @@ impl Draft<'_> {
         let egress = &request.recording.egress;
         let held = self.state.durable.unsettled.iter().find(|u| u.track.egress.as_ref() == Some(egress));
         let Some(held) = held else {
-            let refusal = match request.document {
-                None => Refusal::NotFound,
-                Some(_) => Refusal::AlreadyStopped,
-            };
+            let over = request.document.is_some_and(RecordingStatus::is_terminal);
+            let refusal = if over { Refusal::AlreadyStopped } else { Refusal::NotHeld };
             return self.refuse(&request.command, refusal);
         };
         if held.cause.is_unwanted() || held.track.is_over() || held.track.stop.is_some() {

@@ -191,7 +191,8 @@ impl Draft<'_> {
 
 impl Track {
     fn stop_is_owed(&self) -> bool {
-        self.stop.is_some() && self.left.is_none() && self.shown_live()
+        // Nobody can stop what nobody knows; once it shows up, the stop is sent at once.
+        self.egress.is_some() && self.stop.is_some() && self.left.is_none() && self.shown_live()
     }
 }
 
