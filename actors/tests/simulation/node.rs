@@ -295,7 +295,12 @@ impl Catalog for Run {
     }
 
     async fn recording(&self, id: &RecordingId) -> Result<Option<StoredRecording>, PortError> {
-        self.store(StoreCall::FindRecording, &self.told(|| id.to_string()), self.around.backing.store.recording(id)).await
+        self.store(
+            StoreCall::FindRecording,
+            &self.told(|| id.to_string()),
+            self.around.backing.store.recording(id),
+        )
+        .await
     }
 
     async fn newest_recordings(&self, limit: usize) -> Result<Page<Recording>, PortError> {
@@ -303,7 +308,12 @@ impl Catalog for Run {
     }
 
     async fn remove_recording(&self, id: &RecordingId) -> Result<bool, PortError> {
-        self.store(StoreCall::RemoveRecording, &self.told(|| id.to_string()), self.around.backing.store.remove_recording(id)).await
+        self.store(
+            StoreCall::RemoveRecording,
+            &self.told(|| id.to_string()),
+            self.around.backing.store.remove_recording(id),
+        )
+        .await
     }
 
     async fn api_keys(&self) -> Result<Vec<ApiKey>, PortError> {

@@ -204,8 +204,15 @@ impl Draw {
 
     fn livekit_call(&mut self) -> Step {
         use Method::{ListEgress, ListParticipants, StartEgress, StopEgress};
-        let method =
-            self.one(&[StartEgress, StartEgress, StartEgress, StopEgress, StopEgress, ListEgress, ListParticipants]);
+        let method = self.one(&[
+            StartEgress,
+            StartEgress,
+            StartEgress,
+            StopEgress,
+            StopEgress,
+            ListEgress,
+            ListParticipants,
+        ]);
         let scope = match method {
             ListEgress => self.one(&[None, Some(ListScope::Id), Some(ListScope::Room), Some(ListScope::All)]),
             _ => None,

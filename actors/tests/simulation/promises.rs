@@ -102,7 +102,8 @@ impl Promises {
     }
 
     fn live(&self) -> Vec<EgressView> {
-        let live = |egress: &EgressView| matches!(egress.status, EgressStatus::Starting | EgressStatus::Active);
+        let live =
+            |egress: &EgressView| matches!(egress.status, EgressStatus::Starting | EgressStatus::Active);
         self.egresses().into_iter().filter(live).collect()
     }
 
@@ -118,7 +119,11 @@ impl Promises {
             });
             let stop = self.promised_stop(&egress);
             self.expect("a promised stop is carried out", stop.is_none(), || {
-                format!("{} runs though: {}", egress.egress, stop.map(|told| told.to_string()).unwrap_or_default())
+                format!(
+                    "{} runs though: {}",
+                    egress.egress,
+                    stop.map(|told| told.to_string()).unwrap_or_default()
+                )
             });
         }
         for (room, live) in rooms {
@@ -187,9 +192,12 @@ impl Promises {
             let room = stage.rooms[index].room_id.clone();
             let held = self.held().await.get(&room).cloned();
             if let Some(egress) = held {
-                let found = stage.documents(&room).await.into_iter().find(|r| r.recording_id.egress == egress);
+                let found =
+                    stage.documents(&room).await.into_iter().find(|r| r.recording_id.egress == egress);
                 let id = found.map(|recording| recording.recording_id);
-                self.expect("what runs is shown", id.is_some(), || format!("{egress} in {room} has no document"));
+                self.expect("what runs is shown", id.is_some(), || {
+                    format!("{egress} in {room} has no document")
+                });
                 let Some(id) = id else { continue };
                 self.stop(index, id).await;
             }
@@ -266,14 +274,17 @@ impl Promises {
             (Asked::Start, Answer::Recording(recording)) => {
                 let id = &recording.recording_id;
                 let egress = egresses.iter().find(|egress| egress.egress == id.egress);
-                let ran_since = egress.and_then(|egress| egress.file.as_ref()).map_or(0, |file| file.started_at);
+                let ran_since =
+                    egress.and_then(|egress| egress.file.as_ref()).map_or(0, |file| file.started_at);
                 let ran = ran_since > 0 && ran_since / 1_000_000 <= told.answered.0;
                 self.expect("201 means that it runs", ran, || format!("{told}: LiveKit shows {egress:?}"));
                 let shown = self.document(id).await;
                 let deleted = self.was_deleted(id);
-                self.expect("a recording that was answered 201 has its document", shown.is_some() || deleted, || {
-                    told.to_string()
-                });
+                self.expect(
+                    "a recording that was answered 201 has its document",
+                    shown.is_some() || deleted,
+                    || told.to_string(),
+                );
             }
             (Asked::Delete(id), Answer::Deleted) => {
                 let shown = self.document(id).await;
