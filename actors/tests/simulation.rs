@@ -18,12 +18,20 @@ mod stage;
 #[path = "simulation/timeline.rs"]
 mod timeline;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use self::plan::Plan;
 use self::promises::{Broken, Promises};
 use self::stage::Stage;
 
 /// How many histories are played unless the environment says otherwise.
 const HISTORIES: u64 = 400;
+
+/// Locks for a moment. A run that dies on purpose may have unwound while it held the lock; what is behind it
+/// is whole all the same.
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// What came of a history.
 struct Outcome {

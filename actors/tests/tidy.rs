@@ -131,7 +131,7 @@ fn the_core_depends_on_no_server_and_no_sdk() {
 #[test]
 fn links_lead_somewhere() {
     let tree = Tree::read();
-    let pages = tree.files.iter().filter(|file| file.ends_with(".md"));
+    let pages = tree.files.iter().filter(|file| tree::has_extension(file, "md"));
     let mut broken = Vec::new();
     for page in pages {
         let path = tree.root.join(page);

@@ -15,6 +15,7 @@ use reelkeeper_actors::ports::clock::Clock;
 use reelkeeper_actors::recording::Timestamp;
 use tokio::time::sleep;
 
+use crate::lock;
 use crate::plan::{StoreCall, StoreFault, StoreTrouble};
 use crate::timeline::Timeline;
 
@@ -40,16 +41,16 @@ impl Backing {
     }
 
     pub fn add_fault(&self, fault: StoreFault) {
-        self.faults.lock().unwrap().asked.push(fault);
+        lock(&self.faults).asked.push(fault);
     }
 
     pub fn go_away(&self, ms: u64) {
-        self.faults.lock().unwrap().away_until = self.clock.now().plus(Duration::from_millis(ms));
+        lock(&self.faults).away_until = self.clock.now().plus(Duration::from_millis(ms));
     }
 
     /// From now on all is well.
     pub fn heal(&self) {
-        *self.faults.lock().unwrap() = Faults::default();
+        *lock(&self.faults) = Faults::default();
     }
 
     /// Carries a call through what goes wrong with it.
@@ -82,7 +83,7 @@ impl Backing {
     }
 
     fn trouble(&self, call: StoreCall) -> Option<StoreTrouble> {
-        let mut faults = self.faults.lock().unwrap();
+        let mut faults = lock(&self.faults);
         if self.clock.now() < faults.away_until {
             return Some(StoreTrouble::Fails);
         }
@@ -105,7 +106,7 @@ pub struct MemoryBlobs {
 #[async_trait]
 impl Blobs for MemoryBlobs {
     async fn head(&self, key: &str) -> Result<Option<BlobHead>, PortError> {
-        let files = self.files.lock().unwrap();
+        let files = lock(&self.files);
         Ok(files.get(key).map(|(content, modified)| BlobHead {
             size: content.len() as u64,
             modified: modified.0,
@@ -114,7 +115,7 @@ impl Blobs for MemoryBlobs {
     }
 
     async fn read(&self, key: &str, range: RangeInclusive<u64>) -> Result<Option<ByteStream>, PortError> {
-        let files = self.files.lock().unwrap();
+        let files = lock(&self.files);
         let Some((content, _)) = files.get(key) else { return Ok(None) };
         let at = |index: &u64| usize::try_from(*index).expect("files in memory are small");
         let piece = content.slice(at(range.start())..=at(range.end()));
@@ -122,12 +123,12 @@ impl Blobs for MemoryBlobs {
     }
 
     async fn put(&self, key: &str, content: Bytes) -> Result<(), PortError> {
-        self.files.lock().unwrap().insert(key.to_owned(), (content, self.clock.now()));
+        lock(&self.files).insert(key.to_owned(), (content, self.clock.now()));
         Ok(())
     }
 
     async fn remove(&self, key: &str) -> Result<(), PortError> {
-        self.files.lock().unwrap().remove(key);
+        lock(&self.files).remove(key);
         Ok(())
     }
 

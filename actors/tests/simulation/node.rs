@@ -26,6 +26,7 @@ use reelkeeper_actors::simulator::media_server::SimulatedMediaServer;
 use tokio::sync::Notify;
 
 use crate::backing::Backing;
+use crate::lock;
 use crate::plan::{Moment, StoreCall};
 use crate::timeline::Timeline;
 
@@ -53,7 +54,7 @@ impl Chance {
 
 impl Entropy for Chance {
     fn draw(&self) -> [u8; 16] {
-        self.0.lock().unwrap().random()
+        lock(&self.0).random()
     }
 }
 
@@ -83,7 +84,7 @@ impl Run {
 
     /// It will die so many calls from here on.
     pub fn dies_at(&self, calls: u32, moment: Moment) {
-        *self.ends_at.lock().unwrap() = Some((calls, moment));
+        *lock(&self.ends_at) = Some((calls, moment));
     }
 
     /// It will not die any more, unless it is dead.
@@ -106,7 +107,7 @@ impl Run {
 
     /// Whether it does far more in one instant than there can be to do.
     fn spins_at(&self, now: Timestamp) -> bool {
-        let mut asked = self.asked_time.lock().unwrap();
+        let mut asked = lock(&self.asked_time);
         *asked = if asked.0 == now { (now, asked.1 + 1) } else { (now, 0) };
         asked.1 > SPINS
     }
@@ -150,7 +151,7 @@ impl Run {
     }
 
     fn counts_down(&self) -> Option<Moment> {
-        let mut ends_at = self.ends_at.lock().unwrap();
+        let mut ends_at = lock(&self.ends_at);
         let (left, moment) = (*ends_at)?;
         *ends_at = left.checked_sub(1).map(|left| (left, moment));
         (left == 0 && !self.spared.load(Ordering::Relaxed)).then_some(moment)
@@ -173,7 +174,7 @@ impl Run {
     ) -> Result<EgressInfo, CallError> {
         let name = if method == Method::StartEgress { "StartEgress" } else { "StopEgress" };
         let mut result = self.call(name, about, work).await;
-        let mut lies = self.around.lies.lock().unwrap();
+        let mut lies = lock(&self.around.lies);
         if let Some(at) = lies.iter().position(|(of, _)| *of == method) {
             let (_, refusal) = lies.remove(at);
             let status = refusal.status();
@@ -221,7 +222,8 @@ impl StoreCall {
 }
 
 fn shown(found: &[EgressInfo]) -> String {
-    found.iter().map(|info| format!("{} {:?} ", info.egress, info.status)).collect()
+    let shown: Vec<_> = found.iter().map(|info| format!("{} {:?}", info.egress, info.status)).collect();
+    shown.join(", ")
 }
 
 impl Clock for Run {

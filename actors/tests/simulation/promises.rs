@@ -15,6 +15,7 @@ use reelkeeper_actors::recording::{RecordingStatus, Timestamp};
 use reelkeeper_actors::simulator::calls::Method;
 use reelkeeper_actors::simulator::views::EgressView;
 
+use crate::lock;
 use crate::stage::{Answer, Asked, Stage, Told};
 
 /// How long after the last fault everything is found that runs and should not: the longest pause between
@@ -136,7 +137,7 @@ impl Promises {
     /// Whether a start that was answered 201, or not at all, can have begun this egress.
     fn is_wanted(&self, egress: &EgressView) -> bool {
         let called = self.called_at(egress);
-        let told = self.stage.told.lock().unwrap();
+        let told = lock(&self.stage.told);
         let mut starts = told.iter().filter(|told| told.what == Asked::Start && told.room == *egress.room());
         starts.any(|told| match &told.answer {
             Answer::Recording(recording) => recording.recording_id.egress == egress.egress,
@@ -156,7 +157,7 @@ impl Promises {
 
     /// An answer to a stop after which the egress may not run on.
     fn promised_stop(&self, egress: &EgressView) -> Option<Told> {
-        let told = self.stage.told.lock().unwrap();
+        let told = lock(&self.stage.told);
         let promised = told.iter().find(|told| {
             let Asked::Stop(id) = &told.what else { return false };
             let promises = match &told.answer {
@@ -176,7 +177,7 @@ impl Promises {
     }
 
     fn answers_come_in_time(&mut self) {
-        let all = self.stage.told.lock().unwrap().clone();
+        let all = lock(&self.stage.told).clone();
         for told in all {
             let limit = if told.what == Asked::Start { START_ANSWERED } else { OTHERS_ANSWERED };
             let took = told.answered.since(told.asked);
@@ -227,10 +228,10 @@ impl Promises {
     }
 
     async fn ask_alone(&self, room: usize, what: Asked) -> Option<Answer> {
-        let before = self.stage.told.lock().unwrap().len();
+        let before = lock(&self.stage.told).len();
         self.stage.ask(room, what);
         self.stage.all_answered(Duration::from_mins(2)).await;
-        let told = self.stage.told.lock().unwrap();
+        let told = lock(&self.stage.told);
         told.get(before).map(|told| told.answer.clone())
     }
 
@@ -240,14 +241,15 @@ impl Promises {
         let settled = stage.within(SETTLED_WITHIN, async || stage.rows().await.is_empty()).await;
         let rows = stage.rows().await;
         self.expect("everything is settled in the end", settled, || {
-            rows.iter().map(|row| format!("{}: {:?}; ", row.room, row.state)).collect()
+            let left: Vec<_> = rows.iter().map(|row| format!("{}: {:?}", row.room, row.state)).collect();
+            left.join("; ")
         });
         let actors = stage.active_rooms().await;
         self.expect("idle actors leave", actors == Some(0) || !settled, || format!("{actors:?} are left"));
         let live = self.live();
         self.expect("nothing runs in the end", live.is_empty(), || format!("{live:?}"));
         self.each_uid_is_started_once();
-        let all = stage.told.lock().unwrap().clone();
+        let all = lock(&stage.told).clone();
         for told in all {
             self.check_answer(&told).await;
         }
@@ -306,7 +308,7 @@ impl Promises {
 
     /// Whether somebody asked for its deletion, whatever came of it.
     fn was_deleted(&self, id: &RecordingId) -> bool {
-        let told = self.stage.told.lock().unwrap();
+        let told = lock(&self.stage.told);
         told.iter().any(|told| told.what == Asked::Delete(id.clone()))
     }
 

@@ -25,6 +25,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::backing::Backing;
+use crate::lock;
 use crate::node::{Chance, Run, Surroundings};
 use crate::plan::{Plan, Step};
 use crate::timeline::Timeline;
@@ -154,11 +155,11 @@ impl Stage {
             Step::LiveKit(fault) => {
                 live.with(|world| world.add_fault(fault));
             }
-            Step::Lie { method, refusal } => self.around.lies.lock().unwrap().push((method, refusal)),
+            Step::Lie { method, refusal } => lock(&self.around.lies).push((method, refusal)),
             Step::Store(fault) => self.around.backing.add_fault(fault),
             Step::StoresAway { ms } => self.around.backing.go_away(ms),
             Step::Crash { calls, moment, down_ms, skew_ms } => {
-                *self.comes_back.lock().unwrap() = (down_ms, skew_ms);
+                *lock(&self.comes_back) = (down_ms, skew_ms);
                 if let Some(node) = self.up() {
                     node.run.dies_at(calls, moment);
                 }
@@ -170,12 +171,12 @@ impl Stage {
     pub async fn calm(self: &Arc<Self>) {
         self.around.timeline.tell(|| "all is well from now on".to_owned());
         self.around.backing.heal();
-        self.around.lies.lock().unwrap().clear();
+        lock(&self.around.lies).clear();
         self.around.livekit.live().with(|world| {
             world.clear_faults();
             world.set_workers(Workers::default());
         });
-        self.comes_back.lock().unwrap().0 = 0;
+        lock(&self.comes_back).0 = 0;
         if let Some(node) = self.up() {
             node.run.is_spared();
         }
@@ -215,7 +216,7 @@ impl Stage {
     pub fn ask(self: &Arc<Self>, room: usize, what: Asked) {
         let Some(node) = self.up() else { return };
         let stage = self.clone();
-        *self.asking.lock().unwrap() += 1;
+        *lock(&self.asking) += 1;
         tokio::spawn(async move {
             let asked = stage.around.clock.now();
             let answer = answer_of(&node, &stage.rooms[room], &what).await;
@@ -223,18 +224,18 @@ impl Stage {
             let room = stage.rooms[room].room_id.clone();
             let told = Told { asked, room, what, answered, answer };
             stage.around.timeline.tell(|| told.to_string());
-            stage.told.lock().unwrap().push(told);
-            *stage.asking.lock().unwrap() -= 1;
+            lock(&stage.told).push(told);
+            *lock(&stage.asking) -= 1;
         });
     }
 
     fn up(&self) -> Option<Node> {
-        self.node.lock().unwrap().clone().filter(|node| !node.run.is_dead())
+        lock(&self.node).clone().filter(|node| !node.run.is_dead())
     }
 
     /// Waits until nobody waits for an answer.
     pub async fn all_answered(&self, limit: Duration) -> bool {
-        self.within(limit, async || *self.asking.lock().unwrap() == 0).await
+        self.within(limit, async || *lock(&self.asking) == 0).await
     }
 
     /// Waits until something holds; false if it does not within the limit.
@@ -302,9 +303,9 @@ async fn keep_node_up(stage: Arc<Stage>) {
         let run = Run::begin(stage.around.clone(), skew);
         let node = in_run(&run, build(&stage, &run)).await.flatten();
         if let Some(node) = node {
-            *stage.node.lock().unwrap() = Some(node);
+            *lock(&stage.node) = Some(node);
             run.ended().await;
-            *stage.node.lock().unwrap() = None;
+            *lock(&stage.node) = None;
         } else {
             run.ends();
             sleep(Duration::from_secs(1)).await;
@@ -312,7 +313,7 @@ async fn keep_node_up(stage: Arc<Stage>) {
         if !stage.around.timeline.falls().is_empty() {
             return;
         }
-        let (down, next) = *stage.comes_back.lock().unwrap();
+        let (down, next) = *lock(&stage.comes_back);
         skew = next;
         sleep(Duration::from_millis(down)).await;
         stage.around.timeline.tell(|| format!("node starts, its clock off by {skew} ms"));

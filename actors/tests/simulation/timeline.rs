@@ -9,6 +9,8 @@ use reelkeeper_actors::recording::Timestamp;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber, span};
 
+use crate::lock;
+
 thread_local! {
     static TOLD_HERE: RefCell<Option<Arc<Timeline>>> = const { RefCell::new(None) };
 }
@@ -43,24 +45,24 @@ impl Timeline {
         if self.shown {
             let ms = self.clock.now().since(self.began).as_millis();
             let line = format!("{:>9}.{:03} {}", ms / 1_000, ms % 1_000, what());
-            self.lines.lock().unwrap().push(line);
+            lock(&self.lines).push(line);
         }
     }
 
     /// Something of ours failed: a bug, whatever else holds.
     pub fn fell(&self, how: &str) {
         self.tell(|| format!("FELL: {how}"));
-        self.falls.lock().unwrap().push(how.to_owned());
+        lock(&self.falls).push(how.to_owned());
     }
 
     /// Everything so far.
     pub fn lines(&self) -> Vec<String> {
-        self.lines.lock().unwrap().clone()
+        lock(&self.lines).clone()
     }
 
     /// What of ours failed.
     pub fn falls(&self) -> Vec<String> {
-        self.falls.lock().unwrap().clone()
+        lock(&self.falls).clone()
     }
 }
 
@@ -89,7 +91,7 @@ impl Subscriber for Log {
             let mut line = Line(String::new());
             event.record(&mut line);
             if failed {
-                told.falls.lock().unwrap().push(line.0.clone());
+                lock(&told.falls).push(line.0.clone());
             }
             told.tell(|| format!("    {} {}", event.metadata().level(), line.0));
         });

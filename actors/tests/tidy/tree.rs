@@ -34,14 +34,19 @@ impl Tree {
         let mut files = Vec::new();
         walk(&root, &root, &mut files);
         files.sort();
-        let rust = files.iter().filter(|name| name.ends_with(".rs")).map(|name| Rust::read(&root, name));
+        let rust = files.iter().filter(|name| has_extension(name, "rs")).map(|name| Rust::read(&root, name));
         Self { rust: rust.collect(), root, files }
     }
 }
 
+/// Whether a file's name ends with a dot and this.
+pub fn has_extension(name: &str, extension: &str) -> bool {
+    Path::new(name).extension().is_some_and(|found| found == extension)
+}
+
 fn walk(root: &Path, folder: &Path, files: &mut Vec<String>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in fs::read_dir(folder).expect("our folders can be read") {
+        let path = entry.expect("our folders can be read").path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if name.starts_with('.') || NOT_OURS.contains(&&*name) {
             continue;
@@ -56,7 +61,7 @@ fn walk(root: &Path, folder: &Path, files: &mut Vec<String>) {
 
 impl Rust {
     fn read(root: &Path, name: &str) -> Self {
-        let text = fs::read_to_string(root.join(name)).unwrap();
+        let text = fs::read_to_string(root.join(name)).expect("our files are text");
         Self { name: name.to_owned(), lines: text.lines().map(str::to_owned).collect() }
     }
 
