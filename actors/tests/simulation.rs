@@ -85,13 +85,14 @@ fn failures(seeds: impl Iterator<Item = u64>) -> Vec<String> {
         let broken = play(&Plan::of(seed), false).broken;
         let Some(first) = broken.first() else { continue };
         let plan = cut_down(Plan::of(seed), first.promise);
-        let steps: String = plan.steps.iter().map(|(at, step)| format!("    ({at}, {step:?}),\n")).collect();
+        let steps: Vec<_> = plan.steps.iter().map(|(at, step)| format!("    ({at}, {step:?}),")).collect();
         let story = play(&plan, true);
         let until = story.timeline.iter().position(|line| line.contains("BROKEN")).unwrap_or(0);
         failures.push(format!(
-            "REELKEEPER_SEED={seed} breaks {broken:#?}\ncut down to {} rooms, {:?}:\n{steps}{:#?}\n{}",
+            "REELKEEPER_SEED={seed} breaks {broken:#?}\ncut down to {} rooms, {:?}:\n{}\n{:#?}\n{}",
             plan.rooms,
             plan.timing,
+            steps.join("\n"),
             story.broken,
             story.timeline[..=until].join("\n")
         ));
