@@ -15,6 +15,8 @@ mod plan;
 mod promises;
 #[path = "simulation/stage.rs"]
 mod stage;
+#[path = "simulation/stories.rs"]
+mod stories;
 #[path = "simulation/timeline.rs"]
 mod timeline;
 

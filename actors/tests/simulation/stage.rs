@@ -10,7 +10,7 @@ use reelkeeper_actors::orchestrator::{Orchestrator, StartOptions};
 use reelkeeper_actors::ports::catalog::Catalog as _;
 use reelkeeper_actors::ports::clock::{Clock, fresh_node};
 use reelkeeper_actors::ports::ledger::Ledger as _;
-use reelkeeper_actors::ports::media_server::LiveKitEvent;
+use reelkeeper_actors::ports::media_server::{LiveKitEvent, LiveKitNews};
 use reelkeeper_actors::recording::effect::Refusal;
 use reelkeeper_actors::recording::policy::Policy;
 use reelkeeper_actors::recording::{Recording, Timestamp};
@@ -350,7 +350,7 @@ async fn hand_on(stage: Arc<Stage>, event: LiveKitEvent) {
     let mut pause = Duration::from_millis(500);
     for _ in 0..WEBHOOK_TRIES {
         if let Some(node) = stage.up() {
-            stage.around.timeline.tell(|| format!("webhook {} {:?}", event.name, event.news));
+            stage.around.timeline.tell(|| format!("webhook {} {}", event.name, told_by(&event.news)));
             let taken = timeout(WEBHOOK_TIMEOUT, node.orchestrator.livekit_event(event.clone()));
             if matches!(in_run(&node.run, taken).await, Some(Ok(Ok(())))) {
                 return;
@@ -358,6 +358,14 @@ async fn hand_on(stage: Arc<Stage>, event: LiveKitEvent) {
         }
         sleep(pause).await;
         pause *= 2;
+    }
+}
+
+fn told_by(news: &LiveKitNews) -> String {
+    match news {
+        LiveKitNews::Egress(info) => format!("{} {:?}", info.egress, info.status),
+        LiveKitNews::RecorderLeft { egress, reason } => format!("{egress} left: {reason:?}"),
+        LiveKitNews::Other => String::new(),
     }
 }
 
