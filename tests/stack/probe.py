@@ -159,7 +159,7 @@ def killed(ring: Ring, twirp: Twirp) -> None:
 
 
 def without_worker(tools: dict[str, str], record) -> None:
-    """On a server of its own: nobody takes the job."""
+    """On a server of its own: nobody takes the egress."""
     with Ring(tools, lambda entry: record({"ring": "without worker", **entry})) as ring:
         ring.start_redis()
         ring.start_livekit()

@@ -96,8 +96,8 @@ fn the_egress(world: &World) -> EgressId {
     world.egresses().last().expect("an egress was started").egress.clone()
 }
 
-fn ask(world: &mut World, request: Request, lines: &mut Vec<String>) {
-    let plan = world.receive(&request);
+fn ask(world: &mut World, request: &Request, lines: &mut Vec<String>) {
+    let plan = world.receive(request);
     let mut worked = world.work(&plan, request.clone());
     while let Worked::Again(wait) = worked {
         run_until(world, world.now.plus(wait), lines);
@@ -121,12 +121,12 @@ fn act(world: &mut World, step: &Step, lines: &mut Vec<String>) {
             world.join(&room(), silent).expect("the room has space");
         }
         Step::Leave(identity) => assert!(world.leave(&room(), identity, DisconnectReason::ClientInitiated)),
-        Step::Start => ask(world, Request::StartEgress(StartOrder::from(&order())), lines),
+        Step::Start => ask(world, &Request::StartEgress(StartOrder::from(&order())), lines),
         Step::Stop => {
             let egress = the_egress(world);
-            ask(world, Request::StopEgress(egress), lines);
+            ask(world, &Request::StopEgress(egress), lines);
         }
-        Step::DeleteRoom => ask(world, Request::DeleteRoom(room()), lines),
+        Step::DeleteRoom => ask(world, &Request::DeleteRoom(room()), lines),
         Step::KillWorker => {
             let egress = the_egress(world);
             assert!(world.kill_worker(&egress));

@@ -93,7 +93,7 @@ fn the_table_of_every_phase_and_event() {
     let stands = Phase::ALL.map(|phase| (phase, false));
     for (phase, called) in [(Phase::Starting, true)].into_iter().chain(stands) {
         let remark = if called { ", the call under way" } else { "" };
-        table.push_str(&format!("{phase:?}{remark}\n"));
+        table.extend([&format!("{phase:?}"), remark, "\n"]);
         for (time, event) in events(phase) {
             let mut story = at(phase, called);
             let decision = story.decide(time, event.clone());

@@ -26,7 +26,7 @@ const (
 
 // full records what a browser shows and plays: Chromium on a screen of its own
 // (Xvfb), its sound into a sink of its own (PulseAudio), both encoded by
-// GStreamer. One job at a time; the machine has no more to give.
+// GStreamer. One take at a time; the machine has no more to give.
 type full struct {
 	opts    *options
 	scratch string
@@ -118,22 +118,22 @@ func (f *full) env(more ...string) []string {
 	return append(append(os.Environ(), "HOME="+f.scratch, "XDG_RUNTIME_DIR="+f.scratch, "XDG_CONFIG_HOME="+f.scratch), more...)
 }
 
-func (f *full) record(j *job) {
+func (f *full) record(t *take) {
 	if text := f.opts.fail; text != "" {
-		j.settle(errors.New(text))
+		t.settle(errors.New(text))
 		return
 	}
-	film, err := f.shoot(j)
+	film, err := f.shoot(t)
 	if err == nil && film != "" {
 		defer os.Remove(film)
-		err = j.deliver(film)
+		err = t.deliver(film)
 	}
-	j.settle(err)
+	t.settle(err)
 }
 
 // shoot returns the finished film, or none if it was stopped before it began.
-func (f *full) shoot(j *job) (string, error) {
-	sink, err := f.pactl("load-module", "module-null-sink", "sink_name="+j.id)
+func (f *full) shoot(t *take) (string, error) {
+	sink, err := f.pactl("load-module", "module-null-sink", "sink_name="+t.id)
 	if err != nil {
 		return "", err
 	}
@@ -143,7 +143,7 @@ func (f *full) shoot(j *job) (string, error) {
 		return "", err
 	}
 	defer kill(screen)
-	browser, console, err := f.startBrowser(j, display)
+	browser, console, err := f.startBrowser(t, display)
 	if err != nil {
 		return "", err
 	}
@@ -151,7 +151,7 @@ func (f *full) shoot(j *job) (string, error) {
 
 	select {
 	case <-console.started:
-	case <-j.stopping:
+	case <-t.stopping:
 		f.leaveRoom(console)
 		return "", nil
 	case <-console.ended:
@@ -159,16 +159,16 @@ func (f *full) shoot(j *job) (string, error) {
 	case <-time.After(startTimeout):
 		return "", errors.New("Start signal not received")
 	}
-	film, err := j.film()
+	film, err := t.film()
 	if err != nil {
 		return "", err
 	}
-	camera, err := f.startCamera(j, display, film)
+	camera, err := f.startCamera(t, display, film)
 	if err != nil {
 		return "", err
 	}
-	if j.active() {
-		j.lasts(console.ended)
+	if t.active() {
+		t.lasts(console.ended)
 	}
 	err = quit(camera, syscall.SIGINT, 20*time.Second)
 	f.leaveRoom(console)
@@ -204,20 +204,20 @@ func (f *full) startScreen() (string, *exec.Cmd, error) {
 // console is what the page prints; both channels are closed when it is said.
 type console struct{ started, ended chan struct{} }
 
-func (f *full) startBrowser(j *job, display string) (*exec.Cmd, *console, error) {
-	base := j.baseURL
+func (f *full) startBrowser(t *take, display string) (*exec.Cmd, *console, error) {
+	base := t.baseURL
 	if base == "" {
 		base = f.pages
 	}
-	query := url.Values{"url": {f.opts.url}, "token": {j.token}, "layout": {j.layout}}
+	query := url.Values{"url": {f.opts.url}, "token": {t.token}, "layout": {t.layout}}
 	width, height, _ := strings.Cut(frame, "x")
 	browser := exec.Command("chromium", "--no-sandbox", "--disable-gpu", "--no-first-run", "--no-default-browser-check",
 		"--disable-dev-shm-usage", "--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows",
 		"--disable-renderer-backgrounding", "--disable-features=AudioServiceOutOfProcess,site-per-process,Translate",
 		"--kiosk", "--autoplay-policy=no-user-gesture-required", "--window-position=0,0",
-		"--window-size="+width+","+height, "--user-data-dir="+filepath.Join(f.scratch, j.id),
+		"--window-size="+width+","+height, "--user-data-dir="+filepath.Join(f.scratch, t.id),
 		"--enable-logging=stderr", base+"?"+query.Encode())
-	browser.Env = f.env("DISPLAY="+display, "PULSE_SINK="+j.id)
+	browser.Env = f.env("DISPLAY="+display, "PULSE_SINK="+t.id)
 	stderr, err := browser.StderrPipe()
 	if err != nil {
 		return nil, nil, err
@@ -264,12 +264,12 @@ func (f *full) leaveRoom(c *console) {
 	}
 }
 
-func (f *full) startCamera(j *job, display, film string) (*exec.Cmd, error) {
+func (f *full) startCamera(t *take, display, film string) (*exec.Cmd, error) {
 	pipeline := "-e ximagesrc display-name=" + display + " use-damage=false show-pointer=false" +
 		" ! videoconvert ! videorate skip-to-first=true ! video/x-raw,framerate=30/1,format=I420 ! " + maxQueue +
 		" ! x264enc speed-preset=veryfast bitrate=3000 key-int-max=120 ! video/x-h264,profile=main ! h264parse" +
 		" ! queue ! mp4mux name=mux faststart=true ! filesink location=" + film +
-		" pulsesrc device=" + j.id + ".monitor ! audioconvert ! audioresample" +
+		" pulsesrc device=" + t.id + ".monitor ! audioconvert ! audioresample" +
 		" ! audio/x-raw,rate=48000,channels=2 ! " + maxQueue + " ! voaacenc bitrate=128000 ! aacparse ! mux."
 	camera := exec.Command("gst-launch-1.0", strings.Fields(pipeline)...)
 	camera.Env = f.env()

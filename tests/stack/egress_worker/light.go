@@ -67,90 +67,90 @@ func (l *light) close() {
 	kill(l.child)
 }
 
-func (l *light) record(j *job) {
+func (l *light) record(t *take) {
 	if text := l.opts.fail; text != "" {
-		j.settle(errors.New(text))
+		t.settle(errors.New(text))
 		return
 	}
-	s := l.join(j)
-	if err := l.wait(j, s); err != nil {
-		l.leave(j, s)
-		j.settle(err)
+	s := l.join(t)
+	if err := l.wait(t, s); err != nil {
+		l.leave(t, s)
+		t.settle(err)
 		return
 	}
-	if j.active() {
-		j.lasts(s.left)
+	if t.active() {
+		t.lasts(s.left)
 	}
-	l.leave(j, s)
-	if j.duration() == 0 { // stopped before it began
-		j.settle(nil)
+	l.leave(t, s)
+	if t.duration() == 0 { // stopped before it began
+		t.settle(nil)
 		return
 	}
-	j.settle(l.deliver(j))
+	t.settle(l.deliver(t))
 }
 
 // wait lasts until the recording may begin or somebody has ended it.
-func (l *light) wait(j *job, s *seat) error {
+func (l *light) wait(t *take, s *seat) error {
 	select {
 	case err := <-s.joined:
 		if err != nil {
 			return err
 		}
-	case <-j.stopping:
+	case <-t.stopping:
 		return nil
 	case <-time.After(30 * time.Second):
 		return errors.New("no connection to the room")
 	}
 	select {
 	case <-time.After(l.opts.activeAfter):
-	case <-j.stopping:
+	case <-t.stopping:
 	case <-s.left:
-		j.sourceClosed()
+		t.sourceClosed()
 	}
 	return nil
 }
 
 // deliver cuts the film to length; copying streams costs next to nothing.
-func (l *light) deliver(j *job) error {
-	film, err := j.film()
+func (l *light) deliver(t *take) error {
+	film, err := t.film()
 	if err != nil {
 		return err
 	}
 	defer os.Remove(film)
-	length := max(j.duration(), 100*time.Millisecond)
+	length := max(t.duration(), 100*time.Millisecond)
 	cut := exec.Command("ffmpeg", "-nostdin", "-v", "error", "-y", "-stream_loop", "-1", "-i", l.opts.sample,
 		"-t", fmt.Sprintf("%.3f", length.Seconds()), "-c", "copy", "-movflags", "+faststart", film)
 	if out, err := runBound(cut); err != nil {
 		return fmt.Errorf("ffmpeg: %w: %s", err, out)
 	}
-	return j.deliver(film)
+	return t.deliver(film)
 }
 
-func (l *light) join(j *job) *seat {
+func (l *light) join(t *take) *seat {
 	s := &seat{joined: make(chan error, 1), left: make(chan struct{})}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.seats[j.id] = s
-	fmt.Fprintf(l.input, "join %s %s\n", j.id, j.token)
+	l.seats[t.id] = s
+	fmt.Fprintf(l.input, "join %s %s\n", t.id, t.token)
 	return s
 }
 
 // leave is done when the room no longer has the seat.
-func (l *light) leave(j *job, s *seat) {
+func (l *light) leave(t *take, s *seat) {
 	l.mu.Lock()
-	fmt.Fprintf(l.input, "leave %s\n", j.id)
+	fmt.Fprintf(l.input, "leave %s\n", t.id)
 	l.mu.Unlock()
 	select {
 	case <-s.left:
 	case <-time.After(10 * time.Second):
-		log.Printf("%s does not get out of the room", j.id)
+		log.Printf("%s does not get out of the room", t.id)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.seats, j.id)
+	delete(l.seats, t.id)
 }
 
-// listen hands the seats' news to their jobs. Without seats there is no
+// listen hands the seats' news to their takes. Without seats there is no
 // worker, so the end of the process is the end of this one.
 func (l *light) listen(output io.Reader) {
 	lines := bufio.NewScanner(output)

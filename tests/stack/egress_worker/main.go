@@ -11,15 +11,15 @@
 // What it does not prove: anything about egress itself, such as layouts,
 // encoders, uploads, limits, timing or the exact texts of its errors.
 //
-// Two modes. "light" has no browser, runs many jobs at once and puts a small
+// Two modes. "light" has no browser, runs many takes at once and puts a small
 // test picture of the right length where the recording belongs. "full" runs
-// one job at a time and records what Chromium shows and plays.
+// one take at a time and records what Chromium shows and plays.
 //
-// SIGTERM drains: no new jobs, exit when the running ones have ended. SIGINT
+// SIGTERM drains: no new takes, exit when the running ones have ended. SIGINT
 // ends them. SIGKILL is a crash: the server goes on listing them as ACTIVE and
 // drops the recorders from their rooms some 20 s later.
 //
-// Read on in worker.go (the bus), job.go (one egress), light.go and full.go.
+// Read on in worker.go (the bus), take.go (one egress), light.go and full.go.
 package main
 
 import (
@@ -72,9 +72,9 @@ func parseOptions(args []string) (*options, error) {
 	fs.StringVar(&o.page, "page", installed("page"), "folder with the page to record (full)")
 	fs.DurationVar(&o.activeAfter, "active-after", 0, "wait so long in the room before ACTIVE (light)")
 	fs.DurationVar(&o.uploadDelay, "upload-delay", 0, "wait so long between leaving the room and the file")
-	fs.DurationVar(&o.limit, "limit", 0, "end a job that is ACTIVE for so long with LIMIT_REACHED; 0 is no limit")
-	fs.StringVar(&o.fail, "fail", "", "fail every job with this text before it becomes ACTIVE")
-	fs.IntVar(&o.capacity, "capacity", 100, "refuse jobs beyond so many with resource_exhausted (full: always 1)")
+	fs.DurationVar(&o.limit, "limit", 0, "end a take that is ACTIVE for so long with LIMIT_REACHED; 0 is no limit")
+	fs.StringVar(&o.fail, "fail", "", "fail every take with this text before it becomes ACTIVE")
+	fs.IntVar(&o.capacity, "capacity", 100, "refuse takes beyond so many with resource_exhausted (full: always 1)")
 	fs.BoolVar(&o.endingOnClose, "ending-on-close", false, "send ENDING also when the room ends by itself")
 	_ = fs.Parse(args)
 
@@ -115,7 +115,7 @@ func run(o *options) error {
 	for {
 		select {
 		case s := <-signals:
-			log.Printf("%s: no more jobs", s)
+			log.Printf("%s: no more takes", s)
 			w.drain(s == syscall.SIGINT)
 		case <-w.drained:
 			studio.close()
@@ -126,8 +126,8 @@ func run(o *options) error {
 
 // studio is what differs between the modes.
 type studio interface {
-	// record takes the job from STARTING to its end.
-	record(*job)
+	// record brings the take from STARTING to its end.
+	record(*take)
 	close()
 }
 

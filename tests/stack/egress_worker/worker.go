@@ -12,7 +12,7 @@ import (
 	"github.com/livekit/psrpc"
 )
 
-// worker is the face towards the server: it takes jobs, counts them and knows
+// worker is the face towards the server: it begins takes, counts them and knows
 // nothing of how they are recorded.
 type worker struct {
 	opts   *options
@@ -21,7 +21,7 @@ type worker struct {
 	studio studio
 
 	mu       sync.Mutex
-	jobs     map[string]*job
+	takes    map[string]*take
 	draining bool
 	drained  chan struct{}
 }
@@ -31,7 +31,7 @@ func newWorker(o *options, bus psrpc.MessageBus, s studio) (*worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("io client: %w", err)
 	}
-	w := &worker{opts: o, bus: bus, io: io, studio: s, jobs: map[string]*job{}, drained: make(chan struct{})}
+	w := &worker{opts: o, bus: bus, io: io, studio: s, takes: map[string]*take{}, drained: make(chan struct{})}
 	server, err := rpc.NewEgressInternalServer(w, bus)
 	if err != nil {
 		return nil, fmt.Errorf("egress server: %w", err)
@@ -45,7 +45,7 @@ func newWorker(o *options, bus psrpc.MessageBus, s studio) (*worker, error) {
 	return w, nil
 }
 
-// StartEgressAffinity bids for a job. A full worker bids too, so that its
+// StartEgressAffinity bids for a take. A full worker bids too, so that its
 // refusal can be tested; a draining one keeps silent like the real one.
 func (w *worker) StartEgressAffinity(context.Context, *rpc.StartEgressRequest) float32 {
 	w.mu.Lock()
@@ -57,35 +57,35 @@ func (w *worker) StartEgressAffinity(context.Context, *rpc.StartEgressRequest) f
 }
 
 func (w *worker) StartEgress(ctx context.Context, req *rpc.StartEgressRequest) (*livekit.EgressInfo, error) {
-	j, err := newJob(w, req)
+	t, err := newTake(w, req)
 	if err != nil {
 		log.Printf("%s refused: %v", req.EgressId, err)
 		return nil, err
 	}
-	if err := w.admit(j); err != nil {
+	if err := w.admit(t); err != nil {
 		log.Printf("%s refused: %v", req.EgressId, err)
 		return nil, err
 	}
-	server, err := rpc.NewEgressHandlerServer(handler{j}, w.bus)
+	server, err := rpc.NewEgressHandlerServer(handler{t}, w.bus)
 	if err == nil {
-		err = server.RegisterStopEgressTopic(j.id)
+		err = server.RegisterStopEgressTopic(t.id)
 	}
 	if err == nil {
 		// Before the answer, as egress does: the store must know the egress
 		// before its first update, or it is never listed by room.
-		_, err = w.io.CreateEgress(ctx, j.snapshot())
+		_, err = w.io.CreateEgress(ctx, t.snapshot())
 	}
 	if err != nil {
-		w.dismiss(j)
+		w.dismiss(t)
 		return nil, err
 	}
-	reply := j.snapshot()
+	reply := t.snapshot()
 	go func() {
-		defer w.dismiss(j)
+		defer w.dismiss(t)
 		defer server.Shutdown()
-		j.run()
+		t.run()
 	}()
-	log.Printf("%s starting in room %s", j.id, j.room)
+	log.Printf("%s starting in room %s", t.id, t.room)
 	return reply, nil
 }
 
@@ -93,49 +93,49 @@ func (w *worker) ListActiveEgress(context.Context, *rpc.ListActiveEgressRequest)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	res := &rpc.ListActiveEgressResponse{}
-	for id := range w.jobs {
+	for id := range w.takes {
 		res.EgressIds = append(res.EgressIds, id)
 	}
 	return res, nil
 }
 
-func (w *worker) admit(j *job) error {
+func (w *worker) admit(t *take) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
 	case w.draining:
 		return psrpc.NewErrorf(psrpc.Unavailable, "server is shutting down")
-	case w.jobs[j.id] != nil:
+	case w.takes[t.id] != nil:
 		return psrpc.NewErrorf(psrpc.AlreadyExists, "egress already exists")
-	case len(w.jobs) >= w.opts.capacity:
+	case len(w.takes) >= w.opts.capacity:
 		return psrpc.NewErrorf(psrpc.ResourceExhausted, "not enough CPU")
 	}
-	w.jobs[j.id] = j
+	w.takes[t.id] = t
 	return nil
 }
 
-func (w *worker) dismiss(j *job) {
+func (w *worker) dismiss(t *take) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.jobs, j.id)
+	delete(w.takes, t.id)
 	w.closeIfDone()
 }
 
-// drain takes no more jobs and, when asked to, ends those that run.
+// drain begins no more takes and, when asked to, ends those that run.
 func (w *worker) drain(end bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.draining = true
 	if end {
-		for _, j := range w.jobs {
-			j.stop(livekit.EndReasonKilled)
+		for _, t := range w.takes {
+			t.stop(livekit.EndReasonKilled)
 		}
 	}
 	w.closeIfDone()
 }
 
 func (w *worker) closeIfDone() {
-	if !w.draining || len(w.jobs) > 0 {
+	if !w.draining || len(w.takes) > 0 {
 		return
 	}
 	select {
@@ -145,7 +145,7 @@ func (w *worker) closeIfDone() {
 	}
 }
 
-// publish tells the server about a job; the server stores it and sends the
+// publish tells the server about a take; the server stores it and sends the
 // webhook. It is tried again for a while, since Redis may be restarting.
 func (w *worker) publish(info *livekit.EgressInfo) {
 	for attempt := 1; ; attempt++ {
@@ -163,10 +163,10 @@ func (w *worker) publish(info *livekit.EgressInfo) {
 }
 
 // handler answers the calls that concern one egress.
-type handler struct{ job *job }
+type handler struct{ take *take }
 
 func (h handler) StopEgress(context.Context, *livekit.StopEgressRequest) (*livekit.EgressInfo, error) {
-	return h.job.stop(livekit.EndReasonAPI), nil
+	return h.take.stop(livekit.EndReasonAPI), nil
 }
 
 func (handler) UpdateStream(context.Context, *livekit.UpdateStreamRequest) (*livekit.EgressInfo, error) {

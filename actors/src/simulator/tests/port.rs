@@ -16,7 +16,7 @@ use crate::simulator::log::Release;
 use crate::simulator::media_server::SimulatedMediaServer;
 use crate::simulator::rooms::NewParticipant;
 
-async fn port(world: World) -> (SimulatedMediaServer, tokio::sync::mpsc::Receiver<LiveKitEvent>) {
+fn port(world: World) -> (SimulatedMediaServer, tokio::sync::mpsc::Receiver<LiveKitEvent>) {
     let clock = Arc::new(TokioClock::starting_at(START));
     let (server, events) = SimulatedMediaServer::start(world, clock, None);
     server
@@ -32,7 +32,7 @@ fn call_fault(method: Method, does: CallTrouble) -> Fault {
 #[tokio::test(start_paused = true)]
 async fn the_port_tells_its_webhooks_in_the_words_of_the_core() {
     use EgressStatus::{Active, Complete, Ending, Starting};
-    let (server, mut events) = port(World::new(5, Timing::default())).await;
+    let (server, mut events) = port(World::new(5, Timing::default()));
     let started = server.start_egress(&order()).await.expect("a worker is free");
     let mut seen = Vec::new();
     while seen.last() != Some(&EgressStatus::Complete) {
@@ -61,7 +61,7 @@ async fn calls_of_the_port_fail_as_asked() {
         (CallTrouble::Error(Refusal::new("unavailable", "later")), false, Some("unavailable")),
     ];
     for (trouble, worked, code) in cases {
-        let (server, _events) = port(World::new(5, Timing::default())).await;
+        let (server, _events) = port(World::new(5, Timing::default()));
         server.live().with(|world| world.add_fault(call_fault(Method::StartEgress, trouble.clone())));
         let error = server.start_egress(&order()).await.expect_err("it fails");
         assert_eq!(error.code(), code, "{trouble:?}: {error}");
@@ -69,7 +69,7 @@ async fn calls_of_the_port_fail_as_asked() {
         assert_eq!(server.live().with(|world| world.egresses().len()), usize::from(worked), "{trouble:?}");
         assert!(server.start_egress(&order()).await.is_ok(), "{trouble:?} hits once");
     }
-    let (server, _events) = port(World::new(5, Timing::default())).await;
+    let (server, _events) = port(World::new(5, Timing::default()));
     server.live().with(|world| {
         world.set_workers(Workers { slots: Some(0), when_full: WhenFull::Hang });
         world.add_fault(call_fault(Method::ListEgress, CallTrouble::EmptyList));
@@ -81,7 +81,7 @@ async fn calls_of_the_port_fail_as_asked() {
 
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_appears_takes_a_start_whose_caller_is_gone() {
-    let (server, mut events) = port(World::new(5, Timing::default())).await;
+    let (server, mut events) = port(World::new(5, Timing::default()));
     let workers = |slots| Workers { slots, when_full: WhenFull::Unavailable };
     server.live().with(|world| world.set_workers(workers(Some(0))));
     let gone = tokio::time::timeout(Duration::from_secs(20), server.start_egress(&order())).await;
@@ -100,7 +100,7 @@ async fn a_call_is_held_until_it_is_released_though_its_caller_is_gone() {
         (CallTrouble::Hold, Release::Drop, false, 0),
         (CallTrouble::HoldAnswer, Release::GoOn, true, 1),
     ] {
-        let (server, mut events) = port(World::new(5, Timing::default())).await;
+        let (server, mut events) = port(World::new(5, Timing::default()));
         server.live().with(|world| world.add_fault(call_fault(Method::StartEgress, trouble.clone())));
         let gone = tokio::time::timeout(Duration::from_secs(1), server.start_egress(&order())).await;
         assert!(gone.is_err(), "{trouble:?}");

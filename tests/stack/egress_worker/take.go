@@ -16,9 +16,9 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// job is one egress: what the server is told about it, and when it has to end.
+// take is one egress: what the server is told about it, and when it has to end.
 // It owns the order of statuses; a studio only reports what happened.
-type job struct {
+type take struct {
 	id, room, token string
 	baseURL, layout string
 	path            string // where the recording goes on disk
@@ -31,7 +31,7 @@ type job struct {
 	stopping chan struct{} // closed by the first reason to end
 }
 
-func newJob(w *worker, req *rpc.StartEgressRequest) (*job, error) {
+func newTake(w *worker, req *rpc.StartEgressRequest) (*take, error) {
 	composite := req.GetRoomComposite()
 	if composite == nil {
 		return nil, psrpc.NewErrorf(psrpc.InvalidArgument, "request has missing or invalid field: only room composite in the stand-in")
@@ -50,7 +50,7 @@ func newJob(w *worker, req *rpc.StartEgressRequest) (*job, error) {
 	shown := proto.Clone(composite).(*livekit.RoomCompositeEgressRequest)
 	egress.RedactEncodedOutputs(shown)
 	file := &livekit.FileInfo{Filename: filename}
-	return &job{
+	return &take{
 		id: req.EgressId, room: composite.RoomName, token: token,
 		baseURL: composite.CustomBaseUrl, layout: composite.Layout,
 		path: filepath.Join(w.opts.root, filepath.FromSlash(filename)),
@@ -91,156 +91,156 @@ func filenameOf(req *livekit.RoomCompositeEgressRequest) (string, error) {
 	return name, nil
 }
 
-func (j *job) snapshot() *livekit.EgressInfo {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return proto.Clone(j.info).(*livekit.EgressInfo)
+func (t *take) snapshot() *livekit.EgressInfo {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return proto.Clone(t.info).(*livekit.EgressInfo)
 }
 
 // update changes the info and, if the change says so, tells the server; one at
 // a time, so that statuses never arrive reversed.
-func (j *job) update(change func() bool) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
+func (t *take) update(change func() bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if change() {
-		j.w.publish(proto.Clone(j.info).(*livekit.EgressInfo))
+		t.w.publish(proto.Clone(t.info).(*livekit.EgressInfo))
 	}
 }
 
-func (j *job) run() {
-	j.mu.Lock()
-	j.info.StartedAt = time.Now().UnixNano()
-	j.mu.Unlock()
-	j.w.studio.record(j)
+func (t *take) run() {
+	t.mu.Lock()
+	t.info.StartedAt = time.Now().UnixNano()
+	t.mu.Unlock()
+	t.w.studio.record(t)
 }
 
 // active says that the recording has begun; false if it was stopped before.
-func (j *job) active() bool {
+func (t *take) active() bool {
 	begun := false
-	j.update(func() bool {
-		if j.info.Status != livekit.EgressStatus_EGRESS_STARTING {
+	t.update(func() bool {
+		if t.info.Status != livekit.EgressStatus_EGRESS_STARTING {
 			return false
 		}
 		begun = true
-		j.file.StartedAt = time.Now().UnixNano()
-		j.info.UpdateStatus(livekit.EgressStatus_EGRESS_ACTIVE)
+		t.file.StartedAt = time.Now().UnixNano()
+		t.info.UpdateStatus(livekit.EgressStatus_EGRESS_ACTIVE)
 		return true
 	})
 	return begun
 }
 
-// stop ends the job on somebody's wish and returns what it then looks like.
-func (j *job) stop(reason string) *livekit.EgressInfo {
-	return j.end(reason, true)
+// stop ends the take on somebody's wish and returns what it then looks like.
+func (t *take) stop(reason string) *livekit.EgressInfo {
+	return t.end(reason, true)
 }
 
-// sourceClosed ends the job because the room did.
-func (j *job) sourceClosed() {
-	j.end(livekit.EndReasonSrcClosed, j.w.opts.endingOnClose)
+// sourceClosed ends the take because the room did.
+func (t *take) sourceClosed() {
+	t.end(livekit.EndReasonSrcClosed, t.w.opts.endingOnClose)
 }
 
-// limitReached ends the job because it has become too long.
-func (j *job) limitReached() {
-	j.end(livekit.EndReasonLimitReached, false)
+// limitReached ends the take because it has become too long.
+func (t *take) limitReached() {
+	t.end(livekit.EndReasonLimitReached, false)
 }
 
 // end sets the status and the times; settle tells the rest. With announce the
 // server hears of ENDING first.
-func (j *job) end(reason string, announce bool) *livekit.EgressInfo {
-	j.finish.Do(func() {
-		defer close(j.stopping)
-		j.update(func() bool {
-			j.info.SetEndReason(reason)
-			switch j.info.Status {
+func (t *take) end(reason string, announce bool) *livekit.EgressInfo {
+	t.finish.Do(func() {
+		defer close(t.stopping)
+		t.update(func() bool {
+			t.info.SetEndReason(reason)
+			switch t.info.Status {
 			case livekit.EgressStatus_EGRESS_STARTING:
 				// Told to the server by settle, when everything is put away.
-				j.info.SetAborted(livekit.MsgStoppedBeforeStarted)
+				t.info.SetAborted(livekit.MsgStoppedBeforeStarted)
 				return false
 			case livekit.EgressStatus_EGRESS_ACTIVE:
 				if reason == livekit.EndReasonLimitReached {
-					j.info.SetLimitReached()
+					t.info.SetLimitReached()
 				} else if announce {
-					j.info.UpdateStatus(livekit.EgressStatus_EGRESS_ENDING)
+					t.info.UpdateStatus(livekit.EgressStatus_EGRESS_ENDING)
 				}
 				return announce
 			}
 			return false
 		})
-		j.mu.Lock()
-		defer j.mu.Unlock()
-		if j.file.StartedAt != 0 {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.file.StartedAt != 0 {
 			// After the update: the webhook of ENDING has no end yet, the
 			// answer to the stop has.
-			j.file.EndedAt = time.Now().UnixNano()
-			j.file.Duration = j.file.EndedAt - j.file.StartedAt
+			t.file.EndedAt = time.Now().UnixNano()
+			t.file.Duration = t.file.EndedAt - t.file.StartedAt
 		}
 	})
-	return j.snapshot()
+	return t.snapshot()
 }
 
 // settle reports the final status. The studio has left the room by now.
-func (j *job) settle(err error) {
-	j.update(func() bool {
+func (t *take) settle(err error) {
+	t.update(func() bool {
 		switch {
-		case j.info.Status == livekit.EgressStatus_EGRESS_ABORTED:
+		case t.info.Status == livekit.EgressStatus_EGRESS_ABORTED:
 		case err != nil:
-			j.info.SetFailed(err)
-		case j.info.Status == livekit.EgressStatus_EGRESS_LIMIT_REACHED:
+			t.info.SetFailed(err)
+		case t.info.Status == livekit.EgressStatus_EGRESS_LIMIT_REACHED:
 		default:
-			j.info.SetComplete()
+			t.info.SetComplete()
 		}
 		return true
 	})
 }
 
 // lasts waits until the recording is told to end, closes or is too long.
-func (j *job) lasts(closed <-chan struct{}) {
+func (t *take) lasts(closed <-chan struct{}) {
 	var limit <-chan time.Time
-	if j.w.opts.limit > 0 {
-		limit = time.After(j.w.opts.limit)
+	if t.w.opts.limit > 0 {
+		limit = time.After(t.w.opts.limit)
 	}
 	select {
-	case <-j.stopping:
+	case <-t.stopping:
 	case <-closed:
-		j.sourceClosed()
+		t.sourceClosed()
 	case <-limit:
-		j.limitReached()
+		t.limitReached()
 	}
 }
 
 // duration is how long the recording ran; known once it was told to end.
-func (j *job) duration() time.Duration {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return time.Duration(j.file.Duration)
+func (t *take) duration() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return time.Duration(t.file.Duration)
 }
 
 // deliver moves a finished film to its place, all at once like an upload to an
 // object store, and fills in the result.
-func (j *job) deliver(film string) error {
-	time.Sleep(j.w.opts.uploadDelay)
-	if err := os.MkdirAll(filepath.Dir(j.path), 0o755); err != nil {
+func (t *take) deliver(film string) error {
+	time.Sleep(t.w.opts.uploadDelay)
+	if err := os.MkdirAll(filepath.Dir(t.path), 0o755); err != nil {
 		return fmt.Errorf("folder of the recording: %w", err)
 	}
-	if err := os.Rename(film, j.path); err != nil {
+	if err := os.Rename(film, t.path); err != nil {
 		return fmt.Errorf("recording: %w", err)
 	}
-	stat, err := os.Stat(j.path)
+	stat, err := os.Stat(t.path)
 	if err != nil {
 		return fmt.Errorf("recording: %w", err)
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.file.Size = stat.Size()
-	j.file.Location = j.path
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.file.Size = stat.Size()
+	t.file.Location = t.path
 	return nil
 }
 
 // film names a hidden file beside the recording's final place, on the same
 // file system, so that it can be moved there.
-func (j *job) film() (string, error) {
-	if err := os.MkdirAll(j.w.opts.root, 0o755); err != nil {
+func (t *take) film() (string, error) {
+	if err := os.MkdirAll(t.w.opts.root, 0o755); err != nil {
 		return "", err
 	}
-	return filepath.Join(j.w.opts.root, "."+j.id+".mp4"), nil
+	return filepath.Join(t.w.opts.root, "."+t.id+".mp4"), nil
 }

@@ -1,0 +1,126 @@
+//! The core ring's simulation: the production room actors, front door and supervisor over the simulated
+//! LiveKit, on a paused clock. Histories are drawn from seeds: requests of clients, calls that are refused,
+//! slow, lost or answered falsely, webhooks that are lost, doubled and late, stores that fail, and a node
+//! that dies between any two calls. After each history the promises of the design are checked.
+//!
+//! `REELKEEPER_SEED` = the first seed; `REELKEEPER_HISTORIES` = how many from there on.
+
+#[path = "simulation/backing.rs"]
+mod backing;
+#[path = "simulation/node.rs"]
+mod node;
+#[path = "simulation/plan.rs"]
+mod plan;
+#[path = "simulation/promises.rs"]
+mod promises;
+#[path = "simulation/stage.rs"]
+mod stage;
+#[path = "simulation/stories.rs"]
+mod stories;
+#[path = "simulation/timeline.rs"]
+mod timeline;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use self::plan::Plan;
+use self::promises::{Broken, Promises};
+use self::stage::Stage;
+
+/// How many histories are played unless the environment says otherwise.
+const HISTORIES: u64 = 400;
+
+/// Locks for a moment. A run that dies on purpose may have unwound while it held the lock; what is behind it
+/// is whole all the same.
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What came of a history.
+struct Outcome {
+    broken: Vec<Broken>,
+    timeline: Vec<String>,
+}
+
+/// Plays a history on a paused clock of its own.
+fn play(plan: &Plan, shown: bool) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime can be built");
+    runtime.block_on(async {
+        let stage = Stage::set(plan, shown).await;
+        let mut promises = Promises::of(stage.clone());
+        stage.play(plan).await;
+        stage.calm().await;
+        promises.check_quiet().await;
+        promises.check_rooms().await;
+        promises.check_end().await;
+        Outcome { broken: promises.broken(), timeline: stage.around.timeline.lines() }
+    })
+}
+
+/// The smallest part of a history that still breaks the same promise.
+fn cut_down(mut plan: Plan, promise: &str) -> Plan {
+    let breaks = |plan: &Plan| play(plan, false).broken.iter().any(|broken| broken.promise == promise);
+    let mut at = 0;
+    while at < plan.steps.len() {
+        let mut less = plan.clone();
+        less.steps.remove(at);
+        if breaks(&less) {
+            (plan, at) = (less, 0);
+        } else {
+            at += 1;
+        }
+    }
+    plan
+}
+
+fn from_environment(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|value| value.parse().ok())
+}
+
+/// Plays the histories of some seeds, and tells everything about those that break a promise.
+fn failures(seeds: impl Iterator<Item = u64>) -> Vec<String> {
+    let mut failures = Vec::new();
+    for seed in seeds {
+        let broken = play(&Plan::of(seed), false).broken;
+        let Some(first) = broken.first() else { continue };
+        let plan = cut_down(Plan::of(seed), first.promise);
+        let steps: Vec<_> = plan.steps.iter().map(|(at, step)| format!("    ({at}, {step:?}),")).collect();
+        let story = play(&plan, true);
+        let until = story.timeline.iter().position(|line| line.contains("BROKEN")).unwrap_or(0);
+        failures.push(format!(
+            "REELKEEPER_SEED={seed} breaks {broken:#?}\ncut down to {} rooms, {:?}:\n{}\n{:#?}\n{}",
+            plan.rooms,
+            plan.timing,
+            steps.join("\n"),
+            story.broken,
+            story.timeline[..=until].join("\n")
+        ));
+    }
+    failures
+}
+
+#[test]
+fn whatever_happens_the_promises_hold() {
+    let first = from_environment("REELKEEPER_SEED").unwrap_or(1);
+    let histories = from_environment("REELKEEPER_HISTORIES").unwrap_or(HISTORIES);
+    println!("seeds {first} to {}", first + histories - 1);
+    let halves = [0, 1].map(|half| {
+        std::thread::spawn(move || failures((first..first + histories).filter(move |seed| seed % 2 == half)))
+    });
+    let failures: Vec<String> =
+        halves.into_iter().flat_map(|half| half.join().expect("a history can be played")).collect();
+    assert!(failures.is_empty(), "{} histories fail\n{}", failures.len(), failures.join("\n\n"));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_history() {
+    for seed in 1..=20 {
+        let (first, second) = (play(&Plan::of(seed), true), play(&Plan::of(seed), true));
+        let differs = first.timeline.iter().zip(&second.timeline).position(|(a, b)| a != b);
+        assert_eq!(differs.map(|at| &first.timeline[at]), differs.map(|at| &second.timeline[at]), "{seed}");
+        assert_eq!(first.timeline.len(), second.timeline.len(), "seed {seed}");
+    }
+}

@@ -1,0 +1,388 @@
+//! One run of a node, as the world sees it: every port goes through here, so that the run can die between
+//! any two calls. Whatever of it touches a port after its death unwinds, and nothing of it has any effect.
+
+use std::ops::RangeInclusive;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use reelkeeper_actors::ids::{ClaimId, EgressId, RecordingId, RoomId};
+use reelkeeper_actors::meeting::Room;
+use reelkeeper_actors::ports::PortError;
+use reelkeeper_actors::ports::blobs::{BlobHead, Blobs, ByteStream};
+use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, Page, StoredRecording};
+use reelkeeper_actors::ports::clock::{Clock, Entropy};
+use reelkeeper_actors::ports::ledger::{Expected, Ledger, Written};
+use reelkeeper_actors::ports::media_server::{MediaServer, Participant};
+use reelkeeper_actors::recording::egress::{CallError, EgressInfo, EgressOrder};
+use reelkeeper_actors::recording::ledger::Row;
+use reelkeeper_actors::recording::{Recording, Timestamp};
+use reelkeeper_actors::simulator::calls::{Method, Refusal};
+use reelkeeper_actors::simulator::media_server::SimulatedMediaServer;
+use tokio::sync::Notify;
+
+use crate::backing::Backing;
+use crate::lock;
+use crate::plan::{Moment, StoreCall};
+use crate::timeline::Timeline;
+
+/// Questions for the time in one instant that nobody has reason to ask.
+const SPINS: u32 = 10_000;
+
+/// What a history's runs share.
+pub struct Surroundings {
+    pub clock: Arc<dyn Clock>,
+    pub chance: Arc<Chance>,
+    pub backing: Arc<Backing>,
+    pub livekit: SimulatedMediaServer,
+    pub lies: Mutex<Vec<(Method, Refusal)>>,
+    pub timeline: Arc<Timeline>,
+}
+
+/// Chance from the seed.
+pub struct Chance(Mutex<StdRng>);
+
+impl Chance {
+    pub fn of(seed: u64) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(StdRng::seed_from_u64(seed))))
+    }
+}
+
+impl Entropy for Chance {
+    fn draw(&self) -> [u8; 16] {
+        lock(&self.0).random()
+    }
+}
+
+/// One run of the node.
+pub struct Run {
+    around: Arc<Surroundings>,
+    skew_ms: i64,
+    dead: AtomicBool,
+    death: Notify,
+    /// Dies at this call, counted down.
+    ends_at: Mutex<Option<(u32, Moment)>>,
+    spared: AtomicBool,
+    /// How often it asked for the time since the time last changed.
+    asked_time: Mutex<(Timestamp, u32)>,
+}
+
+/// What unwinds in a run that died.
+struct Died;
+
+impl Run {
+    pub fn begin(around: Arc<Surroundings>, skew_ms: i64) -> Arc<Self> {
+        let (dead, death) = (AtomicBool::new(false), Notify::new());
+        let (ends_at, asked_time) = (Mutex::new(None), Mutex::default());
+        let spared = AtomicBool::new(false);
+        Arc::new(Self { around, skew_ms, dead, death, ends_at, spared, asked_time })
+    }
+
+    /// It will die so many calls from here on.
+    pub fn dies_at(&self, calls: u32, moment: Moment) {
+        *lock(&self.ends_at) = Some((calls, moment));
+    }
+
+    /// It will not die any more, unless it is dead.
+    pub fn is_spared(&self) {
+        self.spared.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::Relaxed)
+    }
+
+    /// Returns once it is dead.
+    pub async fn ended(&self) {
+        let mut death = std::pin::pin!(self.death.notified());
+        death.as_mut().enable();
+        if !self.is_dead() {
+            death.await;
+        }
+    }
+
+    /// Whether it does far more in one instant than there can be to do.
+    fn spins_at(&self, now: Timestamp) -> bool {
+        let mut asked = lock(&self.asked_time);
+        *asked = if asked.0 == now { (now, asked.1 + 1) } else { (now, 0) };
+        asked.1 > SPINS
+    }
+
+    /// It is dead from now on.
+    pub fn ends(&self) {
+        self.dead.store(true, Ordering::Relaxed);
+        self.death.notify_waiters();
+    }
+
+    fn die(&self) -> ! {
+        self.ends();
+        resume_unwind(Box::new(Died))
+    }
+
+    async fn call<T>(&self, name: &str, about: &str, work: impl Future<Output = T>) -> T {
+        if self.is_dead() {
+            resume_unwind(Box::new(Died));
+        }
+        let dies = self.counts_down();
+        self.around.timeline.tell(|| format!("  {name} {about}"));
+        if dies == Some(Moment::Before) {
+            self.around.timeline.tell(|| format!("node dies before {name}"));
+            self.die();
+        }
+        let done = tokio::select! {
+            biased;
+            () = self.ended() => resume_unwind(Box::new(Died)),
+            done = work => done,
+        };
+        if dies == Some(Moment::After) && !self.spared.load(Ordering::Relaxed) {
+            self.around.timeline.tell(|| format!("node dies after {name}"));
+            self.die();
+        }
+        done
+    }
+
+    /// A text for the timeline, made only if it is shown.
+    fn told(&self, text: impl FnOnce() -> String) -> String {
+        if self.around.timeline.is_shown() { text() } else { String::new() }
+    }
+
+    fn counts_down(&self) -> Option<Moment> {
+        let mut ends_at = lock(&self.ends_at);
+        let (left, moment) = (*ends_at)?;
+        *ends_at = left.checked_sub(1).map(|left| (left, moment));
+        (left == 0 && !self.spared.load(Ordering::Relaxed)).then_some(moment)
+    }
+
+    async fn store<T>(
+        &self,
+        call: StoreCall,
+        about: &str,
+        work: impl Future<Output = Result<T, PortError>>,
+    ) -> Result<T, PortError> {
+        self.call(call.name(), about, self.around.backing.call(call, work)).await
+    }
+
+    async fn egress_call(
+        &self,
+        method: Method,
+        about: &str,
+        work: impl Future<Output = Result<EgressInfo, CallError>>,
+    ) -> Result<EgressInfo, CallError> {
+        let name = if method == Method::StartEgress { "StartEgress" } else { "StopEgress" };
+        let mut result = self.call(name, about, work).await;
+        let mut lies = lock(&self.around.lies);
+        if let Some(at) = lies.iter().position(|(of, _)| *of == method) {
+            let (_, refusal) = lies.remove(at);
+            let status = refusal.status();
+            result = Err(CallError::Answered { status, code: Some(refusal.code), message: refusal.message });
+        }
+        self.around.timeline.tell(|| match &result {
+            Ok(info) => format!("  {name} {about}: {} {:?}", info.egress, info.status),
+            Err(error) => format!("  {name} {about}: {error}"),
+        });
+        result
+    }
+
+    async fn list<T>(
+        &self,
+        name: &str,
+        about: &str,
+        work: impl Future<Output = Result<T, CallError>>,
+        count: impl Fn(&T) -> String,
+    ) -> Result<T, CallError> {
+        let result = self.call(name, about, work).await;
+        self.around.timeline.tell(|| match &result {
+            Ok(found) => format!("  {name} {about}: {}", count(found)),
+            Err(error) => format!("  {name} {about}: {error}"),
+        });
+        result
+    }
+}
+
+impl StoreCall {
+    fn name(self) -> &'static str {
+        match self {
+            Self::LoadRow => "load row",
+            Self::WriteRow => "write row",
+            Self::RemoveRow => "remove row",
+            Self::ListRows => "list rows",
+            Self::FindRoom => "find room",
+            Self::FindRecording => "find recording",
+            Self::InsertRecording => "insert recording",
+            Self::UpdateRecording => "update recording",
+            Self::RemoveRecording => "remove recording",
+            Self::HeadFile => "head file",
+            Self::RemoveFile => "remove file",
+        }
+    }
+}
+
+fn shown(found: &[EgressInfo]) -> String {
+    let shown: Vec<_> = found.iter().map(|info| format!("{} {:?}", info.egress, info.status)).collect();
+    shown.join(", ")
+}
+
+impl Clock for Run {
+    fn now(&self) -> Timestamp {
+        if self.is_dead() {
+            resume_unwind(Box::new(Died));
+        }
+        let now = self.around.clock.now();
+        if self.spins_at(now) {
+            self.around.timeline.fell("it spins: it works and works, and no time passes");
+            self.die();
+        }
+        Timestamp(now.0 + self.skew_ms)
+    }
+}
+
+#[async_trait]
+impl Ledger for Run {
+    async fn load(&self, room: &RoomId) -> Result<Option<Row>, PortError> {
+        self.store(StoreCall::LoadRow, room.as_str(), self.around.backing.store.load(room)).await
+    }
+
+    async fn write(&self, row: &Row, expected: &Expected) -> Result<Written, PortError> {
+        let uid = row.state.current.as_ref().map_or("", |current| current.track.uid.as_str());
+        let about = self.told(|| {
+            let (unsettled, pending) = (row.state.unsettled.len(), row.state.pending.len());
+            format!("{} {:?} {uid} unsettled {unsettled} pending {pending}", row.room, row.state.phase)
+        });
+        self.store(StoreCall::WriteRow, &about, self.around.backing.store.write(row, expected)).await
+    }
+
+    async fn remove(&self, room: &RoomId, claim: &ClaimId, revision: u64) -> Result<Written, PortError> {
+        let work = self.around.backing.store.remove(room, claim, revision);
+        self.store(StoreCall::RemoveRow, room.as_str(), work).await
+    }
+
+    async fn rows(&self, after: Option<&RoomId>, limit: usize) -> Result<Vec<Row>, PortError> {
+        self.store(StoreCall::ListRows, "", self.around.backing.store.rows(after, limit)).await
+    }
+
+    async fn ping(&self) -> Result<(), PortError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Catalog for Run {
+    async fn insert_room(&self, room: &Room) -> Result<(), PortError> {
+        self.around.backing.store.insert_room(room).await
+    }
+
+    async fn room(&self, room: &RoomId) -> Result<Option<Room>, PortError> {
+        self.store(StoreCall::FindRoom, room.as_str(), self.around.backing.store.room(room)).await
+    }
+
+    async fn insert_recording(&self, stored: &StoredRecording) -> Result<bool, PortError> {
+        let recording = &stored.recording;
+        let about = self.told(|| format!("{} {:?}", recording.recording_id, recording.status));
+        let work = self.around.backing.store.insert_recording(stored);
+        self.store(StoreCall::InsertRecording, &about, work).await
+    }
+
+    async fn update_recording(
+        &self,
+        recording: &Recording,
+        updated_at: i64,
+    ) -> Result<Option<Recording>, PortError> {
+        let about = self.told(|| format!("{} {:?}", recording.recording_id, recording.status));
+        let work = self.around.backing.store.update_recording(recording, updated_at);
+        self.store(StoreCall::UpdateRecording, &about, work).await
+    }
+
+    async fn recording(&self, id: &RecordingId) -> Result<Option<StoredRecording>, PortError> {
+        self.store(
+            StoreCall::FindRecording,
+            &self.told(|| id.to_string()),
+            self.around.backing.store.recording(id),
+        )
+        .await
+    }
+
+    async fn newest_recordings(&self, limit: usize) -> Result<Page<Recording>, PortError> {
+        self.around.backing.store.newest_recordings(limit).await
+    }
+
+    async fn remove_recording(&self, id: &RecordingId) -> Result<bool, PortError> {
+        self.store(
+            StoreCall::RemoveRecording,
+            &self.told(|| id.to_string()),
+            self.around.backing.store.remove_recording(id),
+        )
+        .await
+    }
+
+    async fn api_keys(&self) -> Result<Vec<ApiKey>, PortError> {
+        self.around.backing.store.api_keys().await
+    }
+
+    async fn insert_first_api_key(&self, key: &ApiKey) -> Result<bool, PortError> {
+        self.around.backing.store.insert_first_api_key(key).await
+    }
+}
+
+#[async_trait]
+impl Blobs for Run {
+    async fn head(&self, key: &str) -> Result<Option<BlobHead>, PortError> {
+        self.store(StoreCall::HeadFile, key, self.around.backing.blobs.head(key)).await
+    }
+
+    async fn read(&self, key: &str, range: RangeInclusive<u64>) -> Result<Option<ByteStream>, PortError> {
+        self.around.backing.blobs.read(key, range).await
+    }
+
+    async fn put(&self, key: &str, content: Bytes) -> Result<(), PortError> {
+        self.around.backing.blobs.put(key, content).await
+    }
+
+    async fn remove(&self, key: &str) -> Result<(), PortError> {
+        self.store(StoreCall::RemoveFile, key, self.around.backing.blobs.remove(key)).await
+    }
+
+    async fn ping(&self) -> Result<(), PortError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl MediaServer for Run {
+    async fn start_egress(&self, order: &EgressOrder) -> Result<EgressInfo, CallError> {
+        let uid = order.filepath.rsplit("--").next().unwrap_or_default();
+        let work = self.around.livekit.start_egress(order);
+        self.egress_call(Method::StartEgress, uid, work).await
+    }
+
+    async fn stop_egress(&self, egress: &EgressId) -> Result<EgressInfo, CallError> {
+        self.egress_call(Method::StopEgress, egress.as_str(), self.around.livekit.stop_egress(egress)).await
+    }
+
+    async fn egress(&self, egress: &EgressId) -> Result<Option<EgressInfo>, CallError> {
+        let work = self.around.livekit.egress(egress);
+        self.list("ask for egress", egress.as_str(), work, |found| shown(found.as_slice())).await
+    }
+
+    async fn room_egresses(&self, room: &RoomId) -> Result<Vec<EgressInfo>, CallError> {
+        let work = self.around.livekit.room_egresses(room);
+        self.list("list egresses of", room.as_str(), work, |found| shown(found)).await
+    }
+
+    async fn active_egresses(&self) -> Result<Vec<EgressInfo>, CallError> {
+        let work = self.around.livekit.active_egresses();
+        self.list("list egresses of all rooms", "", work, |found| shown(found)).await
+    }
+
+    async fn participants(&self, room: &RoomId) -> Result<Vec<Participant>, CallError> {
+        let work = self.around.livekit.participants(room);
+        self.list("list participants of", room.as_str(), work, |found| found.len().to_string()).await
+    }
+
+    async fn ping(&self) -> Result<(), CallError> {
+        Ok(())
+    }
+}

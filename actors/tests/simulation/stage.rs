@@ -1,0 +1,397 @@
+//! Plays a history: the node and its crashes, LiveKit and its webhooks, the clients and what they are told.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use reelkeeper_actors::embedded::AloneCoordination;
+use reelkeeper_actors::ids::{RecordingId, RoomId};
+use reelkeeper_actors::meeting::{MeetingEndAction, Room, RoomConfig, RoomStatus};
+use reelkeeper_actors::orchestrator::{Orchestrator, StartOptions};
+use reelkeeper_actors::ports::catalog::Catalog as _;
+use reelkeeper_actors::ports::clock::{Clock, fresh_node};
+use reelkeeper_actors::ports::ledger::Ledger as _;
+use reelkeeper_actors::ports::media_server::{LiveKitEvent, LiveKitNews};
+use reelkeeper_actors::recording::effect::Refusal;
+use reelkeeper_actors::recording::policy::Policy;
+use reelkeeper_actors::recording::{Recording, Timestamp};
+use reelkeeper_actors::room::{Limits, World as Ports};
+use reelkeeper_actors::simulator::World as LiveKit;
+use reelkeeper_actors::simulator::clock::TokioClock;
+use reelkeeper_actors::simulator::egress::Workers;
+use reelkeeper_actors::simulator::media_server::SimulatedMediaServer;
+use reelkeeper_actors::simulator::rooms::NewParticipant;
+use reelkeeper_actors::simulator::views::DisconnectReason;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::backing::Backing;
+use crate::lock;
+use crate::node::{Chance, Run, Surroundings};
+use crate::plan::{Plan, Step};
+use crate::timeline::Timeline;
+
+const START: Timestamp = Timestamp(1_800_000_000_000);
+/// Who is in the meetings.
+const PERSON: &str = "ann";
+/// How long LiveKit waits for the answer to a webhook.
+const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often LiveKit sends a webhook before it gives up.
+const WEBHOOK_TRIES: u32 = 6;
+
+/// What a client asked and what it was told.
+#[derive(Debug, Clone)]
+pub struct Told {
+    pub asked: Timestamp,
+    pub room: RoomId,
+    pub what: Asked,
+    pub answered: Timestamp,
+    pub answer: Answer,
+}
+
+/// What a client asked.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Asked {
+    Start,
+    Stop(RecordingId),
+    Delete(RecordingId),
+}
+
+/// What a client was told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// 201, or 202.
+    Recording(Box<Recording>),
+    /// The recording is deleted.
+    Deleted,
+    /// An error.
+    Refused(Refusal),
+    /// The connection was closed without an answer.
+    Nothing,
+}
+
+/// A node that is up.
+#[derive(Clone)]
+struct Node {
+    run: Arc<Run>,
+    orchestrator: Orchestrator,
+}
+
+/// Everybody who takes part.
+pub struct Stage {
+    pub around: Arc<Surroundings>,
+    pub rooms: Vec<Room>,
+    pub told: Mutex<Vec<Told>>,
+    asking: Mutex<usize>,
+    node: Mutex<Option<Node>>,
+    /// How long the node is down after its next death, and its clock's skew from then on.
+    comes_back: Mutex<(u64, i64)>,
+}
+
+impl Stage {
+    /// Sets the stage: people in every meeting, one node up.
+    pub async fn set(plan: &Plan, shown: bool) -> Arc<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(TokioClock::starting_at(START));
+        let timeline = Timeline::begin(clock.clone(), shown);
+        let backing = Backing::new(clock.clone(), timeline.clone());
+        let world = LiveKit::new(plan.seed, plan.timing.clone());
+        let (livekit, webhooks) =
+            SimulatedMediaServer::start(world, clock.clone(), Some(backing.blobs.clone()));
+        let chance = Chance::of(plan.seed);
+        let lies = Mutex::default();
+        let around = Arc::new(Surroundings { clock, chance, backing, livekit, lies, timeline });
+        let rooms: Vec<Room> = (0..plan.rooms).map(room).collect();
+        for room in &rooms {
+            around.backing.store.insert_room(room).await.expect("a new room can be stored");
+        }
+        let stage = Arc::new(Self {
+            around,
+            rooms,
+            told: Mutex::default(),
+            asking: Mutex::default(),
+            node: Mutex::default(),
+            comes_back: Mutex::default(),
+        });
+        for index in 0..stage.rooms.len() {
+            stage.join(index);
+        }
+        tokio::spawn(keep_node_up(stage.clone()));
+        tokio::spawn(hand_on_webhooks(stage.clone(), webhooks));
+        stage
+    }
+
+    /// Plays the steps of a plan.
+    pub async fn play(self: &Arc<Self>, plan: &Plan) {
+        let began = Instant::now();
+        for (at, step) in &plan.steps {
+            tokio::time::sleep_until(began + Duration::from_millis(*at)).await;
+            self.around.timeline.tell(|| format!("{step:?}"));
+            self.act(step).await;
+        }
+    }
+
+    async fn act(self: &Arc<Self>, step: &Step) {
+        let live = self.around.livekit.live();
+        match step.clone() {
+            Step::Start { room } => self.ask(room, Asked::Start),
+            Step::Stop { room, pick } => {
+                if let Some(id) = self.recording(room, pick, |_| true).await {
+                    self.ask(room, Asked::Stop(id));
+                }
+            }
+            Step::Delete { room, pick } => {
+                if let Some(id) = self.recording(room, pick, |shown| shown.status.is_terminal()).await {
+                    self.ask(room, Asked::Delete(id));
+                }
+            }
+            Step::Leave { room } => {
+                let name = &self.rooms[room].room_id;
+                live.with(|world| world.leave(name, PERSON, DisconnectReason::ClientInitiated));
+            }
+            Step::Join { room } => self.join(room),
+            Step::EndMeeting { room } => {
+                live.with(|world| world.delete_room(&self.rooms[room].room_id));
+            }
+            Step::Workers(workers) => live.with(|world| world.set_workers(workers)),
+            Step::LiveKit(fault) => {
+                live.with(|world| world.add_fault(fault));
+            }
+            Step::Lie { method, refusal } => lock(&self.around.lies).push((method, refusal)),
+            Step::Store(fault) => self.around.backing.add_fault(fault),
+            Step::StoresAway { ms } => self.around.backing.go_away(ms),
+            Step::Crash { calls, moment, down_ms, skew_ms } => {
+                *lock(&self.comes_back) = (down_ms, skew_ms);
+                if let Some(node) = self.up() {
+                    node.run.dies_at(calls, moment);
+                }
+            }
+        }
+    }
+
+    /// From now on all is well, and somebody is in every meeting.
+    pub async fn calm(self: &Arc<Self>) {
+        self.around.timeline.tell(|| "all is well from now on".to_owned());
+        self.around.backing.heal();
+        lock(&self.around.lies).clear();
+        self.around.livekit.live().with(|world| {
+            world.clear_faults();
+            world.set_workers(Workers::default());
+        });
+        lock(&self.comes_back).0 = 0;
+        if let Some(node) = self.up() {
+            node.run.is_spared();
+        }
+        for room in 0..self.rooms.len() {
+            self.join(room);
+        }
+        self.within(Duration::from_mins(2), async || self.up().is_some()).await;
+    }
+
+    fn join(&self, room: usize) {
+        let name = &self.rooms[room].room_id;
+        self.around.livekit.live().with(|world| {
+            if world.participants(name).iter().all(|participant| participant.identity != PERSON) {
+                world.join(name, NewParticipant::person(PERSON)).expect("there is room for one more");
+            }
+        });
+    }
+
+    /// The recordings that clients can see in a room, newest first.
+    pub async fn documents(&self, room: &RoomId) -> Vec<Recording> {
+        let page = self.around.backing.store.newest_recordings(100).await.expect("memory answers");
+        page.items.into_iter().filter(|recording| recording.room_id == *room).collect()
+    }
+
+    async fn recording(
+        &self,
+        room: usize,
+        pick: usize,
+        wanted: impl Fn(&Recording) -> bool,
+    ) -> Option<RecordingId> {
+        let documents = self.documents(&self.rooms[room].room_id).await;
+        let mut found = documents.into_iter().filter(wanted).map(|recording| recording.recording_id);
+        found.nth(pick)
+    }
+
+    /// A client asks something of whichever node is up, and waits for the answer.
+    pub fn ask(self: &Arc<Self>, room: usize, what: Asked) {
+        let Some(node) = self.up() else { return };
+        let stage = self.clone();
+        *lock(&self.asking) += 1;
+        tokio::spawn(async move {
+            let asked = stage.around.clock.now();
+            let answer = answer_of(&node, &stage.rooms[room], &what).await;
+            let answered = stage.around.clock.now();
+            let room = stage.rooms[room].room_id.clone();
+            let told = Told { asked, room, what, answered, answer };
+            stage.around.timeline.tell(|| told.to_string());
+            lock(&stage.told).push(told);
+            *lock(&stage.asking) -= 1;
+        });
+    }
+
+    fn up(&self) -> Option<Node> {
+        lock(&self.node).clone().filter(|node| !node.run.is_dead())
+    }
+
+    /// Waits until nobody waits for an answer.
+    pub async fn all_answered(&self, limit: Duration) -> bool {
+        self.within(limit, async || *lock(&self.asking) == 0).await
+    }
+
+    /// Waits until something holds; false if it does not within the limit.
+    pub async fn within(&self, limit: Duration, holds: impl AsyncFn() -> bool) -> bool {
+        let waiting = async {
+            while !holds().await {
+                sleep(Duration::from_secs(1)).await;
+            }
+        };
+        timeout(limit, waiting).await.is_ok()
+    }
+
+    /// How many rows there are in the ledger.
+    pub async fn rows(&self) -> Vec<reelkeeper_actors::recording::ledger::Row> {
+        self.around.backing.store.rows(None, 1_000).await.expect("memory answers")
+    }
+
+    /// How many room actors there are; none while the node is down.
+    pub async fn active_rooms(&self) -> Option<usize> {
+        let node = self.up()?;
+        Some(node.orchestrator.active_rooms().await)
+    }
+}
+
+async fn answer_of(node: &Node, room: &Room, what: &Asked) -> Answer {
+    let orchestrator = &node.orchestrator;
+    let work = async {
+        let refused = match what {
+            Asked::Start => match orchestrator.start(room, StartOptions::default()).await {
+                Ok(recording) => return Answer::Recording(Box::new(recording)),
+                Err(refusal) => refusal,
+            },
+            Asked::Stop(id) => match orchestrator.stop(id).await {
+                Ok(recording) => return Answer::Recording(Box::new(recording)),
+                Err(refusal) => refusal,
+            },
+            Asked::Delete(id) => match orchestrator.delete(id).await {
+                Ok(()) => return Answer::Deleted,
+                Err(refusal) => refusal,
+            },
+        };
+        if refused == Refusal::Unanswerable { Answer::Nothing } else { Answer::Refused(refused) }
+    };
+    in_run(&node.run, work).await.unwrap_or(Answer::Nothing)
+}
+
+/// Carries something out inside a run of the node; none if that dies first.
+async fn in_run<T: Send + 'static>(run: &Arc<Run>, work: impl Future<Output = T>) -> Option<T> {
+    let caught = futures::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(work));
+    tokio::select! {
+        biased;
+        () = run.ended() => None,
+        done = caught => match done {
+            Ok(done) => Some(done),
+            Err(_) if run.is_dead() => None,
+            Err(panic) => std::panic::resume_unwind(panic),
+        },
+    }
+}
+
+/// Starts the node, and starts it again whenever it has died.
+async fn keep_node_up(stage: Arc<Stage>) {
+    let mut skew = 0;
+    loop {
+        let run = Run::begin(stage.around.clone(), skew);
+        let node = in_run(&run, build(&stage, &run)).await.flatten();
+        if let Some(node) = node {
+            *lock(&stage.node) = Some(node);
+            run.ended().await;
+            *lock(&stage.node) = None;
+        } else {
+            run.ends();
+            sleep(Duration::from_secs(1)).await;
+        }
+        if !stage.around.timeline.falls().is_empty() {
+            return;
+        }
+        let (down, next) = *lock(&stage.comes_back);
+        skew = next;
+        sleep(Duration::from_millis(down)).await;
+        stage.around.timeline.tell(|| format!("node starts, its clock off by {skew} ms"));
+    }
+}
+
+/// Builds the node's tree and takes up what earlier runs left; none if the store is away.
+async fn build(stage: &Arc<Stage>, run: &Arc<Run>) -> Option<Node> {
+    let ports = Ports {
+        node: fresh_node(&*stage.around.chance),
+        policy: Policy::default(),
+        limits: Limits::default(),
+        ledger: run.clone(),
+        catalog: run.clone(),
+        coordination: Arc::new(AloneCoordination::new()),
+        blobs: run.clone(),
+        media_server: run.clone(),
+        clock: run.clone(),
+        entropy: stage.around.chance.clone(),
+    };
+    let (orchestrator, _tree) = Orchestrator::start_tree(ports).await.expect("a tree can be started");
+    orchestrator.take_up().await.ok()?;
+    Some(Node { run: run.clone(), orchestrator })
+}
+
+/// Sends LiveKit's webhooks to the node until it takes them, like LiveKit.
+async fn hand_on_webhooks(stage: Arc<Stage>, mut webhooks: mpsc::Receiver<LiveKitEvent>) {
+    while let Some(event) = webhooks.recv().await {
+        tokio::spawn(hand_on(stage.clone(), event));
+    }
+}
+
+async fn hand_on(stage: Arc<Stage>, event: LiveKitEvent) {
+    let mut pause = Duration::from_millis(500);
+    for _ in 0..WEBHOOK_TRIES {
+        if let Some(node) = stage.up() {
+            stage.around.timeline.tell(|| format!("webhook {} {}", event.name, told_by(&event.news)));
+            let taken = timeout(WEBHOOK_TIMEOUT, node.orchestrator.livekit_event(event.clone()));
+            if matches!(in_run(&node.run, taken).await, Some(Ok(Ok(())))) {
+                return;
+            }
+        }
+        sleep(pause).await;
+        pause *= 2;
+    }
+}
+
+fn told_by(news: &LiveKitNews) -> String {
+    match news {
+        LiveKitNews::Egress(info) => format!("{} {:?}", info.egress, info.status),
+        LiveKitNews::RecorderLeft { egress, reason } => format!("{egress} left: {reason:?}"),
+        LiveKitNews::Other => String::new(),
+    }
+}
+
+impl std::fmt::Display for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let took = self.answered.since(self.asked).as_millis();
+        write!(f, "{} {:?} after {took} ms: ", self.room, self.what)?;
+        match &self.answer {
+            Answer::Recording(recording) => write!(f, "{} {:?}", recording.recording_id, recording.status),
+            other => write!(f, "{other:?}"),
+        }
+    }
+}
+
+fn room(index: usize) -> Room {
+    let room_id = RoomId::from_trusted(format!("room{index}"));
+    Room {
+        room_name: format!("Room {index}"),
+        creation_date: START.0,
+        auto_deletion_date: None,
+        auto_deletion_policy: None,
+        config: RoomConfig::default(),
+        moderator_url: format!("/room/{room_id}?secret=1111111111"),
+        speaker_url: format!("/room/{room_id}?secret=2222222222"),
+        status: RoomStatus::Open,
+        meeting_end_action: MeetingEndAction::None,
+        room_id,
+    }
+}

@@ -1,0 +1,53 @@
+//! Histories that once broke a promise, cut down to what it took.
+
+use std::time::Duration;
+
+use reelkeeper_actors::simulator::calls::{Method, Refusal};
+use reelkeeper_actors::simulator::clock::Timing;
+use reelkeeper_actors::simulator::faults::{CallTrouble, Fault, ListScope, What};
+
+use crate::plan::{Moment, Plan, Step};
+use crate::play;
+
+const SLOW_TO_RECORD: Duration = Duration::from_secs(9);
+
+const STORY_ENDS: u64 = 180_000;
+
+/// Plays a story in one room; it fails with everything that happened.
+fn tell(timing: Timing, steps: &[(u64, Step)]) {
+    let mut steps = steps.to_vec();
+    // Until then it goes as the story has it; afterwards all is well.
+    steps.push((STORY_ENDS, Step::Join { room: 0 }));
+    let plan = Plan { seed: 1, timing, rooms: 1, steps };
+    let outcome = play(&plan, true);
+    assert!(outcome.broken.is_empty(), "{:#?}\n{}", outcome.broken, outcome.timeline.join("\n"));
+}
+
+#[test]
+fn a_stop_that_is_owed_to_an_egress_nobody_knows_keeps_nobody_busy() {
+    let dies_with_the_answer = Step::Crash { calls: 5, moment: Moment::Before, down_ms: 45_000, skew_ms: 0 };
+    tell(Timing::default(), &[(800, dies_with_the_answer), (1_000, Step::Start { room: 0 })]);
+}
+
+#[test]
+fn a_stop_is_answered_by_its_deadline_though_livekit_cannot_be_asked() {
+    let worked = Refusal::new("internal", "done all the same");
+    let lie = Step::Lie { method: Method::StopEgress, refusal: worked };
+    let asked =
+        What::Call { method: Method::ListEgress, scope: Some(ListScope::Id), does: CallTrouble::HangAnswer };
+    let hangs = Step::LiveKit(Fault { what: asked, room: None, skip: 0, times: Some(4), chance: 1.0 });
+    let timing = Timing { leave: Duration::from_secs(6), ..Timing::default() };
+    let steps = [
+        (500, lie),
+        (1_000, Step::Start { room: 0 }),
+        (4_000, hangs),
+        (4_776, Step::Stop { room: 0, pick: 0 }),
+    ];
+    tell(timing, &steps);
+}
+
+#[test]
+fn a_start_whose_active_cannot_be_stored_by_its_deadline_is_not_told_503() {
+    let timing = Timing { activate: SLOW_TO_RECORD, ..Timing::default() };
+    tell(timing, &[(700, Step::Start { room: 0 }), (9_000, Step::StoresAway { ms: 12_000 })]);
+}
