@@ -7,7 +7,7 @@ use livekit_protocol::EgressStatus;
 use reelkeeper_actors::simulator::calls::Method as SimMethod;
 use tokio::net::TcpListener;
 
-use crate::harness::{Left, Service, blobs, simulated};
+use crate::harness::{Left, Reelkeeper, blobs, simulated};
 use crate::livekit::{Act, Method, Scripted, Shows};
 use crate::wire::{Reply, eventually, try_send};
 
@@ -28,7 +28,7 @@ async fn in_time(answer: impl Future<Output = Reply>) -> Reply {
 }
 
 /// How the probes see a dependency.
-async fn is_seen_as_away(service: &Service, dependency: &str) {
+async fn is_seen_as_away(service: &Reelkeeper, dependency: &str) {
     let ready = in_time(async { try_send(service.bare("GET", "/readyz")).await.unwrap() }).await.expect(503);
     let standing = ready.json();
     assert_eq!(standing["ready"], false, "{standing}");
@@ -40,7 +40,7 @@ async fn is_seen_as_away(service: &Service, dependency: &str) {
     }
 }
 
-async fn is_ready(service: &Service) {
+async fn is_ready(service: &Reelkeeper) {
     eventually("everything is there", async || {
         (try_send(service.bare("GET", "/readyz")).await.unwrap().status == 200).then_some(())
     })
@@ -48,7 +48,7 @@ async fn is_ready(service: &Service) {
 }
 
 /// What needs no LiveKit.
-async fn works_without_livekit(service: &Service, id: &str) {
+async fn works_without_livekit(service: &Reelkeeper, id: &str) {
     let room = service.room().await;
     service.call("GET", &format!("/api/v1/rooms/{room}")).await.expect(200);
     service.recording(id).await.expect(200);
@@ -62,7 +62,7 @@ async fn a_livekit_that_does_not_listen_is_named() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         format!("http://{}", listener.local_addr().unwrap())
     };
-    let service = Service::start(&url, SETTINGS).await;
+    let service = Reelkeeper::start(&url, SETTINGS).await;
     let room = service.room().await;
     let reply = in_time(service.start_recording(&room)).await;
     reply.refused(503, "Service Unavailable", "LiveKit");
@@ -78,7 +78,7 @@ async fn a_livekit_that_hangs_or_fails_is_named() {
     let ways = [Act::Hang, Act::Break, Act::Plain(502, "<html>"), Act::Twirp(503, "unavailable", "no")];
     let checks = ways.map(async |act| {
         let livekit = Scripted::run(Shows::All).await;
-        let service = Service::start(&livekit.url, SETTINGS).await;
+        let service = Reelkeeper::start(&livekit.url, SETTINGS).await;
         let room = service.room().await;
         livekit.people(&room);
         livekit.script(&room, Method::Participants, [act.clone()]);
@@ -108,7 +108,7 @@ async fn a_livekit_that_hangs_or_fails_is_named() {
 #[tokio::test]
 async fn a_recording_outlives_an_absence_of_livekit() {
     let livekit = Scripted::run(Shows::All).await;
-    let service = Service::start(&livekit.url, SETTINGS).await;
+    let service = Reelkeeper::start(&livekit.url, SETTINGS).await;
     let room = service.room().await;
     livekit.people(&room);
     let id = service.start_recording(&room).await.expect(201).id();
@@ -129,7 +129,7 @@ async fn a_recording_outlives_an_absence_of_livekit() {
 #[tokio::test]
 async fn a_recording_that_livekit_forgot_is_judged_by_its_file() {
     let livekit = Scripted::run(Shows::All).await;
-    let service = Service::start(&livekit.url, SETTINGS).await;
+    let service = Reelkeeper::start(&livekit.url, SETTINGS).await;
     let table = [(Some(b"a file".as_slice()), "complete"), (None, "failed")];
     let checks = table.map(async |(content, shown)| {
         let room = service.room().await;
@@ -196,7 +196,7 @@ async fn a_store_that_is_too_busy_is_named() {
     let store = format!("sqlite://{}", folder.path().join("reelkeeper.db").display());
     let settings = [("REELKEEPER_STORE", store.as_str()), ("REELKEEPER_STORE_QUEUE", "1")];
     let livekit = Scripted::run(Shows::All).await;
-    let service = Service::start_in(folder, &livekit.url, &settings).await;
+    let service = Reelkeeper::start_in(folder, &livekit.url, &settings).await;
     let replies = join_all((0..100).map(|_| service.call("GET", "/api/v1/recordings"))).await;
     assert!(replies.iter().any(|reply| reply.status == 200));
     for reply in replies {
@@ -213,7 +213,7 @@ async fn a_store_that_is_too_busy_is_named() {
 async fn a_flood_of_starts_silences_nothing_else() {
     let settings = [SETTINGS, &[("REELKEEPER_LIMITS_REQUESTS_IN_FLIGHT", "4")]].concat();
     let livekit = Scripted::run(Shows::All).await;
-    let service = Service::start(&livekit.url, &settings).await;
+    let service = Reelkeeper::start(&livekit.url, &settings).await;
     let rooms = [service.room().await, service.room().await, service.room().await, service.room().await];
     for room in &rooms {
         livekit.people(room);

@@ -6,7 +6,7 @@ use livekit_protocol::EgressStatus;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
-use crate::harness::{API_KEY, Service, simulated};
+use crate::harness::{API_KEY, Reelkeeper, simulated};
 use crate::livekit::{Scripted, Shows, in_webhook};
 use crate::wire::{Reply, raw, try_send};
 
@@ -15,7 +15,7 @@ const API: &str = "/meet/api/v1";
 
 /// A service with one recording that runs.
 struct Stage {
-    service: Service,
+    service: Reelkeeper,
     livekit: Scripted,
     room: String,
     id: String,
@@ -24,7 +24,7 @@ struct Stage {
 impl Stage {
     async fn set() -> Self {
         let livekit = Scripted::run(Shows::All).await;
-        let service = Service::start(&livekit.url, &[("REELKEEPER_RECONCILE_INTERVAL", "1h")]).await;
+        let service = Reelkeeper::start(&livekit.url, &[("REELKEEPER_RECONCILE_INTERVAL", "1h")]).await;
         let room = service.room().await;
         livekit.people(&room);
         let id = service.start_recording(&room).await.expect(201).id();
@@ -60,69 +60,70 @@ async fn refused(request: RequestBuilder, what: &str) -> Reply {
     reply
 }
 
+/// Path, body, status, field of the first detail.
+const BODIES: &[(&str, &str, u16, &str)] = &[
+    ("/rooms", "{", 400, ""),
+    ("/rooms", "{]", 400, ""),
+    ("/rooms", "nonsense", 400, ""),
+    ("/rooms", "7", 400, ""),
+    ("/rooms", "null", 400, ""),
+    ("/rooms", "\"text\"", 400, ""),
+    ("/rooms", "{\"roomName\":\"\u{0}\"}", 400, ""),
+    ("/rooms", "[]", 422, ""),
+    ("/rooms", r#"{"roomName":7}"#, 422, "roomName"),
+    ("/rooms", r#"{"roomName":null}"#, 422, "roomName"),
+    ("/rooms", r#"{"roomName":""}"#, 422, "roomName"),
+    ("/rooms", r#"{"roomName":"   "}"#, 422, "roomName"),
+    ("/rooms", r#"{"roomName":"123456789012345678901234567890123456789012345678901"}"#, 422, "roomName"),
+    ("/rooms", r#"{"autoDeletionDate":null}"#, 422, "autoDeletionDate"),
+    ("/rooms", r#"{"autoDeletionDate":1}"#, 422, "autoDeletionDate"),
+    ("/rooms", r#"{"autoDeletionDate":-1}"#, 422, "autoDeletionDate"),
+    ("/rooms", r#"{"autoDeletionPolicy":{}}"#, 422, "autoDeletionPolicy.withMeeting"),
+    (
+        "/rooms",
+        r#"{"autoDeletionPolicy":{"withMeeting":"fail","withRecordings":"close"}}"#,
+        422,
+        "autoDeletionPolicy.withMeeting",
+    ),
+    ("/rooms", r#"{"config":[]}"#, 422, "config"),
+    ("/rooms", r#"{"config":{"chat":{}}}"#, 422, "config.chat.enabled"),
+    ("/rooms", r#"{"config":{"recording":{"layout":"grid"}}}"#, 422, "config.recording.enabled"),
+    (
+        "/rooms",
+        r#"{"config":{"recording":{"enabled":true,"encoding":"MP4"}}}"#,
+        422,
+        "config.recording.encoding",
+    ),
+    (
+        "/rooms",
+        r#"{"config":{"recording":{"enabled":true,"encoding":{"video":{}}}}}"#,
+        422,
+        "config.recording.encoding.video.width",
+    ),
+    ("/recordings", "{", 400, ""),
+    ("/recordings", "", 422, "roomId"),
+    ("/recordings", "[]", 422, ""),
+    ("/recordings", "{}", 422, "roomId"),
+    ("/recordings", r#"{"roomId":7}"#, 422, "roomId"),
+    ("/recordings", r#"{"roomId":null}"#, 422, "roomId"),
+    ("/recordings", r#"{"roomId":""}"#, 422, "roomId"),
+    ("/recordings", r#"{"roomId":"/../"}"#, 422, "roomId"),
+    ("/recordings", r#"{"roomId":["a"]}"#, 422, "roomId"),
+    ("/recordings", r#"{"roomId":"a","config":7}"#, 422, "config"),
+    ("/recordings", r#"{"roomId":"a","config":{"layout":"x"}}"#, 422, "config.layout"),
+    ("/recordings", r#"{"roomId":"a","config":{"encoding":null}}"#, 422, "config.encoding"),
+    ("/recordings", r#"{"roomId":"a"}"#, 404, ""),
+    ("/recordings", r#"{"roomId":"a/../b"}"#, 404, ""),
+];
+
 #[tokio::test]
 async fn bodies_are_checked_as_the_contract_says() {
     let stage = Stage::set().await;
     let before = stage.service.everything().await;
     let long = "x".repeat(101);
     let deep = "[".repeat(50_000);
-    // Path, body, status, field of the first detail.
-    let table: &[(&str, &str, u16, &str)] = &[
-        ("/rooms", "{", 400, ""),
-        ("/rooms", "{]", 400, ""),
-        ("/rooms", "nonsense", 400, ""),
-        ("/rooms", "7", 400, ""),
-        ("/rooms", "null", 400, ""),
-        ("/rooms", "\"text\"", 400, ""),
-        ("/rooms", "{\"roomName\":\"\u{0}\"}", 400, ""),
-        ("/rooms", &deep, 400, ""),
-        ("/rooms", "[]", 422, ""),
-        ("/rooms", r#"{"roomName":7}"#, 422, "roomName"),
-        ("/rooms", r#"{"roomName":null}"#, 422, "roomName"),
-        ("/rooms", r#"{"roomName":""}"#, 422, "roomName"),
-        ("/rooms", r#"{"roomName":"   "}"#, 422, "roomName"),
-        ("/rooms", r#"{"roomName":"123456789012345678901234567890123456789012345678901"}"#, 422, "roomName"),
-        ("/rooms", r#"{"autoDeletionDate":null}"#, 422, "autoDeletionDate"),
-        ("/rooms", r#"{"autoDeletionDate":1}"#, 422, "autoDeletionDate"),
-        ("/rooms", r#"{"autoDeletionDate":-1}"#, 422, "autoDeletionDate"),
-        ("/rooms", r#"{"autoDeletionPolicy":{}}"#, 422, "autoDeletionPolicy.withMeeting"),
-        (
-            "/rooms",
-            r#"{"autoDeletionPolicy":{"withMeeting":"fail","withRecordings":"close"}}"#,
-            422,
-            "autoDeletionPolicy.withMeeting",
-        ),
-        ("/rooms", r#"{"config":[]}"#, 422, "config"),
-        ("/rooms", r#"{"config":{"chat":{}}}"#, 422, "config.chat.enabled"),
-        ("/rooms", r#"{"config":{"recording":{"layout":"grid"}}}"#, 422, "config.recording.enabled"),
-        (
-            "/rooms",
-            r#"{"config":{"recording":{"enabled":true,"encoding":"MP4"}}}"#,
-            422,
-            "config.recording.encoding",
-        ),
-        (
-            "/rooms",
-            r#"{"config":{"recording":{"enabled":true,"encoding":{"video":{}}}}}"#,
-            422,
-            "config.recording.encoding.video.width",
-        ),
-        ("/recordings", "{", 400, ""),
-        ("/recordings", "", 422, "roomId"),
-        ("/recordings", "[]", 422, ""),
-        ("/recordings", "{}", 422, "roomId"),
-        ("/recordings", r#"{"roomId":7}"#, 422, "roomId"),
-        ("/recordings", r#"{"roomId":null}"#, 422, "roomId"),
-        ("/recordings", r#"{"roomId":""}"#, 422, "roomId"),
-        ("/recordings", r#"{"roomId":"/../"}"#, 422, "roomId"),
-        ("/recordings", r#"{"roomId":["a"]}"#, 422, "roomId"),
-        ("/recordings", r#"{"roomId":"a","config":7}"#, 422, "config"),
-        ("/recordings", r#"{"roomId":"a","config":{"layout":"x"}}"#, 422, "config.layout"),
-        ("/recordings", r#"{"roomId":"a","config":{"encoding":null}}"#, 422, "config.encoding"),
-        ("/recordings", r#"{"roomId":"a"}"#, 404, ""),
-        ("/recordings", r#"{"roomId":"a/../b"}"#, 404, ""),
-    ];
-    for (path, body, status, field) in table {
+    let too_deep: (&str, &str, u16, &str) = ("/rooms", &deep, 400, "");
+    for (path, body, status, field) in BODIES.iter().chain([&too_deep]) {
         let request = stage.service.request("POST", &format!("/api/v1{path}"));
         let request = request.header("content-type", "application/json").body((*body).to_owned());
         let what = format!("{path} {body:.200}");
@@ -171,55 +172,55 @@ async fn other_content_types_read_as_an_empty_body() {
     service.finish().await;
 }
 
+/// What nobody should send as an id, as it stands in the path.
+const STRANGE_IDS: &[&str] = &[
+    "nonsense",
+    "a/b",
+    "%2e",
+    "%2e%2e",
+    "%2e%2e%2fetc%2fpasswd",
+    "..%2f..%2f",
+    "%2f",
+    "%5c",
+    "%00",
+    "a%00b",
+    "%0d%0aX-Y:%20z",
+    "%7f",
+    "%ff",
+    "%c3%28",
+    "%zz",
+    "%",
+    "%25",
+    "a%20b",
+    "%20",
+    "+",
+    "*",
+    "?",
+    "-",
+    "--",
+    "---",
+    "EG_",
+    "a--EG_",
+    "a--EG_1",
+    "a--EG_1--",
+    "--EG_1--u",
+    "a--XX_1--u",
+    "a--EG_1--u--v",
+    "a--b--EG_1--u",
+    "%2e%2e--EG_1--u",
+    "a--EG_%2f..%2f--u",
+    "a--EG_1--%2e%2e%2fx",
+    "a--EG_1--u%00",
+    "%F0%9F%8E%A5",
+    "a--EG_1--%F0%9F%8E%A5",
+];
+
 #[tokio::test]
 async fn ids_of_any_form_are_refused() {
     let stage = Stage::set().await;
     let before = stage.service.everything().await;
     let calls = stage.livekit.call_count();
     let (long, endless) = ("x".repeat(101), "x".repeat(7_000));
-    let ids = [
-        "nonsense",
-        "a/b",
-        "%2e",
-        "%2e%2e",
-        "%2e%2e%2fetc%2fpasswd",
-        "..%2f..%2f",
-        "%2f",
-        "%5c",
-        "%00",
-        "a%00b",
-        "%0d%0aX-Y:%20z",
-        "%7f",
-        "%ff",
-        "%c3%28",
-        "%zz",
-        "%",
-        "%25",
-        "a%20b",
-        "%20",
-        "+",
-        "*",
-        "?",
-        "-",
-        "--",
-        "---",
-        "EG_",
-        "a--EG_",
-        "a--EG_1",
-        "a--EG_1--",
-        "--EG_1--u",
-        "a--XX_1--u",
-        "a--EG_1--u--v",
-        "a--b--EG_1--u",
-        "%2e%2e--EG_1--u",
-        "a--EG_%2f..%2f--u",
-        "a--EG_1--%2e%2e%2fx",
-        "a--EG_1--u%00",
-        "%F0%9F%8E%A5",
-        "a--EG_1--%F0%9F%8E%A5",
-        &long,
-        &endless,
-    ];
     let endpoints = [
         ("GET", "/rooms/", ""),
         ("GET", "/recordings/", ""),
@@ -227,7 +228,7 @@ async fn ids_of_any_form_are_refused() {
         ("POST", "/recordings/", "/stop"),
         ("DELETE", "/recordings/", ""),
     ];
-    for id in ids {
+    for id in STRANGE_IDS.iter().copied().chain([long.as_str(), &endless]) {
         for (verb, path, tail) in endpoints {
             // By hand, since a client would mend the path.
             let request = format!(

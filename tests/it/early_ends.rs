@@ -7,7 +7,7 @@ use futures::future::join_all;
 use livekit_protocol::EgressStatus;
 use tokio::sync::Notify;
 
-use crate::harness::Service;
+use crate::harness::Reelkeeper;
 use crate::livekit::{Act, Method, Scripted, Shows, in_webhook, uid};
 use crate::wire::eventually;
 
@@ -31,7 +31,7 @@ enum Seen {
 #[tokio::test]
 async fn an_early_end_is_told_at_once_with_its_reason() {
     let livekit = Scripted::run(Shows::All).await;
-    let service = Service::start(&livekit.url, SETTINGS).await;
+    let service = Reelkeeper::start(&livekit.url, SETTINGS).await;
     let ends = [
         (EgressStatus::EgressFailed, "Start signal not received", "failed", "Start signal not received"),
         (EgressStatus::EgressAborted, "", "aborted", "aborted"),

@@ -6,7 +6,7 @@ use livekit_protocol::EgressStatus;
 use reelkeeper_actors::ids::RoomId;
 use serde_json::{Value, json};
 
-use crate::harness::{Service, simulated, size};
+use crate::harness::{Reelkeeper, simulated, size};
 use crate::livekit::{Method, Scripted, Shows, uid};
 use crate::wire::{Reply, try_send};
 
@@ -165,7 +165,7 @@ async fn a_recording_from_its_start_to_its_deletion() {
 }
 
 /// A recording in a room with a scripted LiveKit, as the answers to start and stop and at the end.
-async fn recorded(service: &Service, livekit: &Scripted, start: &Value) -> [Reply; 3] {
+async fn recorded(service: &Reelkeeper, livekit: &Scripted, start: &Value) -> [Reply; 3] {
     let room = start["roomId"].as_str().unwrap();
     livekit.people(room);
     let started = service.post("/api/v1/recordings", start).await.expect(201);
@@ -180,7 +180,7 @@ async fn recorded(service: &Service, livekit: &Scripted, start: &Value) -> [Repl
 #[tokio::test]
 async fn numbers_are_livekits_nanoseconds_as_javascript_divides_them() {
     let livekit = Scripted::run(Shows::All).await;
-    let service = Service::start(&livekit.url, &[]).await;
+    let service = Reelkeeper::start(&livekit.url, &[]).await;
     let room = service.room().await;
     let [started, stopped, complete] = recorded(&service, &livekit, &json!({"roomId": room})).await;
     // As text: a number that is read again may hide how it was written.
@@ -197,7 +197,7 @@ async fn numbers_are_livekits_nanoseconds_as_javascript_divides_them() {
 #[tokio::test]
 async fn layout_and_encoding_are_the_starts_else_the_rooms() {
     let livekit = Scripted::run(Shows::All).await;
-    let service = Service::start(&livekit.url, &[]).await;
+    let service = Reelkeeper::start(&livekit.url, &[]).await;
     let of_room = json!({"enabled": true, "layout": "speaker", "encoding": "PORTRAIT_H264_1080P_60"});
     let advanced = json!({
         "video": {"width": 640, "height": 360, "framerate": 15, "codec": "H264_HIGH", "bitrate": 500,
@@ -229,7 +229,7 @@ async fn layout_and_encoding_are_the_starts_else_the_rooms() {
 #[tokio::test]
 async fn livekit_is_asked_once_for_the_path_that_the_contract_names() {
     let livekit = Scripted::run(Shows::All).await;
-    let service = Service::start(&livekit.url, &[("REELKEEPER_BLOBS_SUBBUCKET", "other")]).await;
+    let service = Reelkeeper::start(&livekit.url, &[("REELKEEPER_BLOBS_SUBBUCKET", "other")]).await;
     let room = service.room().await;
     livekit.people(&room);
     let id = service.start_recording(&room).await.expect(201).id();
@@ -248,7 +248,7 @@ async fn livekit_is_asked_once_for_the_path_that_the_contract_names() {
 async fn a_livekit_that_says_little_or_too_much_will_do() {
     for shows in [Shows::Little, Shows::Unfiltered] {
         let livekit = Scripted::run(shows).await;
-        let service = Service::start(&livekit.url, &[]).await;
+        let service = Reelkeeper::start(&livekit.url, &[]).await;
         let rooms = [service.room().await, service.room().await];
         for room in [&rooms[0], &rooms[0], &rooms[1]] {
             let [started, stopped, complete] = recorded(&service, &livekit, &json!({"roomId": room})).await;
@@ -267,7 +267,7 @@ async fn a_livekit_that_says_little_or_too_much_will_do() {
 /// As `dev` and `demo` run it: LiveKit is simulated in the service's own process.
 #[tokio::test]
 async fn the_simulated_livekit_of_the_service_itself_records() {
-    let service = Service::start("sim://", &[]).await;
+    let service = Reelkeeper::start("sim://", &[]).await;
     let room = service.room().await;
     service.start_recording(&room).await.refused(409, "Recording Error", "has no participants");
     let simulator = service.simulator.clone().unwrap();

@@ -36,7 +36,7 @@ pub const LIVEKIT_KEY: &str = "livekit-key";
 pub const LIVEKIT_SECRET: &str = "a-secret-of-at-least-32-characters-000";
 
 /// A service that listens on a free port.
-pub struct Service {
+pub struct Reelkeeper {
     pub address: SocketAddr,
     pub folder: Arc<TempDir>,
     pub orchestrator: Orchestrator,
@@ -101,7 +101,7 @@ fn show_log() {
     let _ = log.try_init();
 }
 
-impl Service {
+impl Reelkeeper {
     /// Starts a service in a folder of its own with this LiveKit and settings.
     pub async fn start(livekit: &str, settings: &[(&str, &str)]) -> Self {
         Self::start_in(folder(), livekit, settings).await
@@ -304,10 +304,10 @@ impl Service {
     }
 }
 
-impl Drop for Service {
+impl Drop for Reelkeeper {
     fn drop(&mut self) {
         self.running.abort();
-        assert!(self.ended || std::thread::panicking(), "a test must end with Service::finish");
+        assert!(self.ended || std::thread::panicking(), "a test must end with Reelkeeper::finish");
     }
 }
 
@@ -357,7 +357,7 @@ impl Sim {
     }
 
     /// Tells this service by webhook.
-    pub fn tell(&self, service: &Service) {
+    pub fn tell(&self, service: &Reelkeeper) {
         self.control.add_webhook(&format!("http://{}/livekit/webhook", service.address));
     }
 
@@ -367,7 +367,7 @@ impl Sim {
     }
 
     /// Makes a room with somebody in it.
-    pub async fn room(&self, service: &Service) -> String {
+    pub async fn room(&self, service: &Reelkeeper) -> String {
         let room = service.room().await;
         self.people(&room);
         room
@@ -390,15 +390,15 @@ impl Sim {
 }
 
 /// A quick simulated LiveKit, and a service that is told by it.
-pub async fn simulated(settings: &[(&str, &str)]) -> (Service, Sim) {
+pub async fn simulated(settings: &[(&str, &str)]) -> (Reelkeeper, Sim) {
     simulated_with(quick(), settings).await
 }
 
 /// The same with another timing.
-pub async fn simulated_with(timing: Timing, settings: &[(&str, &str)]) -> (Service, Sim) {
+pub async fn simulated_with(timing: Timing, settings: &[(&str, &str)]) -> (Reelkeeper, Sim) {
     let folder = folder();
     let sim = Sim::run(&folder, timing).await;
-    let service = Service::start_in(folder, &sim.url, settings).await;
+    let service = Reelkeeper::start_in(folder, &sim.url, settings).await;
     sim.tell(&service);
     (service, sim)
 }

@@ -2,7 +2,7 @@
 //!
 //! What LiveKit does is decided by each test: either the project's own simulated LiveKit (`harness::simulated`)
 //! or, as a second opinion that shares no code with it, the scripted one (`livekit::Scripted`), which
-//! answers exactly what it is told to. Every test ends with `Service::finish`, which fails if anything is
+//! answers exactly what it is told to. Every test ends with `Reelkeeper::finish`, which fails if anything is
 //! left: rows in the ledger, a lease, requests that wait.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "these are tests")]

@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::harness::{API_KEY, Service, simulated};
+use crate::harness::{API_KEY, Reelkeeper, simulated};
 use crate::livekit::{Scripted, Shows};
 use crate::wire::{PATIENCE, Reply, try_send};
 
@@ -17,7 +17,7 @@ const LARGE: u64 = 256 * 1024 * 1024;
 const MIB: u64 = 1024 * 1024;
 
 /// A complete recording with this file.
-async fn recording(service: &Service, livekit: &Scripted, content: &[u8]) -> String {
+async fn recording(service: &Reelkeeper, livekit: &Scripted, content: &[u8]) -> String {
     let room = service.room().await;
     livekit.people(&room);
     let id = service.start_recording(&room).await.expect(201).id();
@@ -28,14 +28,14 @@ async fn recording(service: &Service, livekit: &Scripted, content: &[u8]) -> Str
     id
 }
 
-async fn ranged(service: &Service, id: &str, range: &str) -> Reply {
+async fn ranged(service: &Reelkeeper, id: &str, range: &str) -> Reply {
     try_send(service.media(id).header("range", range)).await.unwrap()
 }
 
 #[tokio::test]
 async fn ranges_are_answered_as_the_contract_says() {
     let livekit = Scripted::run(Shows::All).await;
-    let service = Service::start(&livekit.url, &[]).await;
+    let service = Reelkeeper::start(&livekit.url, &[]).await;
     let content: Vec<u8> = (0..6 * MIB).map(|at| u8::try_from(at % 251).unwrap()).collect();
     let size = content.len();
     let id = recording(&service, &livekit, &content).await;
@@ -88,7 +88,7 @@ async fn ranges_are_answered_as_the_contract_says() {
 #[tokio::test]
 async fn ranges_that_cannot_be_are_refused() {
     let livekit = Scripted::run(Shows::All).await;
-    let service = Service::start(&livekit.url, &[]).await;
+    let service = Reelkeeper::start(&livekit.url, &[]).await;
     let id = recording(&service, &livekit, b"0123456789").await;
     for range in ["bytes=10-", "bytes=10-20", "bytes=99999999999999999999999999-", "bytes=-0"] {
         let reply = ranged(&service, &id, range).await;
@@ -127,7 +127,7 @@ async fn ranges_that_cannot_be_are_refused() {
 #[tokio::test]
 async fn a_file_that_is_not_there_is_not_found() {
     let livekit = Scripted::run(Shows::All).await;
-    let service = Service::start(&livekit.url, &[]).await;
+    let service = Reelkeeper::start(&livekit.url, &[]).await;
     let id = recording(&service, &livekit, b"0123456789").await;
     let file = service.file(&id);
     std::fs::write(&file, b"").unwrap();
@@ -151,7 +151,7 @@ async fn a_file_that_is_not_there_is_not_found() {
 #[tokio::test]
 async fn a_recording_whose_file_never_came_says_so() {
     let livekit = Scripted::run(Shows::All).await;
-    let service = Service::start(&livekit.url, &[]).await;
+    let service = Reelkeeper::start(&livekit.url, &[]).await;
     let checks = [None, Some(b"".as_slice())].map(async |content| {
         let room = service.room().await;
         livekit.people(&room);
@@ -178,7 +178,7 @@ async fn a_recording_whose_file_never_came_says_so() {
 #[tokio::test]
 async fn only_what_has_a_file_is_streamed() {
     let livekit = Scripted::run(Shows::All).await;
-    let service = Service::start(&livekit.url, &[]).await;
+    let service = Reelkeeper::start(&livekit.url, &[]).await;
     let table = [
         (EgressStatus::EgressComplete, "complete", 200),
         (EgressStatus::EgressLimitReached, "limit_reached", 200),
@@ -202,7 +202,7 @@ async fn only_what_has_a_file_is_streamed() {
 }
 
 /// Opens a media request and reads its head only.
-async fn open(service: &Service, id: &str) -> (TcpStream, String) {
+async fn open(service: &Reelkeeper, id: &str) -> (TcpStream, String) {
     let mut stream = TcpStream::connect(service.address).await.unwrap();
     let request = format!(
         "GET /meet/api/v1/recordings/{id}/media HTTP/1.1\r\nhost: x\r\nx-api-key: {API_KEY}\r\nconnection: close\r\n\r\n"
@@ -233,7 +233,7 @@ async fn rest(mut stream: TcpStream) -> u64 {
 #[tokio::test]
 async fn a_file_that_shrinks_while_it_is_sent_breaks_the_answer() {
     let livekit = Scripted::run(Shows::All).await;
-    let service = Service::start(&livekit.url, &[]).await;
+    let service = Reelkeeper::start(&livekit.url, &[]).await;
     let id = recording(&service, &livekit, b"0").await;
     let file = OpenOptions::new().write(true).open(service.file(&id)).unwrap();
     file.set_len(LARGE).unwrap();
@@ -257,7 +257,7 @@ async fn a_file_that_shrinks_while_it_is_sent_breaks_the_answer() {
 #[tokio::test]
 async fn readers_beyond_the_limit_are_sent_away() {
     let livekit = Scripted::run(Shows::All).await;
-    let service = Service::start(&livekit.url, &[("REELKEEPER_LIMITS_MEDIA_IN_FLIGHT", "2")]).await;
+    let service = Reelkeeper::start(&livekit.url, &[("REELKEEPER_LIMITS_MEDIA_IN_FLIGHT", "2")]).await;
     let id = recording(&service, &livekit, b"0").await;
     let file = OpenOptions::new().write(true).open(service.file(&id)).unwrap();
     file.set_len(LARGE).unwrap();

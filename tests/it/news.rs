@@ -10,7 +10,7 @@ use rand::seq::SliceRandom;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::harness::{Service, Sim, folder, quick, simulated};
+use crate::harness::{Reelkeeper, Sim, folder, quick, simulated};
 use crate::livekit::{Act, Method, Scripted, Shows, in_webhook};
 use crate::signing::Signature;
 use crate::wire::eventually;
@@ -18,7 +18,7 @@ use crate::wire::eventually;
 const FOREVER: usize = 10_000;
 
 /// The last part of a scripted recording's life: its upload.
-fn upload(service: &Service, livekit: &Scripted, id: &str) -> livekit_protocol::EgressInfo {
+fn upload(service: &Reelkeeper, livekit: &Scripted, id: &str) -> livekit_protocol::EgressInfo {
     service.write_file(id, b"a file");
     livekit.change(id.split("--").nth(1).unwrap(), EgressStatus::EgressComplete)
 }
@@ -28,7 +28,7 @@ fn upload(service: &Service, livekit: &Scripted, id: &str) -> livekit_protocol::
 async fn a_livekit_that_sends_no_webhooks_is_looked_at() {
     let folder = folder();
     let sim = Sim::run(&folder, quick()).await;
-    let service = Service::start_in(folder, &sim.url, &[]).await;
+    let service = Reelkeeper::start_in(folder, &sim.url, &[]).await;
     let (stopped, emptied) = (sim.room(&service).await, sim.room(&service).await);
     let ids = [&stopped, &emptied].map(async |room| service.start_recording(room).await.expect(201).id());
     let ids = join_all(ids).await;
@@ -48,7 +48,7 @@ async fn a_livekit_that_sends_no_webhooks_is_looked_at() {
 #[tokio::test]
 async fn the_end_after_a_stop_is_looked_for() {
     let livekit = Scripted::run(Shows::All).await;
-    let service = Service::start(&livekit.url, &[("REELKEEPER_RECONCILE_INTERVAL", "1h")]).await;
+    let service = Reelkeeper::start(&livekit.url, &[("REELKEEPER_RECONCILE_INTERVAL", "1h")]).await;
     let room = service.room().await;
     livekit.people(&room);
     let id = service.start_recording(&room).await.expect(201).id();
@@ -62,7 +62,7 @@ async fn the_end_after_a_stop_is_looked_for() {
 #[tokio::test]
 async fn a_livekit_that_cannot_list_is_believed_by_its_webhooks() {
     let livekit = Scripted::run(Shows::All).await;
-    let service = Service::start(&livekit.url, &[]).await;
+    let service = Reelkeeper::start(&livekit.url, &[]).await;
     let room = service.room().await;
     livekit.people(&room);
     livekit.newborn(&room, EgressStatus::EgressStarting, "");
@@ -89,7 +89,7 @@ async fn a_livekit_that_cannot_list_is_believed_by_its_webhooks() {
 async fn a_webhook_before_the_answer_is_believed() {
     let checks = [Shows::All, Shows::Little].map(async |shows| {
         let livekit = Scripted::run(shows).await;
-        let service = Service::start(&livekit.url, &[]).await;
+        let service = Reelkeeper::start(&livekit.url, &[]).await;
         let room = service.room().await;
         livekit.people(&room);
         let answer = Arc::new(Notify::new());
@@ -134,7 +134,7 @@ async fn doubled_and_reordered_webhooks_change_nothing() {
             .await;
         }
     };
-    let again = async |service: &Service, random: &mut StdRng| {
+    let again = async |service: &Reelkeeper, random: &mut StdRng| {
         let sent = sim.control.sent().into_iter().map(|sent| sent.body.into_bytes());
         let mut bodies: Vec<_> = sent.flat_map(|body| vec![body; 20]).collect();
         bodies.shuffle(random);
@@ -177,7 +177,7 @@ async fn doubled_and_reordered_webhooks_change_nothing() {
 #[tokio::test]
 async fn webhooks_are_read_leniently() {
     let livekit = Scripted::run(Shows::All).await;
-    let service = Service::start(&livekit.url, &[("REELKEEPER_RECONCILE_INTERVAL", "1h")]).await;
+    let service = Reelkeeper::start(&livekit.url, &[("REELKEEPER_RECONCILE_INTERVAL", "1h")]).await;
     let room = service.room().await;
     livekit.people(&room);
     let id = service.start_recording(&room).await.expect(201).id();

@@ -8,7 +8,7 @@ use reelkeeper_actors::simulator::calls::Method;
 use reelkeeper_actors::simulator::clock::Timing;
 use reelkeeper_actors::simulator::faults::{CallTrouble, Fate};
 
-use crate::harness::{Service, Sim, quick, simulated, simulated_with};
+use crate::harness::{Reelkeeper, Sim, quick, simulated, simulated_with};
 use crate::wire::{Reply, try_send};
 
 /// The contract's pause between a stop and the next start.
@@ -21,7 +21,7 @@ fn statuses(replies: &[Reply]) -> Vec<u16> {
 }
 
 /// Starts and stops a recording and waits for its file.
-async fn record(service: &Service, room: &str) -> String {
+async fn record(service: &Reelkeeper, room: &str) -> String {
     let id = service.start_recording(room).await.expect(201).id();
     service.stop_recording(&id).await.expect(202);
     service.until(&id, "complete").await;
@@ -246,7 +246,7 @@ async fn nothing_unexpected_happens_in_a_crowd() {
 }
 
 /// What one client does in a room that others use too.
-async fn visit(service: &Service, sim: &Sim, room: &str) {
+async fn visit(service: &Reelkeeper, sim: &Sim, room: &str) {
     for _ in 0..4 {
         let started = service.start_recording(room).await;
         if started.status != 201 {

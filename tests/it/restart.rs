@@ -8,7 +8,7 @@ use reelkeeper_actors::simulator::log::Release;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{Left, Service, Sim, folder, quick};
+use crate::harness::{Left, Reelkeeper, Sim, folder, quick};
 use crate::wire::{eventually, try_send};
 
 /// A folder and a LiveKit that outlive services.
@@ -25,10 +25,10 @@ impl Lasting {
     }
 
     /// The next run of the service, on another port, of which LiveKit is told.
-    async fn service(&self, settings: &[(&str, &str)]) -> Service {
+    async fn reelkeeper(&self, settings: &[(&str, &str)]) -> Reelkeeper {
         let store = format!("sqlite://{}", self.folder.path().join("reelkeeper.db").display());
         let settings = [&[("REELKEEPER_STORE", store.as_str())], settings].concat();
-        let service = Service::start_in(self.folder.clone(), &self.sim.url, &settings).await;
+        let service = Reelkeeper::start_in(self.folder.clone(), &self.sim.url, &settings).await;
         self.sim.tell(&service);
         service
     }
@@ -37,7 +37,7 @@ impl Lasting {
 #[tokio::test]
 async fn everything_is_still_there_and_what_runs_runs_on() {
     let lasting = Lasting::begin().await;
-    let service = lasting.service(&[]).await;
+    let service = lasting.reelkeeper(&[]).await;
     let (runs, ends, done) = (
         lasting.sim.room(&service).await,
         lasting.sim.room(&service).await,
@@ -56,7 +56,7 @@ async fn everything_is_still_there_and_what_runs_runs_on() {
     let ended = reelkeeper_actors::ids::RoomId::from_trusted(&*ends);
     assert!(lasting.sim.control.live().with(|world| world.delete_room(&ended)));
 
-    let service = lasting.service(&[]).await;
+    let service = lasting.reelkeeper(&[]).await;
     let found = service.call("GET", &format!("/api/v1/rooms/{ends}")).await.json();
     for field in ["roomId", "roomName", "creationDate", "config", "status"] {
         assert_eq!(found[field], room[field], "{field}");
@@ -82,7 +82,7 @@ async fn a_start_that_was_interrupted_is_found_and_not_repeated() {
     // Whether LiveKit has done the work when the service goes.
     for trouble in [CallTrouble::Hold, CallTrouble::HoldAnswer] {
         let lasting = Lasting::begin().await;
-        let service = lasting.service(&[("REELKEEPER_DRAIN_TIMEOUT", "0s")]).await;
+        let service = lasting.reelkeeper(&[("REELKEEPER_DRAIN_TIMEOUT", "0s")]).await;
         let room = lasting.sim.room(&service).await;
         lasting.sim.trouble(&room, Method::StartEgress, trouble);
         let start = try_send(
@@ -100,7 +100,7 @@ async fn a_start_that_was_interrupted_is_found_and_not_repeated() {
             assert_eq!(reply.status, 503, "{}", reply.text());
         }
 
-        let service = lasting.service(&[]).await;
+        let service = lasting.reelkeeper(&[]).await;
         lasting.sim.control.live().with(|world| world.release(None, Release::GoOn));
         let id = eventually("the recording is adopted", async || {
             let recording = service.recordings().await.pop()?;
@@ -120,7 +120,7 @@ async fn a_start_that_was_interrupted_is_found_and_not_repeated() {
 async fn a_stop_that_was_owed_is_carried_out() {
     let lasting = Lasting::begin().await;
     let settings = [("REELKEEPER_DRAIN_TIMEOUT", "0s"), ("REELKEEPER_REQUEST_TIMEOUT", "1s")];
-    let service = lasting.service(&settings).await;
+    let service = lasting.reelkeeper(&settings).await;
     let room = lasting.sim.room(&service).await;
     let id = service.start_recording(&room).await.expect(201).id();
     for _ in 0..3 {
@@ -129,7 +129,7 @@ async fn a_stop_that_was_owed_is_carried_out() {
     service.stop_recording(&id).await.refused(503, "Service Unavailable", "will be carried out");
     service.stop().await;
 
-    let service = lasting.service(&[]).await;
+    let service = lasting.reelkeeper(&[]).await;
     service.until(&id, "complete").await;
     service.finish().await;
 }
@@ -138,10 +138,10 @@ async fn a_stop_that_was_owed_is_carried_out() {
 #[tokio::test]
 async fn a_store_has_one_service() {
     let lasting = Lasting::begin().await;
-    let service = lasting.service(&[]).await;
+    let service = lasting.reelkeeper(&[]).await;
     let store = format!("sqlite://{}", lasting.folder.path().join("reelkeeper.db").display());
     let settings = [("REELKEEPER_STORE", store.as_str())];
-    let second = Service::try_start(&lasting.folder, &lasting.sim.url, &settings).await;
+    let second = Reelkeeper::try_start(&lasting.folder, &lasting.sim.url, &settings).await;
     let problem = second.expect_err("the store is taken");
     assert!(problem.contains(&std::process::id().to_string()), "names the holder: {problem}");
     service.call("GET", "/api/v1/recordings").await.expect(200);

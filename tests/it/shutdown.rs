@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::harness::{Left, Service, quick, simulated, simulated_with};
+use crate::harness::{Left, Reelkeeper, quick, simulated, simulated_with};
 use crate::livekit::{Act, Method, Scripted, Shows};
 use crate::wire::{eventually, try_send};
 
@@ -64,7 +64,7 @@ async fn a_quiet_service_stops_at_once_even_with_idle_connections() {
 #[tokio::test]
 async fn the_drain_timeout_bounds_it() {
     let livekit = Scripted::run(Shows::All).await;
-    let service = Service::start(&livekit.url, &[("REELKEEPER_DRAIN_TIMEOUT", "1s")]).await;
+    let service = Reelkeeper::start(&livekit.url, &[("REELKEEPER_DRAIN_TIMEOUT", "1s")]).await;
     let room = service.room().await;
     livekit.people(&room);
     livekit.script(&room, Method::Start, [Act::Hang]);
@@ -87,7 +87,7 @@ async fn the_drain_timeout_bounds_it() {
 #[tokio::test]
 async fn webhooks_during_a_drain_are_not_lost() {
     let livekit = Scripted::run(Shows::All).await;
-    let service = Service::start(&livekit.url, &[("REELKEEPER_DRAIN_TIMEOUT", "15s")]).await;
+    let service = Reelkeeper::start(&livekit.url, &[("REELKEEPER_DRAIN_TIMEOUT", "15s")]).await;
     let (waits, ends) = (service.room().await, service.room().await);
     livekit.people(&waits);
     livekit.people(&ends);

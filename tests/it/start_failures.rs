@@ -2,6 +2,7 @@
 //! LiveKit was asked.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use reelkeeper_actors::simulator::faults::CallTrouble;
 use reelkeeper_actors::simulator::log::Release;
 use tokio::sync::Notify;
 
-use crate::harness::{Left, Service, simulated};
+use crate::harness::{Left, Reelkeeper, simulated};
 use crate::livekit::{Act, Method, Scripted, Shows, uid};
 use crate::wire::{Reply, eventually};
 
@@ -35,7 +36,7 @@ enum Told {
 }
 
 /// Starts in a fresh room whose LiveKit is scripted so; says what the client was told and how long it took.
-async fn start(service: &Service, livekit: &Scripted, acts: &[Act]) -> (String, Reply, Duration) {
+async fn start(service: &Reelkeeper, livekit: &Scripted, acts: &[Act]) -> (String, Reply, Duration) {
     let room = service.room().await;
     livekit.people(&room);
     livekit.script(&room, Method::Start, acts.iter().cloned());
@@ -45,7 +46,7 @@ async fn start(service: &Service, livekit: &Scripted, acts: &[Act]) -> (String, 
 }
 
 /// Ends the recording of a room as LiveKit would, and waits until the room is free of it.
-async fn end(service: &Service, livekit: &Scripted, id: &str) {
+async fn end(service: &Reelkeeper, livekit: &Scripted, id: &str) {
     service.stop_recording(id).await.expect(202);
     livekit.change(id.split("--").nth(1).unwrap(), EgressStatus::EgressFailed);
     service.until(id, "failed").await;
@@ -71,13 +72,14 @@ fn often(act: Act) -> Vec<Act> {
     vec![act; 100]
 }
 
-#[tokio::test]
-async fn each_failure_has_its_answer_and_is_asked_for_at_most_once_per_uid() {
+/// A failure: its name, how StartEgress is answered, what the client is told, how often StartEgress may be
+/// called.
+type StartFailure = (&'static str, Vec<Act>, Told, RangeInclusive<usize>);
+
+fn failures() -> Vec<StartFailure> {
     use Act::{Break, Hang, Plain, Twirp, WorkThen};
     use Told::{Failed, Runs, TimedOut};
     let lost = |act| vec![WorkThen(Box::new(act))];
-    // How StartEgress is answered; what the client is told; how often StartEgress is called at least and at
-    // most; whether an egress runs that nobody told us of.
     let refused = [
         ("unavailable", 503, "unavailable"),
         ("resource_exhausted", 429, "resource_exhausted"),
@@ -129,9 +131,14 @@ async fn each_failure_has_its_answer_and_is_asked_for_at_most_once_per_uid() {
         table.push((name, lost(act), Runs, 1..=1));
     }
     table.push(("hangs", vec![Hang], TimedOut, 1..=1));
+    table
+}
 
+#[tokio::test]
+async fn each_failure_has_its_answer_and_is_asked_for_at_most_once_per_uid() {
+    let table = failures();
     let livekit = Scripted::run(Shows::All).await;
-    let service = Service::start(&livekit.url, PATIENT).await;
+    let service = Reelkeeper::start(&livekit.url, PATIENT).await;
     let started = join_all(table.iter().map(|(_, acts, ..)| start(&service, &livekit, acts))).await;
     let again = |room: String, running: Option<String>| {
         let (service, livekit) = (&service, &livekit);
@@ -164,7 +171,7 @@ async fn each_failure_has_its_answer_and_is_asked_for_at_most_once_per_uid() {
 #[tokio::test]
 async fn an_egress_that_shows_up_after_the_503_is_stopped() {
     let livekit = Scripted::run(Shows::All).await;
-    let service = Service::start(&livekit.url, SETTINGS).await;
+    let service = Reelkeeper::start(&livekit.url, SETTINGS).await;
     let release = Arc::new(Notify::new());
     // The egress is there but in no list until the deadline has passed.
     let cases = [
@@ -234,7 +241,7 @@ async fn a_call_that_is_carried_out_late_leaves_the_room_to_the_next_start() {
 #[tokio::test]
 async fn nothing_is_started_blindly() {
     let livekit = Scripted::run(Shows::All).await;
-    let service = Service::start(&livekit.url, SETTINGS).await;
+    let service = Reelkeeper::start(&livekit.url, SETTINGS).await;
     let room = service.room().await;
     livekit.people(&room);
     livekit.script(&room, Method::ListOfRoom, often(Act::Plain(500, "")));
@@ -250,7 +257,7 @@ async fn nothing_is_started_blindly() {
 #[tokio::test]
 async fn a_room_without_people_is_refused_and_a_deleted_one_is_unknown() {
     let livekit = Scripted::run(Shows::All).await;
-    let service = Service::start(&livekit.url, SETTINGS).await;
+    let service = Reelkeeper::start(&livekit.url, SETTINGS).await;
     let room = service.room().await;
     service.start_recording(&room).await.refused(409, "Recording Error", "has no participants");
     service.start_recording("nobody-knows-it").await.refused(

@@ -7,7 +7,7 @@ use futures::future::join_all;
 use livekit_protocol::EgressStatus;
 use serde_json::json;
 
-use crate::harness::Service;
+use crate::harness::Reelkeeper;
 use crate::livekit::{Act, Method, Scripted, Shows};
 use crate::wire::{Reply, eventually};
 
@@ -18,7 +18,7 @@ const SETTINGS: &[(&str, &str)] =
 const SLACK: Duration = Duration::from_secs(2);
 
 /// A recording that runs, and its egress.
-async fn running(service: &Service, livekit: &Scripted) -> (String, String, String) {
+async fn running(service: &Reelkeeper, livekit: &Scripted) -> (String, String, String) {
     let room = service.room().await;
     livekit.people(&room);
     let id = service.start_recording(&room).await.expect(201).id();
@@ -26,7 +26,7 @@ async fn running(service: &Service, livekit: &Scripted) -> (String, String, Stri
     (room, id, egress)
 }
 
-async fn over(service: &Service, livekit: &Scripted, id: &str, egress: &str) {
+async fn over(service: &Reelkeeper, livekit: &Scripted, id: &str, egress: &str) {
     livekit.change(egress, EgressStatus::EgressFailed);
     service.until(id, "failed").await;
 }
@@ -79,7 +79,7 @@ async fn each_failure_has_its_answer_and_the_stop_is_carried_out() {
     }
 
     let livekit = Scripted::run(Shows::All).await;
-    let service = Service::start(&livekit.url, SETTINGS).await;
+    let service = Reelkeeper::start(&livekit.url, SETTINGS).await;
     let checks = table.into_iter().map(async |(name, acts, told)| {
         let (room, id, egress) = running(&service, &livekit).await;
         let failures = acts.len();
@@ -112,7 +112,7 @@ async fn each_failure_has_its_answer_and_the_stop_is_carried_out() {
 #[tokio::test]
 async fn a_stop_whose_answer_is_lost_is_told_at_the_latest_at_the_deadline() {
     let livekit = Scripted::run(Shows::All).await;
-    let service = Service::start(&livekit.url, SETTINGS).await;
+    let service = Reelkeeper::start(&livekit.url, SETTINGS).await;
     let checks = [Act::Break, Act::Hang, Act::Twirp(500, "internal", "oh")].map(async |act| {
         let (room, id, egress) = running(&service, &livekit).await;
         livekit.script(&room, Method::Stop, [Act::WorkThen(Box::new(act))]);
@@ -132,7 +132,7 @@ async fn a_stop_whose_answer_is_lost_is_told_at_the_latest_at_the_deadline() {
 #[tokio::test]
 async fn a_stop_that_races_the_natural_end_says_already_stopped() {
     let livekit = Scripted::run(Shows::All).await;
-    let service = Service::start(&livekit.url, &[("REELKEEPER_RECONCILE_INTERVAL", "1h")]).await;
+    let service = Reelkeeper::start(&livekit.url, &[("REELKEEPER_RECONCILE_INTERVAL", "1h")]).await;
     let ends = [
         (EgressStatus::EgressComplete, "complete", 404, "not_found"),
         (EgressStatus::EgressComplete, "complete", 412, "failed_precondition"),
@@ -167,7 +167,7 @@ async fn a_stop_that_races_the_natural_end_says_already_stopped() {
 #[tokio::test]
 async fn what_cannot_be_stopped_is_refused() {
     let livekit = Scripted::run(Shows::All).await;
-    let service = Service::start(&livekit.url, SETTINGS).await;
+    let service = Reelkeeper::start(&livekit.url, SETTINGS).await;
     let (room, id, egress) = running(&service, &livekit).await;
     let uid = id.split("--").nth(2).unwrap();
     let table = [
@@ -195,7 +195,7 @@ async fn what_cannot_be_stopped_is_refused() {
 #[tokio::test]
 async fn stops_that_come_together_are_one_stop() {
     let livekit = Scripted::run(Shows::All).await;
-    let service = Service::start(&livekit.url, SETTINGS).await;
+    let service = Reelkeeper::start(&livekit.url, SETTINGS).await;
     let (room, id, egress) = running(&service, &livekit).await;
     let replies: Vec<Reply> = join_all((0..10).map(|_| service.stop_recording(&id))).await;
     let mut accepted = 0;

@@ -8,7 +8,7 @@ use livekit_protocol as lk;
 use lk::EgressStatus;
 use serde_json::{Value, json};
 
-use crate::harness::Service;
+use crate::harness::Reelkeeper;
 use crate::livekit::{Scripted, Shows, egress, in_webhook};
 use crate::signing::Signature;
 use crate::wire::try_send;
@@ -17,7 +17,7 @@ const QUICKLY: Duration = Duration::from_secs(5);
 
 /// A service with one recording that runs, of which nobody but the tests tells anything.
 struct Stage {
-    service: Service,
+    service: Reelkeeper,
     livekit: Scripted,
     room: String,
     id: String,
@@ -27,7 +27,7 @@ struct Stage {
 impl Stage {
     async fn set() -> Self {
         let livekit = Scripted::run(Shows::All).await;
-        let service = Service::start(&livekit.url, &[("REELKEEPER_RECONCILE_INTERVAL", "1h")]).await;
+        let service = Reelkeeper::start(&livekit.url, &[("REELKEEPER_RECONCILE_INTERVAL", "1h")]).await;
         let room = service.room().await;
         livekit.people(&room);
         let id = service.start_recording(&room).await.expect(201).id();
@@ -152,10 +152,8 @@ async fn a_signed_webhook_that_is_no_json_changes_nothing() {
     stage.end().await;
 }
 
-#[tokio::test]
-async fn events_of_other_applications_are_answered_and_forgotten() {
-    let stage = Stage::set().await;
-    let room = stage.room.as_str();
+/// Egresses that are not ours, in our room and in others, in every kind of event.
+fn egresses_of_others(room: &str) -> Vec<Value> {
     let composite = |room: &str, path: &str| {
         let file = lk::EncodedFileOutput { filepath: path.to_owned(), ..lk::EncodedFileOutput::default() };
         let request = lk::RoomCompositeEgressRequest {
@@ -200,8 +198,13 @@ async fn events_of_other_applications_are_answered_and_forgotten() {
             events.push(json!({"event": event, "egressInfo": info}));
         }
     }
+    events
+}
+
+/// News of rooms and participants that is not ours, or means nothing to us.
+fn news_of_others(room: &str) -> Vec<Value> {
     let metadata = r#"{"createdBy":"somebody-else"}"#;
-    let of_room = [
+    vec![
         json!({"event": "room_started", "room": {"name": "theirs", "sid": "RM_9", "metadata": metadata}}),
         json!({"event": "room_finished", "room": {"name": "theirs", "metadata": metadata}}),
         json!({"event": "room_finished", "room": {"name": "theirs", "metadata": "not json"}}),
@@ -215,9 +218,15 @@ async fn events_of_other_applications_are_answered_and_forgotten() {
         json!({"event": "track_published", "room": {"name": room}, "participant": {"identity": "p"}}),
         json!({"event": "ingress_started", "ingressInfo": {"ingressId": "IN_1", "roomName": room}}),
         json!({"event": "tomorrow", "room": {"name": room}}),
-    ];
-    events.extend(of_room);
+    ]
+}
 
+#[tokio::test]
+async fn events_of_other_applications_are_answered_and_forgotten() {
+    let stage = Stage::set().await;
+    let room = stage.room.as_str();
+    let mut events = egresses_of_others(room);
+    events.extend(news_of_others(room));
     let before = stage.service.everything().await;
     let calls = stage.livekit.call_count();
     for event in events {
@@ -235,7 +244,7 @@ async fn events_of_other_applications_are_answered_and_forgotten() {
 #[tokio::test]
 async fn egresses_of_others_in_our_room_do_not_matter() {
     let livekit = Scripted::run(Shows::All).await;
-    let service = Service::start(&livekit.url, &[]).await;
+    let service = Reelkeeper::start(&livekit.url, &[]).await;
     let room = service.room().await;
     livekit.people(&room);
     let theirs = lk::RoomCompositeEgressRequest { room_name: room.clone(), ..Default::default() };
@@ -252,7 +261,7 @@ async fn egresses_of_others_in_our_room_do_not_matter() {
 #[tokio::test]
 async fn an_egress_in_our_form_is_adopted() {
     let livekit = Scripted::run(Shows::All).await;
-    let service = Service::start(&livekit.url, &[]).await;
+    let service = Reelkeeper::start(&livekit.url, &[]).await;
     let room = service.room().await;
     livekit.people(&room);
     let file = lk::EncodedFileOutput {
