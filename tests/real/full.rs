@@ -8,15 +8,15 @@
 #![allow(dead_code, reason = "it stands on the ring's stage and does not need all of it")]
 
 mod film;
+mod node;
 mod picture;
-mod service;
 mod sound;
 mod stack;
 
 use std::time::Duration;
 
+use crate::node::{Node, webhook_url};
 use crate::picture::Picture;
-use crate::service::{Service, webhook_url};
 use crate::stack::{Stack, Tools, free_address};
 
 /// A browser has to start first.
@@ -28,17 +28,17 @@ async fn the_file_shows_the_rooms_picture_and_plays_its_sound() {
     let address = free_address();
     let stack = Stack::start(Tools::of("full"), &webhook_url(address)).await;
     let mut worker = stack.worker("worker", "--mode full").await;
-    let service = Service::start(&stack, address, &[START_TIMEOUT]).await;
-    let room = service.make_room("Town Hall").await;
+    let node = Node::start(&stack, address, &[START_TIMEOUT]).await;
+    let room = node.make_room("Town Hall").await;
     let _publisher = stack.publisher(&room).await;
 
-    let id = service.record(&room).await;
+    let id = node.record(&room).await;
     // Nothing is awaited here: this is the length of the film.
     tokio::time::sleep(LENGTH).await;
-    service.stop(&id).await.expect(202);
-    service.becomes(&id, "complete").await;
+    node.stop(&id).await.expect(202);
+    node.becomes(&id, "complete").await;
     let file = stack.folder().join("film.mp4");
-    let media = service.media(&id, None).await;
+    let media = node.media(&id, None).await;
     assert_eq!(media.status, 200);
     std::fs::write(&file, media.body).unwrap();
 
@@ -55,6 +55,6 @@ async fn the_file_shows_the_rooms_picture_and_plays_its_sound() {
     let loudness = sound::mean_volume(stack.tools(), &file);
     assert!((-40.0..-3.0).contains(&loudness), "{loudness} dB");
 
-    service.ends_with_nothing_owed().await;
+    node.ends_with_nothing_owed().await;
     assert!(worker.terminate().await.success());
 }

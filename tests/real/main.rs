@@ -10,7 +10,7 @@
 mod film;
 mod likeness;
 mod meeting;
+mod node;
 mod recording;
-mod service;
 mod stack;
 mod starting;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::service::{Service, webhook_url};
+use crate::node::{Node, webhook_url};
 use crate::stack::{Process, Stack, Tools, eventually, free_address};
 
 /// What becomes of LiveKit's webhooks.
@@ -15,7 +15,7 @@ pub enum Webhooks {
 /// LiveKit, our service, and somebody who publishes in a room.
 pub struct Meeting {
     pub room: String,
-    pub service: Service,
+    pub node: Node,
     _publisher: Process,
     workers: Vec<Process>,
     pub stack: Stack,
@@ -36,10 +36,10 @@ impl Meeting {
             Webhooks::AreLost => free_address(),
         };
         let stack = Stack::start(Tools::of("light"), &webhook_url(told)).await;
-        let service = Service::start(&stack, address, options).await;
-        let room = service.make_room("Town Hall").await;
+        let node = Node::start(&stack, address, options).await;
+        let room = node.make_room("Town Hall").await;
         let publisher = stack.publisher(&room).await;
-        Self { room, service, _publisher: publisher, workers: Vec::new(), stack }
+        Self { room, node, _publisher: publisher, workers: Vec::new(), stack }
     }
 
     /// A worker with these options (`tests/stack/README.md`).
@@ -74,7 +74,7 @@ impl Meeting {
     /// Waits until the room's recordings have these statuses and errors, in any order.
     pub async fn recordings_become(&self, expected: &[(&str, &str)]) {
         eventually(&format!("the recordings are {expected:?}"), async || {
-            let listed = self.service.recordings_of(&self.room).await;
+            let listed = self.node.recordings_of(&self.room).await;
             let text =
                 |recording: &Value, name: &str| recording[name].as_str().unwrap_or_default().to_owned();
             let mut seen: Vec<_> = listed

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::service::Answer;
+use crate::node::Answer;
 use crate::stack::{self, KEY, Process, Program, SECRET, Stack, Tools, free_port};
 
 /// A LiveKit, and what it has sent.

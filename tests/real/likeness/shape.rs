@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use super::livekits::Sent;
-use crate::service::Answer;
+use crate::node::Answer;
 
 /// Fields whose values are made up anew each time; that they are there counts.
 const MADE_UP: &[&str] = &[

@@ -1,4 +1,4 @@
-//! The service as a process, and a client of its API.
+//! A node: the service as a process, and a client of its API.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ pub fn webhook_url(address: SocketAddr) -> String {
 }
 
 /// `reelkeeper serve`.
-pub struct Service {
+pub struct Node {
     process: Process,
     address: SocketAddr,
     folder: PathBuf,
@@ -67,7 +67,7 @@ impl Answer {
     }
 }
 
-impl Service {
+impl Node {
     /// Starts it and waits until it listens. `options` are variables of the environment.
     pub async fn start(stack: &Stack, address: SocketAddr, options: &[(&'static str, &str)]) -> Self {
         let folder = stack.folder().to_owned();
@@ -85,9 +85,9 @@ impl Service {
         environment.extend(options.iter().map(|(name, value)| (*name, (*value).to_owned())));
         let process = run(&folder, &environment);
         let client = Client::builder().timeout(ANSWER).build().unwrap();
-        let mut service = Self { process, address, folder, environment, client };
-        service.listens().await;
-        service
+        let mut node = Self { process, address, folder, environment, client };
+        node.listens().await;
+        node
     }
 
     async fn listens(&mut self) {
