@@ -18,6 +18,7 @@ use reelkeeper_actors::ports::blobs::Blobs;
 use reelkeeper_actors::ports::catalog::Catalog;
 use reelkeeper_actors::ports::clock::{SystemClock, SystemEntropy, fresh_node};
 use reelkeeper_actors::ports::coordination::Coordination;
+use reelkeeper_actors::ports::ledger::Ledger;
 use reelkeeper_actors::room::{self, World};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -168,6 +169,24 @@ impl App {
     #[must_use]
     pub fn catalog(&self) -> Arc<dyn Catalog> {
         self.stores.catalog.clone()
+    }
+
+    /// What rooms still owe, for those who look from outside.
+    #[must_use]
+    pub fn ledger(&self) -> Arc<dyn Ledger> {
+        self.stores.ledger.clone()
+    }
+
+    /// Which nodes live, for those who look from outside.
+    #[must_use]
+    pub fn coordination(&self) -> Arc<dyn Coordination> {
+        self.coordination.clone()
+    }
+
+    /// The front door to the rooms' actors, for those who look from outside.
+    #[must_use]
+    pub fn orchestrator(&self) -> Orchestrator {
+        self.orchestrator.clone()
     }
 
     /// Serves until `shutdown` is over, then drains: new requests are refused, those under way are answered

@@ -114,7 +114,7 @@ pub(super) fn participant() -> Value {
     let permission = json!({
         "can_subscribe": false, "can_publish": false, "can_publish_data": false, "can_publish_sources": [],
         "hidden": false, "recorder": false, "can_update_metadata": false, "agent": false,
-        "can_subscribe_metrics": false,
+        "can_subscribe_metrics": false, "can_manage_agent_session": false,
     });
     json!({
         "sid": "", "identity": "", "state": "JOINING", "tracks": [track], "metadata": "", "joined_at": "0",

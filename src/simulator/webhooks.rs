@@ -10,6 +10,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use reelkeeper_actors::ports::clock::{Clock, SystemClock};
 use reelkeeper_actors::simulator::webhooks::Webhook;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use serde::Serialize;
@@ -174,7 +175,7 @@ impl Sender {
         if waiting.since.elapsed() > AGE_MAX {
             return self.remember(SentWebhook { dropped: Some("age"), ..webhook });
         }
-        let Ok(token) = self.tokens.vouch(&webhook.body) else {
+        let Ok(token) = self.tokens.vouch(&webhook.body, SystemClock.now()) else {
             return self.remember(SentWebhook { dropped: Some("no key or secret"), ..webhook });
         };
         let mut pauses = self.retries.pauses.iter();

@@ -56,9 +56,8 @@ impl Draft<'_> {
         use Phase::{Active, Idle, Starting, Stopping, Uncertain};
         match (phase, what) {
             (Idle, H::StartRequested(request)) => self.begin(request),
-            (Starting | Active | Stopping | Uncertain, H::StartRequested(request)) => {
-                self.refuse_start(request);
-            }
+            (Starting | Uncertain, H::StartRequested(request)) => self.begin_after_deadline(request),
+            (Active | Stopping, H::StartRequested(request)) => self.refuse_start(request),
 
             (Idle, H::StopRequested(request)) => self.stop_what_is_not_current(request),
             (Starting | Uncertain, H::StopRequested(request)) => self.stop_while_starting(request),

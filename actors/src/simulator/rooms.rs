@@ -189,7 +189,9 @@ impl World {
         if let Some(room) = self.rooms.get_mut(name) {
             room.participants.push(participant.clone());
         }
-        self.announce_participant(EventName::ParticipantJoined, name, participant.clone());
+        // Whoever joins publishes a moment later.
+        let still_silent = ParticipantView { tracks: Vec::new(), ..participant.clone() };
+        self.announce_participant(EventName::ParticipantJoined, name, still_silent);
         for track in &participant.tracks {
             self.announce_track(EventName::TrackPublished, name, &participant, track.clone());
         }

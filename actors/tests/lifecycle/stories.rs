@@ -192,6 +192,32 @@ fn a_missing_file_is_said_in_the_document() {
 }
 
 #[test]
+fn deletes_that_come_together_are_all_answered() {
+    let mut story = Story::new();
+    story.store_works = false;
+    story.then(0, delete("first", "u1", 0, COMPLETE)).then(1, delete("second", "u1", 1, COMPLETE));
+    story.then(2, Happening::EffectDone { number: 1 });
+    insta::assert_snapshot!(story.tell());
+    assert!(story.state.durable.is_settled());
+}
+
+#[test]
+fn the_end_after_a_stop_is_looked_for_at_once() {
+    let mut story = recording();
+    story.then(3_000, stop("stop", "u1", 3_000, ACTIVE)).then(3_010, stopped("u1", Ending));
+    story.then(4_010, Happening::Tick).then(4_020, found("u1", Complete));
+    insta::assert_snapshot!(story.tell());
+}
+
+#[test]
+fn a_start_whose_deadline_has_passed_holds_the_room_no_longer() {
+    let mut story = Story::new();
+    story.then(0, start("first")).then(5, looked_into_room("u1", &[]));
+    story.then(DEADLINE, start_until("second", 2 * DEADLINE));
+    insta::assert_snapshot!(story.tell());
+}
+
+#[test]
 fn a_delete_goes_on_after_a_crash() {
     let mut story = Story::new();
     story.store_works = false;

@@ -204,6 +204,11 @@ impl<'a> Draft<'a> {
         self.effects.push(Effect::StopEgress { uid: uid.clone(), egress });
     }
 
+    /// Plans the next look at a uid by the phase that it enters now.
+    pub(super) fn look_anew(&mut self, uid: &Uid) {
+        self.state.memory.looks.remove(uid);
+    }
+
     /// Looks at a uid as soon as the next tick.
     pub(super) fn look_now(&mut self, uid: &Uid) {
         let at = self.at;

@@ -55,6 +55,16 @@ impl Draft<'_> {
         self.effects.push(Effect::LookBeforeStart { uid, known });
     }
 
+    /// A start whose deadline has passed holds the room no longer, even if nobody has said so yet.
+    pub(super) fn begin_after_deadline(&mut self, request: &StartRequest) {
+        let over = self.current().and_then(|c| c.deadline).is_some_and(|deadline| deadline <= self.at);
+        if !over {
+            return self.refuse_start(request);
+        }
+        self.give_up();
+        self.begin(request);
+    }
+
     pub(super) fn refuse_start(&mut self, request: &StartRequest) {
         self.refuse(&request.command, Refusal::AlreadyRecording);
     }
@@ -67,6 +77,7 @@ impl Draft<'_> {
             current.stopping_since = Some(self.at);
         }
         self.state.durable.phase = Phase::Stopping;
+        self.look_anew(&uid);
         self.wait_for_stop(request);
         self.owe_stop(&uid);
     }
@@ -101,6 +112,7 @@ impl Draft<'_> {
         }
         self.state.durable.phase = Phase::Stopping;
         self.state.memory.may_send = None;
+        self.look_anew(&uid);
         self.owe_stop(&uid);
         self.refuse(&request.command, Refusal::StillStarting);
     }
@@ -146,18 +158,29 @@ impl Draft<'_> {
             }
             Some(_) => {}
         }
-        if self.state.durable.pending.len() >= policy::PENDING_MAX {
-            return self.refuse(&request.command, Refusal::Unavailable { dependency: "store" });
-        }
+        let removed = |effect: &Owed| matches!(effect, Owed::Remove { recording, .. } if recording == id);
+        let pending = &self.state.durable.pending;
+        let number = match pending.iter().find(|pending| removed(&pending.effect)) {
+            // It is being deleted already: both requests wait for the same.
+            Some(pending) => pending.number,
+            None if pending.len() >= policy::PENDING_MAX => {
+                return self.refuse(&request.command, Refusal::Unavailable { dependency: "store" });
+            }
+            None => self.owe_removal(request),
+        };
+        let wants = Wants::Effect { number, answer: Answer::Deleted };
+        let (command, deadline) = (request.command.clone(), request.deadline);
+        self.state.memory.waiting.push(Waiting { command, deadline, wants });
+    }
+
+    fn owe_removal(&mut self, request: &DeleteRequest) -> u64 {
+        let id = &request.recording;
         if let Some(unsettled) = self.state.durable.unsettled.iter_mut().find(|u| u.track.uid == id.uid) {
             unsettled.deleted = true;
         }
         self.drop_unbegun_projections(id);
         self.owe(Owed::Remove { recording: id.clone(), key: request.key.clone() });
-        let deadline = request.deadline;
-        let number = self.state.durable.effects_numbered;
-        let wants = Wants::Effect { number, answer: Answer::Deleted };
-        self.state.memory.waiting.push(Waiting { command: request.command.clone(), deadline, wants });
+        self.state.durable.effects_numbered
     }
 
     /// Projections that nobody has begun would only bring a deleted document back.

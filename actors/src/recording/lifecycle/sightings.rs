@@ -148,6 +148,7 @@ impl Draft<'_> {
 
     fn now_ending(&mut self, uid: &Uid, info: &EgressInfo) {
         self.fail_start_waiters(uid, info);
+        self.look_anew(uid);
         self.state.durable.phase = Phase::Stopping;
         self.state.memory.may_send = None;
         if let Some(current) = self.state.durable.current.as_mut() {

@@ -147,7 +147,7 @@ impl Draft<'_> {
         }
         let memory = &mut self.state.memory;
         (memory.may_send, memory.retry_start, memory.start_tries) = (None, None, 0);
-        memory.looks.remove(uid);
+        self.look_anew(uid);
         let waiters = self.start_waiters();
         self.show_seen(uid);
         let room_name = self.state.durable.room_name.clone();

@@ -1,0 +1,25 @@
+//! The service ring: the whole service in this process, spoken to over HTTP, with everything embedded.
+//!
+//! What LiveKit does is decided by each test: either the project's own simulated LiveKit (`harness::simulated`)
+//! or, as a second opinion that shares no code with it, the scripted one (`livekit::Scripted`), which
+//! answers exactly what it is told to. Every test ends with `Service::finish`, which fails if anything is
+//! left: rows in the ledger, a lease, requests that wait.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "these are tests")]
+
+mod away;
+mod bad_input;
+mod early_ends;
+mod happy;
+mod harness;
+mod livekit;
+mod media;
+mod news;
+mod races;
+mod restart;
+mod shutdown;
+mod signing;
+mod start_failures;
+mod stop_failures;
+mod strangers;
+mod wire;

@@ -1,0 +1,90 @@
+//! A room with somebody in it, on services of its own.
+
+use serde_json::{Value, json};
+
+use crate::service::{Service, webhook_url};
+use crate::stack::{Process, Stack, Tools, eventually, free_address};
+
+/// What becomes of LiveKit's webhooks.
+pub enum Webhooks {
+    Arrive,
+    /// They go to an address where nobody listens.
+    AreLost,
+}
+
+/// LiveKit, our service, and somebody who publishes in a room.
+pub struct Meeting {
+    pub room: String,
+    pub service: Service,
+    _publisher: Process,
+    workers: Vec<Process>,
+    pub stack: Stack,
+}
+
+impl Meeting {
+    /// One with an egress worker. `options` are variables of the service's environment.
+    pub async fn start(webhooks: Webhooks, options: &[(&'static str, &str)]) -> Self {
+        let mut meeting = Self::without_worker(webhooks, options).await;
+        meeting.add_worker("").await;
+        meeting
+    }
+
+    pub async fn without_worker(webhooks: Webhooks, options: &[(&'static str, &str)]) -> Self {
+        let address = free_address();
+        let told = match webhooks {
+            Webhooks::Arrive => address,
+            Webhooks::AreLost => free_address(),
+        };
+        let stack = Stack::start(Tools::of("light"), &webhook_url(told)).await;
+        let service = Service::start(&stack, address, options).await;
+        let room = service.make_room("Town Hall").await;
+        let publisher = stack.publisher(&room).await;
+        Self { room, service, _publisher: publisher, workers: Vec::new(), stack }
+    }
+
+    /// A worker with these options (`tests/stack/README.md`).
+    pub async fn add_worker(&mut self, options: &str) {
+        let name = format!("worker-{}", self.workers.len() + 1);
+        self.workers.push(self.stack.worker(&name, options).await);
+    }
+
+    pub async fn kill_workers(&mut self) {
+        for mut worker in self.workers.drain(..) {
+            worker.kill().await;
+        }
+    }
+
+    /// Ends the meeting on LiveKit.
+    pub async fn delete_room(&self) {
+        self.stack.livekit("RoomService/DeleteRoom", json!({"room": self.room})).await;
+    }
+
+    /// Waits until LiveKit lists the room's egresses with these statuses, in any order.
+    pub async fn egresses_become(&self, statuses: &[&str]) {
+        eventually(&format!("LiveKit lists {statuses:?}"), async || {
+            let listed = self.stack.livekit("Egress/ListEgress", json!({"roomName": self.room})).await;
+            let items = listed["items"].as_array().unwrap();
+            let mut seen: Vec<_> = items.iter().filter_map(|egress| egress["status"].as_str()).collect();
+            seen.sort_unstable();
+            (seen == statuses).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until the room's recordings have these statuses and errors, in any order.
+    pub async fn recordings_become(&self, expected: &[(&str, &str)]) {
+        eventually(&format!("the recordings are {expected:?}"), async || {
+            let listed = self.service.recordings_of(&self.room).await;
+            let text =
+                |recording: &Value, name: &str| recording[name].as_str().unwrap_or_default().to_owned();
+            let mut seen: Vec<_> = listed
+                .iter()
+                .map(|recording| (text(recording, "status"), text(recording, "error")))
+                .collect();
+            seen.sort();
+            let seen = seen.iter().map(|(status, error)| (status.as_str(), error.as_str()));
+            seen.eq(expected.iter().copied()).then_some(())
+        })
+        .await;
+    }
+}
