@@ -24,7 +24,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use self::plan::Plan;
 use self::promises::{Broken, Promises};
-use self::stage::Stage;
+use self::stage::{Stage, Told};
 
 /// How many histories are played unless the environment says otherwise.
 const HISTORIES: u64 = 400;
@@ -39,6 +39,7 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 struct Outcome {
     broken: Vec<Broken>,
     timeline: Vec<String>,
+    told: Vec<Told>,
 }
 
 /// Plays a history on a paused clock of its own.
@@ -56,7 +57,8 @@ fn play(plan: &Plan, shown: bool) -> Outcome {
         promises.check_quiet().await;
         promises.check_rooms().await;
         promises.check_end().await;
-        Outcome { broken: promises.broken(), timeline: stage.around.timeline.lines() }
+        let told = lock(&stage.told).clone();
+        Outcome { broken: promises.broken(), timeline: stage.around.timeline.lines(), told }
     })
 }
 

@@ -154,11 +154,11 @@ impl Draw {
         let mut ms = |of: &[u64]| Duration::from_millis(self.one(of));
         let join = ms(&[200, 200, 1_000, 2_500]);
         Timing {
-            accept: ms(&[50, 50, 500, 2_000]),
+            accept: ms(&[50, 50, 500, 2_000, 8_000]),
             join,
             activate: join + ms(&[100, 300, 2_000, 8_000]),
             leave: ms(&[100, 100, 1_000, 6_000]),
-            upload: ms(&[0, 400, 400, 5_000, 40_000]),
+            upload: ms(&[0, 400, 5_000, 40_000]),
             webhook: ms(&[0, 5, 5, 300]),
             ..Timing::default()
         }
@@ -168,9 +168,9 @@ impl Draw {
         let room = self.chance.random_range(0..rooms);
         let pick = self.one(&[0, 0, 0, 1, 2]);
         match self.chance.random_range(0..20) {
-            0..8 => Step::Start { room },
-            8..14 => Step::Stop { room, pick },
-            14..17 => Step::Delete { room, pick },
+            0..7 => Step::Start { room },
+            7..12 => Step::Stop { room, pick },
+            12..17 => Step::Delete { room, pick },
             17 => Step::Leave { room },
             18 => Step::Join { room },
             _ => Step::EndMeeting { room },

@@ -291,14 +291,25 @@ impl Promises {
             (Asked::Delete(id), Answer::Deleted) => {
                 let shown = self.document(id).await;
                 self.expect("deleted stays deleted", shown.is_none(), || format!("{id} is {shown:?} again"));
-                let key = egresses.iter().find(|egress| egress.egress == id.egress);
-                let key = key.and_then(|egress| egress.file.as_ref()).map(|file| file.filename.clone());
-                let file = self.stage.around.backing.blobs.head(&key.unwrap_or_default()).await;
-                let gone = file.expect("memory answers").is_none();
-                self.expect("the file of a deleted recording is gone", gone, || id.to_string());
+                let egress = egresses.iter().find(|egress| egress.egress == id.egress);
+                let left = self.has_file(egress.expect("what was shown was recorded")).await;
+                self.expect("the file of a deleted recording is gone", !left, || id.to_string());
             }
             _ => {}
         }
+    }
+
+    /// Whether an egress's file is there and holds something.
+    async fn has_file(&self, egress: &EgressView) -> bool {
+        let Some(file) = &egress.file else { return false };
+        let head = self.stage.around.backing.blobs.head(&file.filename).await.expect("memory answers");
+        head.is_some_and(|head| head.size > 0)
+    }
+
+    /// Whether a document says that something is wrong, or is gone.
+    async fn admits(&self, id: &RecordingId) -> bool {
+        let found = self.stage.around.backing.store.recording(id).await.expect("memory answers");
+        found.is_none_or(|stored| stored.recording.error.is_some())
     }
 
     async fn document(&self, id: &RecordingId) -> Option<RecordingStatus> {
@@ -330,6 +341,8 @@ impl Promises {
                 self.expect("what LiveKit recorded is never mislabelled", right, || {
                     format!("{id} is {recorded:?} and shown as {shown:?}")
                 });
+                let honest = self.has_file(&egress).await || self.admits(&id).await;
+                self.expect("a missing file is admitted", honest, || format!("{id} has no file"));
             }
             let over = shown.is_none_or(RecordingStatus::is_terminal);
             self.expect("every document says how it ended", over, || format!("{id} is shown as {shown:?}"));

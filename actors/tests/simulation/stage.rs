@@ -35,6 +35,8 @@ const START: Timestamp = Timestamp(1_800_000_000_000);
 const PERSON: &str = "ann";
 /// How long LiveKit waits for the answer to a webhook.
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often it is looked whether something has come true.
+const LOOK_AGAIN: Duration = Duration::from_secs(3);
 /// How often LiveKit sends a webhook before it gives up.
 const WEBHOOK_TRIES: u32 = 6;
 
@@ -242,7 +244,7 @@ impl Stage {
     pub async fn within(&self, limit: Duration, holds: impl AsyncFn() -> bool) -> bool {
         let waiting = async {
             while !holds().await {
-                sleep(Duration::from_secs(1)).await;
+                sleep(LOOK_AGAIN).await;
             }
         };
         timeout(limit, waiting).await.is_ok()

@@ -6,21 +6,23 @@ use reelkeeper_actors::simulator::calls::{Method, Refusal};
 use reelkeeper_actors::simulator::clock::Timing;
 use reelkeeper_actors::simulator::faults::{CallTrouble, Fault, ListScope, What};
 
-use crate::plan::{Moment, Plan, Step};
+use crate::plan::{Moment, Plan, Step, StoreCall, StoreFault, StoreTrouble};
 use crate::play;
+use crate::stage::{Answer, Told};
 
 const SLOW_TO_RECORD: Duration = Duration::from_secs(9);
 
 const STORY_ENDS: u64 = 180_000;
 
 /// Plays a story in one room; it fails with everything that happened.
-fn tell(timing: Timing, steps: &[(u64, Step)]) {
+fn tell(timing: Timing, steps: &[(u64, Step)]) -> Vec<Told> {
     let mut steps = steps.to_vec();
     // Until then it goes as the story has it; afterwards all is well.
     steps.push((STORY_ENDS, Step::Join { room: 0 }));
     let plan = Plan { seed: 1, timing, rooms: 1, steps };
     let outcome = play(&plan, true);
     assert!(outcome.broken.is_empty(), "{:#?}\n{}", outcome.broken, outcome.timeline.join("\n"));
+    outcome.told
 }
 
 #[test]
@@ -50,4 +52,26 @@ fn a_stop_is_answered_by_its_deadline_though_livekit_cannot_be_asked() {
 fn a_start_whose_active_cannot_be_stored_by_its_deadline_is_not_told_503() {
     let timing = Timing { activate: SLOW_TO_RECORD, ..Timing::default() };
     tell(timing, &[(700, Step::Start { room: 0 }), (9_000, Step::StoresAway { ms: 12_000 })]);
+}
+
+#[test]
+fn a_start_is_not_refused_for_the_sake_of_one_that_is_over() {
+    let writes = StoreFault {
+        call: Some(StoreCall::WriteRow),
+        skip: 0,
+        times: 4,
+        does: StoreTrouble::Slow { ms: 12_000 },
+    };
+    let first = 1_000;
+    // The first is told 503 by then, and its intent is stored a moment later.
+    let second = first + 20_500;
+    let steps = [
+        (500, Step::Store(writes)),
+        (first, Step::Start { room: 0 }),
+        (second, Step::Start { room: 0 }),
+        (second + 5_000, Step::Stop { room: 0, pick: 0 }),
+    ];
+    let told = tell(Timing::default(), &steps);
+    assert!(matches!(told[0].answer, Answer::Refused(_)), "{}", told[0]);
+    assert!(matches!(told[1].answer, Answer::Recording(_)), "{}", told[1]);
 }
