@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use ractor::{Actor, ActorRef};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::ids::{CommandId, RecordingId, RoomId};
 use crate::meeting::Room;
@@ -43,6 +45,14 @@ pub struct Orchestrator {
     shared: Arc<Shared>,
     supervisor: ActorRef<SupervisorMessage>,
     draining: Arc<AtomicBool>,
+    /// The requests of clients under way, webhooks not among them: a drain waits for these.
+    requests: TaskTracker,
+}
+
+/// Held while a client's request is under way.
+struct Admitted {
+    _permit: OwnedSemaphorePermit,
+    _under_way: TaskTrackerToken,
 }
 
 impl Orchestrator {
@@ -53,7 +63,8 @@ impl Orchestrator {
     pub async fn start_tree(world: World) -> Result<(Self, tokio::task::JoinHandle<()>), ractor::SpawnErr> {
         let shared = Shared::new(world);
         let (supervisor, tree) = Actor::spawn(None, Supervisor, shared.clone()).await?;
-        Ok((Self { shared, supervisor, draining: Arc::default() }, tree))
+        let (draining, requests) = (Arc::default(), TaskTracker::new());
+        Ok((Self { shared, supervisor, draining, requests }, tree))
     }
 
     /// Takes up every room that an earlier run left unfinished. Returns how many there were.
@@ -269,20 +280,25 @@ impl Orchestrator {
     }
 
     /// Waits until what is under way is answered, at most for `limit`, then takes the tree down. What runs in
-    /// LiveKit runs on untouched; what is owed lies in the ledger. Returns whether everything was answered.
+    /// LiveKit runs on untouched; what is owed lies in the ledger. LiveKit's webhooks are taken until the end,
+    /// since starts may wait for them. Returns whether everything was answered.
     pub async fn drain(&self, limit: Duration) -> bool {
         self.stop_intake();
-        let all = u32::try_from(self.shared.world.limits.admitted).unwrap_or(u32::MAX);
-        let answered = tokio::time::timeout(limit, self.shared.admission.acquire_many(all)).await;
+        self.requests.close();
+        let answered = tokio::time::timeout(limit, self.requests.wait()).await;
         self.supervisor.stop(Some("drained".to_owned()));
         answered.is_ok()
     }
 
-    fn admit(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+    fn admit(&self) -> Result<Admitted, Refusal> {
+        // Counted before the look, so that a drain that begins in between waits for it.
+        let under_way = self.requests.token();
         if self.is_draining() {
             return Err(Refusal::Draining);
         }
-        self.shared.admission.clone().try_acquire_owned().map_err(|_| Refusal::Overloaded)
+        let permit = self.shared.admission.clone().try_acquire_owned();
+        let permit = permit.map_err(|_| Refusal::Overloaded)?;
+        Ok(Admitted { _permit: permit, _under_way: under_way })
     }
 
     fn deadline(&self) -> Timestamp {
