@@ -66,7 +66,14 @@ async fn records_a_room(mut livekit: LiveKit) -> Story {
     story.call(&livekit, "Egress/ListEgress", egress.clone()).await;
     story.call(&livekit, "Egress/ListEgress", json!({"roomName": ROOM, "active": true})).await;
     story.call(&livekit, "RoomService/ListParticipants", json!({"room": ROOM})).await;
-    story.call(&livekit, "RoomService/ListRooms", json!({"names": [ROOM]})).await;
+    let room = json!({"names": [ROOM]});
+    eventually("the room shows who is in it", async || {
+        let listed = livekit.call("RoomService/ListRooms", &room).await.json();
+        let room = &listed["rooms"][0];
+        (room["num_publishers"] == 1 && room["active_recording"] == true).then_some(())
+    })
+    .await;
+    story.call(&livekit, "RoomService/ListRooms", room).await;
     story.call(&livekit, "Egress/StopEgress", egress.clone()).await;
     story.step("stopped", &livekit, &["participant_left", "egress_ended EGRESS_COMPLETE"]).await;
     story.call(&livekit, "Egress/ListEgress", egress.clone()).await;
