@@ -1,8 +1,11 @@
 # Reelkeeper as an image: one binary, nothing else of ours.
 #
 #   docker build -t reelkeeper .
-#   docker run -p 6080:6080 -v reelkeeper:/data -e LIVEKIT_URL=... -e LIVEKIT_API_KEY=... \
-#     -e LIVEKIT_API_SECRET=... reelkeeper
+#   docker run -p 6080:6080 -v /srv/reelkeeper:/data -e MEET_INITIAL_API_KEY=... -e LIVEKIT_URL=... \
+#     -e LIVEKIT_API_KEY=... -e LIVEKIT_API_SECRET=... reelkeeper
+#
+# LiveKit's egress must write to the same files: /srv/reelkeeper/blobs here. The folder must belong to the
+# image's user.
 #
 # No engine has built this file yet: its commands were run in a plain folder, in this order.
 

@@ -34,6 +34,8 @@ use self::parts::Stores;
 
 /// How long connections may still be open after everything is answered.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// What of the drain timeout is kept for closing connections and stores: a tenth, at most this.
+const CLOSING: Duration = Duration::from_secs(3);
 
 /// Why the service could not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -212,7 +214,7 @@ impl App {
             served = &mut serving => Err(AppError::Serve(served_error(served))),
         };
         tracing::info!("draining");
-        if !orchestrator.drain(config.drain_timeout).await {
+        if !orchestrator.drain(config.drain_timeout - CLOSING.min(config.drain_timeout / 10)).await {
             tracing::warn!("requests were still under way at the end of the drain timeout");
         }
         closing.cancel();

@@ -49,7 +49,7 @@ pub struct Config {
     pub trust_proxy: bool,
     /// Becomes the API key if there is none yet.
     pub initial_api_key: Option<Secret>,
-    /// Where `dev` and the simulated LiveKit keep what they make up.
+    /// Where a simulated LiveKit in this process keeps its secret.
     pub data_folder: PathBuf,
     /// From a start request until its answer.
     pub start_timeout: Duration,

@@ -30,14 +30,18 @@ enum Command {
     /// Run the service for trying it out: everything embedded in `data/`, a simulated LiveKit
     ///
     /// Listens on 127.0.0.1:6080, prepares a room with two simulated participants and an API key
-    /// (MEET_INITIAL_API_KEY, else generated and kept), and prints ready-made curl lines.
+    /// (MEET_INITIAL_API_KEY, else generated and kept), and prints ready-made curl lines. Decides address
+    /// and backends itself: for these only flags count, not the environment.
     Dev(Box<Flags>),
     /// Record a simulated room into a file and check that it plays
     ///
     /// Runs the whole service on free ports and a fresh folder, shows each step, and exits 0 only if the
     /// file has a video track, a duration above 0 and the recorded size.
     Demo(DemoArgs),
-    /// Run the simulated LiveKit alone
+    /// Run the simulated LiveKit alone: rooms, egress and signed webhooks without a media server
+    ///
+    /// For trying things out and for tests, never for production. Faults, calls received and more are under
+    /// `/control`, in JSON and without a token.
     Simulator(SimulatorArgs),
     /// Look at the configuration without starting anything
     #[command(subcommand)]

@@ -47,6 +47,7 @@ pub async fn run(args: DemoArgs) -> Result<(), Failure> {
     let began = Instant::now();
     let node = app::new_node();
     let folder = args.folder.unwrap_or_else(|| std::env::temp_dir().join(format!("reelkeeper-demo-{node}")));
+    say(&format!("keeping everything in {}", folder.display()))?;
     let (config, _) = Config::load(&flags(&folder, &args.log), process_env())?;
     let files = config.policy().files;
     telemetry::init(&config.log.filter, config.log.format, &node)?;

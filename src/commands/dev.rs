@@ -24,8 +24,10 @@ const PEOPLE: u32 = 2;
 /// # Errors
 /// All faults of the configuration at once, or why the service could not start or had to stop.
 pub async fn run(mut flags: Flags) -> Result<(), Failure> {
+    // These stand above the environment, so that `dev` is the same whatever a shell has set for a service.
     let embedded = [
         ("listen", "127.0.0.1:6080"),
+        ("data_folder", "data"),
         ("store.url", "sqlite://data/reelkeeper.db"),
         ("coordination.url", "memory://"),
         ("blobs.url", "file://data/blobs"),

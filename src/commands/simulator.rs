@@ -12,10 +12,7 @@ use crate::simulator::{Simulator, SimulatorConfig};
 
 use super::{Failure, until_signal};
 
-/// Run a simulated LiveKit: rooms, egress and signed webhooks without a media server.
-///
-/// For trying things out and for tests, never for production. Faults, calls received and more are under
-/// `/control`, in JSON and without a token.
+/// Options of the simulated LiveKit.
 #[derive(Debug, Clone, Args)]
 pub struct SimulatorArgs {
     /// Port to listen on; 0 takes a free one.
