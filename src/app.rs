@@ -214,7 +214,8 @@ impl App {
             served = &mut serving => Err(AppError::Serve(served_error(served))),
         };
         tracing::info!("draining");
-        if !orchestrator.drain(config.drain_timeout - CLOSING.min(config.drain_timeout / 10)).await {
+        let closing_takes = CLOSING.min(config.drain_timeout / 10);
+        if !orchestrator.drain(config.drain_timeout.saturating_sub(closing_takes)).await {
             tracing::warn!("requests were still under way at the end of the drain timeout");
         }
         closing.cancel();
