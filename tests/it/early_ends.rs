@@ -49,18 +49,21 @@ async fn an_early_end_is_told_at_once_with_its_reason() {
         let born = if matches!(seen, Seen::InTheAnswer) { status } else { EgressStatus::EgressStarting };
         livekit.newborn(&room, born, error);
         match seen {
-            Seen::InTheAnswer | Seen::InAList => {}
+            Seen::InAList => {}
             // Nothing else shows it.
             Seen::ByWebhook => {
                 livekit.script(&room, Method::ListById, vec![Act::Plain(500, ""); 100]);
             }
-            Seen::BeforeTheAnswer => livekit.script(&room, Method::Start, [Act::Wait(release.clone())]),
+            // An end is told when the file is there, so the answer waits for it.
+            Seen::InTheAnswer | Seen::BeforeTheAnswer => {
+                livekit.script(&room, Method::Start, [Act::Wait(release.clone())]);
+            }
         }
         let end = async {
             let egress = eventually("LiveKit was asked", async || livekit.egresses(&room).pop()).await;
             service.write_file(&id_of(&livekit, &room), b"a file");
             if matches!(seen, Seen::InTheAnswer) {
-                return;
+                return release.notify_one();
             }
             let ended = livekit.change(&egress.egress_id, status);
             if matches!(seen, Seen::ByWebhook | Seen::BeforeTheAnswer) {
