@@ -7,7 +7,7 @@ use super::super::ledger::{
     Cause, Current, Look, Owed, Pending, Phase, Retry, State, StopOwed, Track, Unsettled, Waiting, Wants,
 };
 use super::super::policy::{self, Policy};
-use super::super::{Recording, Timestamp, invariants};
+use super::super::{AccessSecrets, Recording, Timestamp, invariants};
 use super::{Commit, Decision};
 use crate::ids::{CommandId, RecordingId, Uid};
 
@@ -218,6 +218,21 @@ impl<'a> Draft<'a> {
 }
 
 impl Track {
+    /// A uid of which nothing is known yet.
+    pub(super) fn unseen(uid: Uid, secrets: AccessSecrets, call_ends: Timestamp) -> Self {
+        Self {
+            uid,
+            egress: None,
+            secrets,
+            call_ends,
+            seen: None,
+            ran: false,
+            left: None,
+            shown: None,
+            stop: None,
+        }
+    }
+
     /// The recording as LiveKit last showed it; none before it showed anything.
     pub(super) fn recording(&self, room_name: &str) -> Option<Recording> {
         self.seen.as_ref().map(|info| info.to_recording(&self.uid, room_name))

@@ -2,7 +2,7 @@
 
 use super::super::effect::{Answer, Effect, Refusal};
 use super::super::event::{DeleteRequest, StartRequest, StopRequest};
-use super::super::ledger::{Current, Owed, Phase, Track, Waiting, Wants};
+use super::super::ledger::{Current, Owed, Phase, Waiting, Wants};
 use super::super::{RecordingStatus, policy};
 use super::draft::Draft;
 use crate::ids::{EgressId, RecordingId, Uid};
@@ -19,17 +19,7 @@ impl Draft<'_> {
         self.state.durable.room_name.clone_from(&request.room_name);
         self.state.durable.phase = Phase::Starting;
         self.state.durable.current = Some(Current {
-            track: Track {
-                uid: self.fresh.uid.clone(),
-                egress: None,
-                secrets: self.fresh.secrets.clone(),
-                call_ends: request.deadline.plus(policy::CALL_GRACE),
-                seen: None,
-                ran: false,
-                left: None,
-                shown: None,
-                stop: None,
-            },
+            track: self.fresh_track(request.deadline.plus(policy::CALL_GRACE)),
             command: Some(request.command.clone()),
             deadline: Some(request.deadline),
             layout: request.layout,

@@ -84,17 +84,7 @@ impl Draft<'_> {
     }
 
     fn track_for(&self, uid: &Uid, shown: Option<RecordingStatus>) -> Track {
-        Track {
-            uid: uid.clone(),
-            egress: None,
-            secrets: self.fresh.secrets.clone(),
-            call_ends: self.at,
-            seen: None,
-            ran: false,
-            left: None,
-            shown,
-            stop: None,
-        }
+        Track { shown, ..Track::unseen(uid.clone(), self.fresh.secrets.clone(), self.at) }
     }
 
     /// A view of an egress that the row holds.

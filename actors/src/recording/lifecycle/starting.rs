@@ -4,12 +4,12 @@ use super::super::effect::{Answer, Effect, Refusal};
 use super::super::egress::{CallError, EgressInfo, EgressOrder, StartClass, classify_start};
 use super::super::event::Sighting;
 use super::super::ledger::{Cause, Phase, Track};
-use super::super::{RecordingStatus, policy};
+use super::super::{RecordingStatus, Timestamp, policy};
 use super::draft::Draft;
 use crate::ids::{RecordingId, Uid};
 
 /// What the document of a start says that got a 503.
-const TIMED_OUT: &str = "timed out while starting";
+pub(super) const TIMED_OUT: &str = "timed out while starting";
 
 impl Draft<'_> {
     /// The room's list before a start: unwanted uids are stopped, what somebody else records is adopted.
@@ -109,23 +109,19 @@ impl Draft<'_> {
         if self.state.durable.unsettled.len() >= policy::UNSETTLED_MAX {
             return;
         }
+        let Some(call_ends) = self.current().map(|current| current.track.call_ends) else { return };
+        let fresh = self.fresh_track(call_ends);
         let Some(current) = self.state.durable.current.as_mut() else { return };
         debug_assert_eq!(current.track.uid, *uid, "only the current uid is retried");
-        let fresh = Track {
-            uid: self.fresh.uid.clone(),
-            egress: None,
-            secrets: self.fresh.secrets.clone(),
-            call_ends: current.track.call_ends,
-            seen: None,
-            ran: false,
-            left: None,
-            shown: None,
-            stop: None,
-        };
         let old = std::mem::replace(&mut current.track, fresh);
         self.unsettle(old, Cause::Refused);
         self.state.memory.may_send = Some(self.fresh.uid.clone());
         self.try_start_again_later();
+    }
+
+    /// A track under the uid and the secrets that this event brought.
+    pub(super) fn fresh_track(&self, call_ends: Timestamp) -> Track {
+        Track::unseen(self.fresh.uid.clone(), self.fresh.secrets.clone(), call_ends)
     }
 
     fn try_start_again_later(&mut self) {

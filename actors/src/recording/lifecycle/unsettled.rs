@@ -4,6 +4,7 @@ use super::super::egress::EgressInfo;
 use super::super::ledger::{Cause, Owed, Unsettled};
 use super::super::{RecordingStatus, Timestamp, policy};
 use super::draft::Draft;
+use super::starting::TIMED_OUT;
 use crate::ids::Uid;
 
 /// What the document says when LiveKit reports a file that the store does not have.
@@ -35,7 +36,7 @@ impl Draft<'_> {
                 if status.has_file() {
                     self.show_seen(uid);
                 } else if shown.is_none() {
-                    self.show_failed(uid, "timed out while starting");
+                    self.show_failed(uid, TIMED_OUT);
                 }
             }
         }
