@@ -1,4 +1,5 @@
 //! Adapters: the ports of the core, spoken to real things.
 
 pub mod livekit;
+pub mod mp4_probe;
 pub mod sqlite;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reelkeeper_actors::ids::NodeId;
-use reelkeeper_actors::orchestrator::Orchestrator;
+use reelkeeper_actors::orchestrator::{Orchestrator, TakenUp};
 use reelkeeper_actors::ports::PortError;
 use reelkeeper_actors::ports::blobs::Blobs;
 use reelkeeper_actors::ports::catalog::Catalog;
@@ -25,6 +25,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::adapters::livekit::webhook::WebhookReceiver;
+use crate::adapters::mp4_probe::Mp4Probe;
 use crate::config::Config;
 use crate::http::{self, HttpSettings, HttpState};
 use crate::simulator;
@@ -102,6 +103,7 @@ impl App {
             catalog: stores.catalog.clone(),
             coordination: coordination.clone(),
             blobs: stores.blobs.clone(),
+            media_probe: Arc::new(Mp4Probe::new(stores.blobs.clone())),
             media_server: media_server.port.clone(),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
@@ -113,8 +115,9 @@ impl App {
         let address = listener.local_addr().map_err(AppError::Serve)?;
         media_server.tell_webhooks_to(address);
         let taken_up = orchestrator.take_up().await?;
-        if taken_up > 0 {
-            tracing::info!(rooms = taken_up, "took up rooms that an earlier run left");
+        if taken_up != TakenUp::default() {
+            let TakenUp { rooms, recordings } = taken_up;
+            tracing::info!(rooms, recordings, "took up what an earlier run left");
         }
         let router = http::router(HttpState {
             orchestrator: orchestrator.clone(),

@@ -59,6 +59,12 @@ pub struct Config {
     pub request_timeout: Duration,
     /// How often live recordings are compared with LiveKit.
     pub reconcile_interval: Duration,
+    /// How long an egress that left the room may upload.
+    pub upload_limit: Duration,
+    /// How often, and when at the earliest, rooms are judged that nothing records though they say so.
+    pub locks_gc: SweepConfig,
+    /// How often, and after how long a silence, recordings are judged of which LiveKit says nothing new.
+    pub stale_gc: SweepConfig,
     /// How far ahead the deletion of a new room must lie.
     pub min_auto_delete: Duration,
     /// A node's lease.
@@ -87,6 +93,15 @@ pub struct LogConfig {
     pub filter: String,
     /// Its form.
     pub format: LogFormat,
+}
+
+/// When a janitor sweeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SweepConfig {
+    /// From the end of one sweep to the next.
+    pub interval: Duration,
+    /// How old what it finds must be.
+    pub after: Duration,
 }
 
 /// Where rooms and recordings are kept.
@@ -192,7 +207,10 @@ impl Config {
             start_timeout: self.start_timeout,
             stop_timeout: self.stop_timeout,
             reconcile_interval: self.reconcile_interval,
+            upload_limit: self.upload_limit,
+            stale_after: self.stale_gc.after,
             files: FileLayout::new(&self.blobs.subbucket),
+            ..Policy::default()
         }
     }
 
@@ -244,6 +262,15 @@ fn read(reader: &mut Reader<'_>) -> Config {
         stop_timeout: reader.duration("stop_timeout", SECOND),
         request_timeout: reader.duration("request_timeout", SECOND),
         reconcile_interval: reader.duration("reconcile_interval", SECOND),
+        upload_limit: reader.duration("upload_limit", SECOND),
+        locks_gc: SweepConfig {
+            interval: reader.duration("locks_gc_interval", SECOND),
+            after: reader.duration("lock_grace", Duration::ZERO),
+        },
+        stale_gc: SweepConfig {
+            interval: reader.duration("stale_gc_interval", SECOND),
+            after: reader.duration("stale_after", SECOND),
+        },
         min_auto_delete: reader.duration("min_auto_delete", Duration::ZERO),
         lease_ttl: reader.duration("lease_ttl", 3 * SECOND),
         drain_timeout: reader.duration("drain_timeout", Duration::ZERO),

@@ -15,20 +15,31 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use crate::ids::{CommandId, RecordingId, RoomId};
 use crate::meeting::Room;
 use crate::ports::PortError;
+use crate::ports::catalog::StoredRecording;
 use crate::ports::clock::fresh_command;
 use crate::ports::media_server::{LiveKitEvent, LiveKitNews};
 use crate::recording::effect::{Answer, Refusal};
 use crate::recording::encoding::{Encoding, Layout};
-use crate::recording::event::{DeleteRequest, Happening, Source, StartRequest, StopRequest};
+use crate::recording::event::{DeleteRequest, Happening, Source, StartRequest, StopRequest, UnheldRecording};
 use crate::recording::ledger::Phase;
+use crate::recording::rules::Rule;
 use crate::recording::{Recording, RecordingStatus, Timestamp};
 use crate::room::supervisor::{Supervisor, SupervisorMessage};
 use crate::room::{Observed, RoomMessage, Shared, World, news};
 
 /// How long after its deadline a request waits for the actor's answer before it is cut off.
 const BACKSTOP: Duration = Duration::from_secs(5);
-/// Rows read at once when an earlier run's rooms are taken up.
-const ROWS_PAGE: usize = 256;
+/// Rows, or documents, read at once when an earlier run's are taken up.
+const PAGE: usize = 256;
+
+/// What an earlier run left, or an older process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TakenUp {
+    /// Rooms with a row.
+    pub rooms: usize,
+    /// Recordings that are not over and that no row holds.
+    pub recordings: usize,
+}
 
 /// What a client wants recorded differently from the room's configuration.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -67,24 +78,52 @@ impl Orchestrator {
         Ok((Self { shared, supervisor, draining, requests }, tree))
     }
 
-    /// Takes up every room that an earlier run left unfinished. Returns how many there were.
+    /// Takes up every room that an earlier run left unfinished, and every recording that is not over though
+    /// no row holds it. Returns how many there were.
     ///
     /// # Errors
     /// When the store is away; what was found until then is taken up.
-    pub async fn take_up(&self) -> Result<usize, PortError> {
+    pub async fn take_up(&self) -> Result<TakenUp, PortError> {
+        let world = &self.shared.world;
+        let mut taken_up = TakenUp::default();
         let mut after: Option<RoomId> = None;
-        let mut found = 0;
-        loop {
-            let rows = self.shared.world.ledger.rows(after.as_ref(), ROWS_PAGE).await?;
-            found += rows.len();
+        while world.policy.keeps(Rule::TakeUpRows) {
+            let rows = world.ledger.rows(after.as_ref(), PAGE).await?;
+            taken_up.rooms += rows.len();
             for row in &rows {
                 self.deliver(&row.room, RoomMessage::TakeUp);
             }
             match rows.last() {
-                Some(last) if rows.len() == ROWS_PAGE => after = Some(last.room.clone()),
-                _ => return Ok(found),
+                Some(last) if rows.len() == PAGE => after = Some(last.room.clone()),
+                _ => break,
             }
         }
+        let mut after: Option<RecordingId> = None;
+        loop {
+            let unfinished = world.catalog.unfinished_recordings(after.as_ref(), PAGE).await?;
+            after = unfinished.last().map(|stored| stored.recording.recording_id.clone());
+            let read = unfinished.len();
+            for stored in unfinished {
+                let room = &stored.recording.room_id;
+                let row = world.ledger.load(room).await?;
+                if !row.is_some_and(|row| row.state.holds(&stored.recording.recording_id.uid)) {
+                    taken_up.recordings += 1;
+                    self.hand_over(stored);
+                }
+            }
+            if read < PAGE {
+                return Ok(taken_up);
+            }
+        }
+    }
+
+    /// Tells a room's owner of a recording that is not over and that no row holds.
+    fn hand_over(&self, stored: StoredRecording) {
+        let room = stored.recording.room_id.clone();
+        let found = UnheldRecording { recording: stored.recording, updated_at: stored.updated_at };
+        // Whether it is stored matters to nobody: until then the document is found again.
+        let (told, _) = oneshot::channel();
+        self.deliver(&room, RoomMessage::News { what: Happening::Unheld(Box::new(found)), stored: told });
     }
 
     /// Starts a recording; answers when it runs, or why it does not. The room's configuration must allow it;

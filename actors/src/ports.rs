@@ -9,6 +9,7 @@ pub mod catalog;
 pub mod clock;
 pub mod coordination;
 pub mod ledger;
+pub mod media_probe;
 pub mod media_server;
 #[cfg(any(test, feature = "suites"))]
 pub mod suite;

@@ -12,11 +12,16 @@ pub mod ledger;
 pub mod lifecycle;
 pub mod policy;
 pub mod reconcile;
+pub mod rules;
 
 use serde::{Deserialize, Serialize};
 
 use self::encoding::{Encoding, Layout};
 use crate::ids::{RecordingId, RoomId};
+
+/// What a document says when LiveKit reported a file that the store does not have. It goes when the file
+/// turns up.
+pub const FILE_MISSING: &str = "LiveKit reported the recording complete, but its file is missing or empty";
 
 /// The folder of a sub-bucket that holds recordings.
 const FOLDER: &str = "recordings";
@@ -171,10 +176,12 @@ pub struct Recording {
 
 impl Recording {
     /// Takes over what a newer view of the same recording says. Fields that it lacks keep their value
-    /// (contract `recordings.md` 1), except an error that late truth has refuted.
+    /// (contract `recordings.md` 1), except an error that is refuted: by late truth, or by a missing file that
+    /// turned up.
     pub fn merge(&mut self, newer: &Self) {
-        let refuted = !self.status.has_file() && newer.status.has_file();
-        if refuted {
+        let file_is_there = newer.status.has_file() && newer.error.is_none();
+        let was_missing = self.error.as_deref() == Some(FILE_MISSING) && file_is_there;
+        if was_missing || (!self.status.has_file() && newer.status.has_file()) {
             (self.error, self.error_code, self.details) = (None, None, None);
         }
         let older = std::mem::replace(self, newer.clone());

@@ -7,6 +7,7 @@
 pub mod actor;
 mod commit;
 mod effects;
+mod live;
 pub(crate) mod news;
 mod replies;
 pub mod supervisor;
@@ -22,6 +23,7 @@ use crate::ports::catalog::Catalog;
 use crate::ports::clock::{Clock, Entropy};
 use crate::ports::coordination::Coordination;
 use crate::ports::ledger::Ledger;
+use crate::ports::media_probe::MediaProbe;
 use crate::ports::media_server::MediaServer;
 use crate::recording::Timestamp;
 use crate::recording::effect::Answer;
@@ -45,6 +47,8 @@ pub struct World {
     pub coordination: Arc<dyn Coordination>,
     /// Files.
     pub blobs: Arc<dyn Blobs>,
+    /// How long files play.
+    pub media_probe: Arc<dyn MediaProbe>,
     /// LiveKit.
     pub media_server: Arc<dyn MediaServer>,
     /// Time.
@@ -129,7 +133,9 @@ pub struct Observed {
 pub(crate) struct Shared {
     pub(crate) world: World,
     /// Keeps LiveKit from being asked for the list of all too often: looks that come together share one.
-    pub(crate) active_list: effects::ActiveList,
+    pub(crate) active_list: live::ActiveList,
+    /// What the rooms of this node hold as live.
+    pub(crate) live: live::LiveRecordings,
     /// Requests and webhooks that are let in.
     pub(crate) admission: Arc<Semaphore>,
 }
@@ -137,6 +143,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(world: World) -> Arc<Self> {
         let admission = Arc::new(Semaphore::new(world.limits.admitted));
-        Arc::new(Self { world, active_list: effects::ActiveList::default(), admission })
+        let (active_list, live) = Default::default();
+        Arc::new(Self { world, active_list, live, admission })
     }
 }

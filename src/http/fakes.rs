@@ -86,6 +86,13 @@ impl Catalog for World {
         let items = recordings.iter().rev().take(limit).map(|stored| stored.recording.clone()).collect();
         Ok(Page { items, is_truncated: recordings.len() > limit })
     }
+    async fn unfinished_recordings(
+        &self,
+        _: Option<&RecordingId>,
+        _: usize,
+    ) -> Result<Vec<StoredRecording>, PortError> {
+        unreachable!("the HTTP face takes nothing up")
+    }
     async fn remove_recording(&self, _: &RecordingId) -> Result<bool, PortError> {
         unreachable!("the HTTP face removes no recordings")
     }

@@ -16,6 +16,7 @@ use proptest::test_runner::RngSeed;
 use reelkeeper_actors::ids::{NodeId, RecordingId, Uid};
 use reelkeeper_actors::orchestrator::Orchestrator;
 use reelkeeper_actors::ports::catalog::{ApiKey, StoredRecording};
+use reelkeeper_actors::ports::media_probe::NoProbe;
 use reelkeeper_actors::recording::encoding::{Encoding, Layout};
 use reelkeeper_actors::recording::policy::Policy;
 use reelkeeper_actors::recording::{AccessSecrets, FileLayout, Recording, RecordingStatus};
@@ -79,6 +80,7 @@ async fn app(world: &Arc<World>, settings: HttpSettings) -> Router {
         catalog: world.clone(),
         coordination: world.clone(),
         blobs: world.clone(),
+        media_probe: Arc::new(NoProbe),
         media_server: world.clone(),
         clock: world.clone(),
         entropy: world.clone(),

@@ -1,6 +1,7 @@
 //! The catalog in memory.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use async_trait::async_trait;
 
@@ -82,6 +83,19 @@ impl Catalog for MemoryStore {
         });
         let items = newest.iter().take(limit).map(|inserted| inserted.stored.recording.clone()).collect();
         Ok(Page { items, is_truncated: newest.len() > limit })
+    }
+
+    async fn unfinished_recordings(
+        &self,
+        after: Option<&RecordingId>,
+        limit: usize,
+    ) -> Result<Vec<StoredRecording>, PortError> {
+        let documents = lock(&self.documents);
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let stored =
+            documents.recordings.range((from, Bound::Unbounded)).map(|(_, inserted)| &inserted.stored);
+        let unfinished = stored.filter(|stored| !stored.recording.status.is_terminal());
+        Ok(unfinished.take(limit).cloned().collect())
     }
 
     async fn remove_recording(&self, recording: &RecordingId) -> Result<bool, PortError> {

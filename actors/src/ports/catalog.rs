@@ -110,6 +110,16 @@ pub trait Catalog: Send + Sync {
     /// When the store is away.
     async fn newest_recordings(&self, limit: usize) -> Result<Page<Recording>, PortError>;
 
+    /// Recordings that are not over, at most `limit`, in a fixed order, beginning after `after`.
+    ///
+    /// # Errors
+    /// When the store is away. A document that cannot be read is left out and logged.
+    async fn unfinished_recordings(
+        &self,
+        after: Option<&RecordingId>,
+        limit: usize,
+    ) -> Result<Vec<StoredRecording>, PortError>;
+
     /// Removes a recording. Returns whether it was there.
     ///
     /// # Errors

@@ -37,8 +37,8 @@ pub enum Effect {
         uid: Uid,
         /// By id if known, else in the lists.
         egress: Option<EgressId>,
-        /// Whether LiveKit is to be asked, or only the blob store.
-        livekit: bool,
+        /// How much is looked at.
+        depth: Depth,
         /// Key of its file.
         key: String,
     },
@@ -61,6 +61,20 @@ pub enum Effect {
         /// What.
         answer: Answer,
     },
+}
+
+/// How much a look takes in. What LiveKit does not list is looked for in the room and in the blob store
+/// whatever was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Depth {
+    /// What LiveKit lists.
+    Egress,
+    /// And whether its recorder is in the room.
+    Room,
+    /// And whether its file is there.
+    Everything,
+    /// The file alone: how it ended is known.
+    File,
 }
 
 /// What a client is told.

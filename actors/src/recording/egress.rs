@@ -33,6 +33,20 @@ pub enum EgressStatus {
 }
 
 impl EgressStatus {
+    /// The status of the egress behind a recording with this status.
+    #[must_use]
+    pub fn behind(status: RecordingStatus) -> Self {
+        match status {
+            RecordingStatus::Starting => Self::Starting,
+            RecordingStatus::Active => Self::Active,
+            RecordingStatus::Ending => Self::Ending,
+            RecordingStatus::Complete => Self::Complete,
+            RecordingStatus::Failed => Self::Failed,
+            RecordingStatus::Aborted => Self::Aborted,
+            RecordingStatus::LimitReached => Self::LimitReached,
+        }
+    }
+
     /// Whether LiveKit will say nothing new about it.
     #[must_use]
     pub fn is_terminal(self) -> bool {
@@ -91,6 +105,32 @@ pub struct EgressInfo {
 }
 
 impl EgressInfo {
+    /// The view that a document shows, for a recording of which nothing else is known; none if its recording
+    /// is over.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation, reason = "nanoseconds since 1970 fit until 2262")]
+    pub fn of_document(recording: &Recording, updated_at: i64) -> Option<Self> {
+        let id = &recording.recording_id;
+        let live = !recording.status.is_terminal();
+        live.then(|| Self {
+            egress: id.egress.clone(),
+            room: id.room.clone(),
+            status: EgressStatus::behind(recording.status),
+            filepath: None,
+            layout: recording.layout,
+            encoding: recording.encoding.clone(),
+            filename: recording.filename.clone(),
+            started_at: (recording.start_date * NS_PER_MS) as i64,
+            ended_at: 0,
+            updated_at,
+            duration: 0,
+            size: 0,
+            error: String::new(),
+            error_code: 0,
+            details: String::new(),
+        })
+    }
+
     /// The recording that this view shows (contract `recordings.md` 1).
     #[must_use]
     #[allow(clippy::cast_precision_loss, reason = "JavaScript's numbers, as in the original")]

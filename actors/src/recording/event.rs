@@ -2,7 +2,7 @@
 
 use super::egress::{CallError, EgressInfo, LeaveReason};
 use super::encoding::{Encoding, Layout};
-use super::{AccessSecrets, RecordingStatus, Timestamp};
+use super::{AccessSecrets, Recording, RecordingStatus, Timestamp};
 use crate::ids::{CommandId, EgressId, RecordingId, Uid};
 
 /// Something that happened, when, and what chance brought with it.
@@ -75,6 +75,15 @@ pub enum Happening {
         /// How.
         reason: LeaveReason,
     },
+    /// A document says that a recording is not over, and nobody has said that a row holds it.
+    Unheld(Box<UnheldRecording>),
+    /// A janitor found a recording of which LiveKit says nothing new, in a room without participants.
+    FoundStale {
+        /// The recording.
+        recording: RecordingId,
+        /// When LiveKit last said something new, in nanoseconds since 1970.
+        updated_at: i64,
+    },
     /// A pending effect is carried out.
     EffectDone {
         /// Its number in the row.
@@ -130,6 +139,15 @@ pub struct DeleteRequest {
     pub document: Option<RecordingStatus>,
 }
 
+/// A recording that is known by its document alone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UnheldRecording {
+    /// The document.
+    pub recording: Recording,
+    /// LiveKit's time of the view that it shows, in nanoseconds since 1970; 0 if not known.
+    pub updated_at: i64,
+}
+
 /// An egress as somebody showed it to us.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sighting {
@@ -170,6 +188,8 @@ pub enum Listed {
     Found(Box<EgressInfo>),
     /// Nothing: by id if the egress is known, else in the room's list and the list of all.
     Absent,
+    /// Nothing, but so much else is missing at the same time that the list itself must be wrong.
+    Doubtful,
     /// The call failed.
     Unknown,
 }
@@ -181,6 +201,8 @@ pub enum Presence {
     Present,
     /// Not in the room.
     Absent,
+    /// Nobody at all is in the room, or there is no such room: the meeting is over.
+    RoomEmpty,
     /// Not asked, or the call failed.
     Unknown,
 }
@@ -194,6 +216,8 @@ pub enum FileEvidence {
         size: u64,
         /// When it was last written, in milliseconds since 1970.
         modified: i64,
+        /// How long it plays, in milliseconds, if it says so.
+        duration: Option<i64>,
     },
     /// It is not there.
     NotThere,

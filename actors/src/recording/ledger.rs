@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::effect::Answer;
 use super::egress::{EgressInfo, LeaveReason};
 use super::encoding::{Encoding, Layout};
+use super::reconcile::Strikes;
 use super::{AccessSecrets, Recording, RecordingStatus, Timestamp};
 use crate::ids::{ClaimId, CommandId, DecisionId, EgressId, NodeId, RecordingId, RoomId, Uid};
 
@@ -89,6 +90,18 @@ impl RoomState {
     pub fn is_settled(&self) -> bool {
         self.phase == Phase::Idle && self.unsettled.is_empty() && self.pending.is_empty()
     }
+
+    /// The tracks that the row holds.
+    pub fn tracks(&self) -> impl Iterator<Item = &Track> {
+        let current = self.current.iter().map(|current| &current.track);
+        current.chain(self.unsettled.iter().map(|unsettled| &unsettled.track))
+    }
+
+    /// Whether the row holds this uid.
+    #[must_use]
+    pub fn holds(&self, uid: &Uid) -> bool {
+        self.tracks().any(|track| track.uid == *uid)
+    }
 }
 
 /// One egress that we issued or adopted.
@@ -106,6 +119,9 @@ pub struct Track {
     pub seen: Option<Box<EgressInfo>>,
     /// Whether it was ever seen active.
     pub ran: bool,
+    /// Whether its recorder was ever seen in the room.
+    #[serde(default)]
+    pub recorder_seen: bool,
     /// How its recorder left the room, if it did.
     pub left: Option<LeaveReason>,
     /// The status that the document shows; none while there is no document.
@@ -121,6 +137,9 @@ pub struct StopOwed {
     pub since: Timestamp,
     /// Whether LiveKit answered one.
     pub answered: bool,
+    /// Whether it was found stale: then it is aborted, not failed, if it never shows an end.
+    #[serde(default)]
+    pub stale: bool,
 }
 
 /// The recording that holds the room.
@@ -151,8 +170,12 @@ pub struct Unsettled {
     pub cause: Cause,
     /// Whether a client deleted it: nothing may bring it back, and a late file is removed.
     pub deleted: bool,
-    /// Whether it is over and its file, if there should be one, was judged.
+    /// Whether nothing more is to be learned: its end is known, or it is lost, and its file, if there should
+    /// be one, was judged for good.
     pub file_judged: bool,
+    /// Whether the document says that the file is missing.
+    #[serde(default)]
+    pub file_missed: bool,
     /// Empty lists of all since its call's end, while its egress is unknown.
     pub empty_lists: u32,
 }
@@ -169,15 +192,24 @@ pub enum Cause {
     Stopped,
     /// It is over; its file is to be judged.
     Ended,
+    /// Its recorder is gone, or LiveKit forgot it, and it showed no end.
+    Lost,
     /// Another node's, found while the room records something else: wanted.
     Held,
 }
 
 impl Cause {
-    /// Whether it is to be stopped when it shows life.
+    /// Whether nobody wants it to go on.
     #[must_use]
     pub fn is_unwanted(self) -> bool {
         !matches!(self, Self::Held)
+    }
+
+    /// Whether it is to be stopped when LiveKit lists it as running. Of a lost one that proves nothing:
+    /// LiveKit lists it for ever.
+    #[must_use]
+    pub fn is_stopped_when_listed(self) -> bool {
+        !matches!(self, Self::Held | Self::Lost)
     }
 }
 
@@ -236,7 +268,9 @@ pub struct Memory {
     /// Requests that wait for an answer from this process.
     pub waiting: Vec<Waiting>,
     /// When to look at which uid again.
-    pub looks: BTreeMap<Uid, Look>,
+    pub looks: BTreeMap<Uid, Retry>,
+    /// What looks at which uid have shown so far.
+    pub strikes: BTreeMap<Uid, Strikes>,
     /// When to repeat which owed stop.
     pub stops: BTreeMap<Uid, Retry>,
     /// Tries of the pending effects that are being carried out, and when to repeat one that failed.
@@ -283,19 +317,6 @@ pub enum Wants {
         /// What to say then.
         answer: Answer,
     },
-}
-
-/// When to look at a uid, and what earlier looks gave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Look {
-    /// When to look again.
-    pub due: Timestamp,
-    /// Looks so far, for the back-off.
-    pub tries: u32,
-    /// When a successful look first missed it.
-    pub missed_since: Option<Timestamp>,
-    /// Bytes of its file, and when a look first showed just so many.
-    pub file: Option<(u64, Timestamp)>,
 }
 
 /// When to repeat something.

@@ -2,10 +2,11 @@
 //!
 //! Owns the table of (phase, event) pairs, written out below without a wildcard and printed by
 //! `tests/lifecycle.rs`. Pure: time, ids and answers come inside events. What each pair does is in
-//! `lifecycle/`: `requests` (clients), `starting`, `sightings` (what LiveKit shows), `stopping`,
-//! `unsettled`, `time`; `draft` is the decision under construction.
+//! `lifecycle/`: `requests` (clients), `starting`, `sightings` (what LiveKit shows), `looks` (what looks
+//! prove), `stopping`, `unsettled`, `time`; `draft` is the decision under construction.
 
 mod draft;
+mod looks;
 mod requests;
 mod sightings;
 mod starting;
@@ -94,9 +95,13 @@ impl Draft<'_> {
                 self.looked(uid, evidence);
             }
 
-            (Stopping, H::RecorderLeft { egress, reason }) => self.recorder_left_stopping(egress, *reason),
-            (Idle | Starting | Active | Uncertain, H::RecorderLeft { egress, reason }) => {
+            (Idle | Starting | Active | Stopping | Uncertain, H::RecorderLeft { egress, reason }) => {
                 self.recorder_left(egress, *reason);
+            }
+
+            (Idle | Starting | Active | Stopping | Uncertain, H::Unheld(found)) => self.unheld(found),
+            (Idle | Starting | Active | Stopping | Uncertain, H::FoundStale { recording, updated_at }) => {
+                self.found_stale(recording, *updated_at);
             }
 
             (Idle | Starting | Active | Stopping | Uncertain, H::EffectDone { number }) => {

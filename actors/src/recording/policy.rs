@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::FileLayout;
+use super::rules::Rule;
 
 /// Uids of one room that may be unsettled at once (design 3).
 pub const UNSETTLED_MAX: usize = 64;
@@ -38,8 +39,38 @@ pub struct Policy {
     pub stop_timeout: Duration,
     /// How often a live recording is compared with LiveKit.
     pub reconcile_interval: Duration,
+    /// How long an egress that left the room cleanly may upload before it is called failed.
+    pub upload_limit: Duration,
+    /// How long LiveKit may say nothing new of a recording, or show no recorder of it, before it is judged.
+    pub stale_after: Duration,
     /// Where files lie.
     pub files: FileLayout,
+    /// The rule that is taken away, to see whether it is needed.
+    #[cfg(feature = "mutations")]
+    pub without: Option<Rule>,
+}
+
+impl Policy {
+    /// See [`STRIKE_GAP`].
+    #[must_use]
+    pub fn strike_gap(&self) -> Duration {
+        if self.keeps(Rule::StrikeTwice) { STRIKE_GAP } else { Duration::ZERO }
+    }
+
+    /// Whether a rule is kept: always, but in tests that take one away.
+    #[cfg(feature = "mutations")]
+    #[must_use]
+    pub fn keeps(&self, rule: Rule) -> bool {
+        self.without != Some(rule)
+    }
+
+    /// Whether a rule is kept: always, but in tests that take one away.
+    #[cfg(not(feature = "mutations"))]
+    #[must_use]
+    #[allow(clippy::unused_self, reason = "the same call with and without the feature")]
+    pub const fn keeps(&self, _rule: Rule) -> bool {
+        true
+    }
 }
 
 impl Default for Policy {
@@ -48,7 +79,11 @@ impl Default for Policy {
             start_timeout: Duration::from_secs(20),
             stop_timeout: Duration::from_secs(30),
             reconcile_interval: Duration::from_secs(15),
+            upload_limit: Duration::from_hours(1),
+            stale_after: Duration::from_mins(5),
             files: FileLayout::new("openvidu-meet"),
+            #[cfg(feature = "mutations")]
+            without: None,
         }
     }
 }

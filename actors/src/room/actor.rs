@@ -21,6 +21,7 @@ use crate::recording::effect::{Answer, Effect, Refusal};
 use crate::recording::event::{Event, Fresh, Happening};
 use crate::recording::ledger::State;
 use crate::recording::lifecycle::{Commit, Decision, next_wake, transition};
+use crate::recording::rules::Rule;
 
 /// How long a row may lag behind pending effects that were carried out.
 const FLUSH_AFTER: std::time::Duration = std::time::Duration::from_millis(250);
@@ -236,6 +237,10 @@ impl RoomActorState {
         let decision = transition(&self.state, &event, &world.policy);
         log_change(&self.state, &decision);
         match decision.commit {
+            Commit::Before if !world.policy.keeps(Rule::CommitBeforeEffect) => {
+                self.lags = true;
+                self.take_effect(decision, input);
+            }
             Commit::Nothing => self.take_effect(decision, input),
             Commit::Soon => {
                 self.lags = true;
@@ -250,6 +255,7 @@ impl RoomActorState {
 
     fn take_effect(&mut self, decision: Decision, input: Input) {
         self.state = decision.state;
+        self.shared.live.is_now(&self.room, &self.state.durable);
         if let Some(command) = &input.command {
             self.replies.begun(command);
         }
@@ -306,6 +312,7 @@ impl RoomActorState {
         self.standing = Standing::Ready;
         if let Some(durable) = loaded.state {
             self.state.durable = durable;
+            self.shared.live.is_now(&self.room, &self.state.durable);
             self.queue.push_front(Input { what: Happening::TakenUp, command: None, stored: None });
         }
     }

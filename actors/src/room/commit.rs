@@ -11,6 +11,7 @@ use crate::ports::coordination::Standing;
 use crate::ports::ledger::{Expected, Written};
 use crate::recording::ledger::{RoomState, Row};
 use crate::recording::policy::back_off;
+use crate::recording::rules::Rule;
 
 /// First and longest pause between two attempts of a write that got no answer.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
@@ -120,7 +121,9 @@ pub(super) async fn commit(
     loop {
         match bounded(shared, world.ledger.write(&row, &expected)).await {
             Ok(Written::Stored) => return Committed::Stored(stored),
-            Ok(Written::Refused(Some(found))) if found.decision == row.decision => {
+            Ok(Written::Refused(Some(found)))
+                if found.decision == row.decision && world.policy.keeps(Rule::RecogniseOwnCommit) =>
+            {
                 return Committed::Stored(stored);
             }
             Ok(Written::Refused(_)) => return Committed::Fenced,

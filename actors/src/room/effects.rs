@@ -5,20 +5,20 @@
 use std::sync::Arc;
 
 use ractor::ActorRef;
-use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use super::actor::Own;
 use super::commit::bounded;
 use super::{RoomMessage, Shared, news};
 use crate::ids::{EgressId, RoomId, Uid};
 use crate::ports::PortError;
+use crate::ports::blobs::BlobHead;
 use crate::ports::catalog::StoredRecording;
 use crate::ports::media_server::ParticipantKind;
-use crate::recording::effect::Effect;
+use crate::recording::effect::{Depth, Effect};
 use crate::recording::egress::{CallError, EgressInfo};
 use crate::recording::event::{Evidence, FileEvidence, Happening, Listed, Presence, Sighting, Source};
 use crate::recording::ledger::Owed;
+use crate::recording::rules::Rule;
 
 /// Begins an effect. Its outcome goes to the actor, marked with the claim under which it was begun.
 pub(super) fn run(
@@ -56,8 +56,8 @@ async fn carry_out(shared: &Arc<Shared>, room: &RoomId, effect: Effect) -> Optio
             log_call(room, "StopEgress", &result);
             Some(Happening::StopAnswered { egress, result })
         }
-        Effect::Look { uid, egress, livekit, key } => {
-            let evidence = look(shared, room, &uid, egress.as_ref(), livekit, &key).await;
+        Effect::Look { uid, egress, depth, key } => {
+            let evidence = look(shared, room, &uid, egress.as_ref(), depth, &key).await;
             Some(Happening::Looked { uid, evidence })
         }
         Effect::Identify { egress } => identify(shared, room, &egress).await,
@@ -110,27 +110,46 @@ async fn look(
     room: &RoomId,
     uid: &Uid,
     egress: Option<&EgressId>,
-    livekit: bool,
+    depth: Depth,
     key: &str,
 ) -> Evidence {
-    if !livekit {
+    if depth == Depth::File {
         let file = look_at_file(shared, key).await;
         return Evidence { listed: Listed::Unknown, recorder: Presence::Unknown, file };
     }
     let listed = match egress {
-        Some(egress) => match shared.world.media_server.egress(egress).await {
-            Ok(Some(info)) => Listed::Found(Box::new(info)),
-            Ok(None) => Listed::Absent,
-            Err(_) => Listed::Unknown,
-        },
+        Some(egress) => look_by_id(shared, egress).await,
         None => look_in_lists(shared, room, uid).await,
     };
-    if listed != Listed::Absent {
-        return Evidence { listed, recorder: Presence::Unknown, file: FileEvidence::Unknown };
+    let missing = matches!(listed, Listed::Absent | Listed::Doubtful);
+    let recorder = match depth {
+        _ if missing => look_at_recorder(shared, room, egress).await,
+        Depth::Room | Depth::Everything => look_at_recorder(shared, room, egress).await,
+        Depth::Egress | Depth::File => Presence::Unknown,
+    };
+    let file = match depth {
+        _ if missing => look_at_file(shared, key).await,
+        Depth::Everything => look_at_file(shared, key).await,
+        Depth::Egress | Depth::Room | Depth::File => FileEvidence::Unknown,
+    };
+    if let Some(egress) = egress {
+        shared.live.saw_recorder(room, egress, recorder);
     }
-    let recorder = look_at_recorder(shared, room, egress).await;
-    let file = look_at_file(shared, key).await;
     Evidence { listed, recorder, file }
+}
+
+/// Asks for an egress by its id. One that is not there is believed to be missing only if the list of all does
+/// not miss too much else.
+async fn look_by_id(shared: &Arc<Shared>, egress: &EgressId) -> Listed {
+    match shared.world.media_server.egress(egress).await {
+        Ok(Some(info)) => Listed::Found(Box::new(info)),
+        Ok(None) => match shared.active_list.get(shared).await {
+            Ok(list) if list.is_doubted => Listed::Doubtful,
+            Ok(_) => Listed::Absent,
+            Err(()) => Listed::Unknown,
+        },
+        Err(_) => Listed::Unknown,
+    }
 }
 
 /// Looks for a uid whose egress is not known: in the room's list, which may lack it, then in the list of all.
@@ -146,8 +165,15 @@ async fn look_in_lists(shared: &Arc<Shared>, room: &RoomId, uid: &Uid) -> Listed
     if let Some(info) = find(in_room) {
         return Listed::Found(Box::new(info));
     }
+    if !shared.world.policy.keeps(Rule::ListOfAll) {
+        return Listed::Absent;
+    }
     match shared.active_list.get(shared).await {
-        Ok(all) => find(all.to_vec()).map_or(Listed::Absent, |info| Listed::Found(Box::new(info))),
+        Ok(list) => match find(list.egresses.to_vec()) {
+            Some(info) => Listed::Found(Box::new(info)),
+            None if list.is_doubted => Listed::Doubtful,
+            None => Listed::Absent,
+        },
         Err(()) => Listed::Unknown,
     }
 }
@@ -160,18 +186,37 @@ async fn look_at_recorder(shared: &Arc<Shared>, room: &RoomId, egress: Option<&E
         Some(egress) => participants.iter().any(|p| p.identity == egress.as_str()),
         None => participants.iter().any(|p| p.kind == ParticipantKind::Recorder),
     };
-    if present { Presence::Present } else { Presence::Absent }
+    match (present, participants.is_empty()) {
+        (true, _) => Presence::Present,
+        (false, true) => Presence::RoomEmpty,
+        (false, false) => Presence::Absent,
+    }
 }
 
 async fn look_at_file(shared: &Arc<Shared>, key: &str) -> FileEvidence {
     match bounded(shared, shared.world.blobs.head(key)).await {
-        Ok(Some(head)) => FileEvidence::There { size: head.size, modified: head.modified },
+        Ok(Some(head)) => {
+            let duration = duration_of_file(shared, key, &head).await;
+            FileEvidence::There { size: head.size, modified: head.modified, duration }
+        }
         Ok(None) => FileEvidence::NotThere,
         Err(error) => {
             tracing::warn!(%error, "blob store cannot say whether a file is there");
             FileEvidence::Unknown
         }
     }
+}
+
+/// How long a file plays, if it says so. A file that cannot be read is there all the same.
+async fn duration_of_file(shared: &Arc<Shared>, key: &str, head: &BlobHead) -> Option<i64> {
+    if head.size == 0 {
+        return None;
+    }
+    let probed = bounded(shared, shared.world.media_probe.duration(key, head.size)).await;
+    probed.unwrap_or_else(|error| {
+        tracing::warn!(key, %error, "length of a file cannot be read");
+        None
+    })
 }
 
 async fn identify(shared: &Arc<Shared>, room: &RoomId, egress: &EgressId) -> Option<Happening> {
@@ -208,38 +253,5 @@ async fn carry(shared: &Arc<Shared>, owed: &Owed) -> Result<(), PortError> {
             bounded(shared, world.catalog.remove_recording(recording)).await?;
             Ok(())
         }
-    }
-}
-
-/// The list of all egresses that are not over, shared by the looks that need it: one call at a time, and at
-/// most one per interval. A look is served only from a list that was asked for after the look began.
-#[derive(Default)]
-pub(crate) struct ActiveList {
-    last: Mutex<Option<Listing>>,
-}
-
-struct Listing {
-    asked: Instant,
-    result: Result<Arc<[EgressInfo]>, ()>,
-}
-
-impl ActiveList {
-    async fn get(&self, shared: &Arc<Shared>) -> Result<Arc<[EgressInfo]>, ()> {
-        let began = Instant::now();
-        let mut last = self.last.lock().await;
-        if let Some(listing) = last.as_ref() {
-            if listing.asked >= began {
-                return listing.result.clone();
-            }
-            tokio::time::sleep_until(listing.asked + shared.world.limits.list_all_interval).await;
-        }
-        let asked = Instant::now();
-        let result = shared.world.media_server.active_egresses().await;
-        if let Err(error) = &result {
-            tracing::warn!(%error, "list of all egresses failed");
-        }
-        let result = result.map(Arc::from).map_err(|_| ());
-        *last = Some(Listing { asked, result: result.clone() });
-        result
     }
 }

@@ -1,7 +1,7 @@
 //! Words in which tests tell what happens to a room, and a short form of what was decided.
 
 use reelkeeper_actors::ids::{CommandId, EgressId, RecordingId, RoomId, Uid};
-use reelkeeper_actors::recording::effect::{Answer, Effect};
+use reelkeeper_actors::recording::effect::{Answer, Depth, Effect};
 use reelkeeper_actors::recording::egress::{CallError, EgressInfo, EgressStatus, LeaveReason};
 use reelkeeper_actors::recording::encoding::{Encoding, Layout};
 use reelkeeper_actors::recording::event::{
@@ -138,7 +138,11 @@ pub fn gone(uid: &str) -> Happening {
 }
 
 pub fn file(uid: &str, size: Option<u64>) -> Happening {
-    let file = size.map_or(FileEvidence::NotThere, |size| FileEvidence::There { size, modified: 7_000 });
+    let file = size.map_or(FileEvidence::NotThere, |size| FileEvidence::There {
+        size,
+        modified: 7_000,
+        duration: Some(3_000),
+    });
     looked(uid, Listed::Unknown, Presence::Unknown, file)
 }
 
@@ -242,6 +246,10 @@ pub fn name_of(what: &Happening) -> String {
             listed => format!("looked {uid} {listed:?}, file {:?}", evidence.file),
         },
         Happening::RecorderLeft { egress, reason } => format!("recorder left {egress} {reason:?}"),
+        Happening::Unheld(found) => {
+            format!("document of {} {}", found.recording.recording_id.uid, found.recording.status.name())
+        }
+        Happening::FoundStale { recording, .. } => format!("found stale {}", recording.uid),
         Happening::EffectDone { number } => format!("effect {number} done"),
         Happening::EffectFailed { number } => format!("effect {number} failed"),
     }
@@ -280,9 +288,12 @@ fn describe(effect: &Effect) -> String {
         Effect::LookBeforeStart { .. } => "look into the room".to_owned(),
         Effect::StartEgress { uid, .. } => format!("START {uid}"),
         Effect::StopEgress { egress, .. } => format!("STOP {egress}"),
-        Effect::Look { uid, livekit, .. } => {
-            format!("look at {}{uid}", if *livekit { "" } else { "the file of " })
-        }
+        Effect::Look { uid, depth, .. } => match depth {
+            Depth::Egress => format!("look at {uid}"),
+            Depth::Room => format!("look at {uid} and its room"),
+            Depth::Everything => format!("look at {uid}, its room and its file"),
+            Depth::File => format!("look at the file of {uid}"),
+        },
         Effect::Identify { egress } => format!("ask LiveKit about {egress}"),
         Effect::Carry { number, owed } => match owed {
             Owed::Project { recording, secrets, .. } => format!(

@@ -212,6 +212,7 @@ impl StoreCall {
             Self::ListRows => "list rows",
             Self::FindRoom => "find room",
             Self::FindRecording => "find recording",
+            Self::ListUnfinished => "list unfinished recordings",
             Self::InsertRecording => "insert recording",
             Self::UpdateRecording => "update recording",
             Self::RemoveRecording => "remove recording",
@@ -307,6 +308,15 @@ impl Catalog for Run {
 
     async fn newest_recordings(&self, limit: usize) -> Result<Page<Recording>, PortError> {
         self.around.backing.store.newest_recordings(limit).await
+    }
+
+    async fn unfinished_recordings(
+        &self,
+        after: Option<&RecordingId>,
+        limit: usize,
+    ) -> Result<Vec<StoredRecording>, PortError> {
+        let work = self.around.backing.store.unfinished_recordings(after, limit);
+        self.store(StoreCall::ListUnfinished, "", work).await
     }
 
     async fn remove_recording(&self, id: &RecordingId) -> Result<bool, PortError> {

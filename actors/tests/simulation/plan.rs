@@ -84,6 +84,7 @@ pub enum StoreCall {
     ListRows,
     FindRoom,
     FindRecording,
+    ListUnfinished,
     InsertRecording,
     UpdateRecording,
     RemoveRecording,
@@ -292,8 +293,8 @@ impl Draw {
 
     fn store(&mut self) -> StoreFault {
         use StoreCall::{
-            FindRecording, FindRoom, HeadFile, InsertRecording, ListRows, LoadRow, RemoveFile,
-            RemoveRecording, RemoveRow, UpdateRecording, WriteRow,
+            FindRecording, FindRoom, HeadFile, InsertRecording, ListRows, ListUnfinished, LoadRow,
+            RemoveFile, RemoveRecording, RemoveRow, UpdateRecording, WriteRow,
         };
         let calls = [
             None,
@@ -307,6 +308,7 @@ impl Draw {
             Some(ListRows),
             Some(FindRoom),
             Some(FindRecording),
+            Some(ListUnfinished),
             Some(InsertRecording),
             Some(InsertRecording),
             Some(UpdateRecording),

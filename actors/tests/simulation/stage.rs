@@ -10,6 +10,7 @@ use reelkeeper_actors::orchestrator::{Orchestrator, StartOptions};
 use reelkeeper_actors::ports::catalog::Catalog as _;
 use reelkeeper_actors::ports::clock::{Clock, fresh_node};
 use reelkeeper_actors::ports::ledger::Ledger as _;
+use reelkeeper_actors::ports::media_probe::NoProbe;
 use reelkeeper_actors::ports::media_server::{LiveKitEvent, LiveKitNews};
 use reelkeeper_actors::recording::effect::Refusal;
 use reelkeeper_actors::recording::policy::Policy;
@@ -332,6 +333,7 @@ async fn build(stage: &Arc<Stage>, run: &Arc<Run>) -> Option<Node> {
         catalog: run.clone(),
         coordination: Arc::new(AloneCoordination::new()),
         blobs: run.clone(),
+        media_probe: Arc::new(NoProbe),
         media_server: run.clone(),
         clock: run.clone(),
         entropy: stage.around.chance.clone(),

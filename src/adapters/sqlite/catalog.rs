@@ -30,6 +30,10 @@ const REMOVE_RECORDING: &str = "DELETE FROM recordings WHERE recording_id = ?1";
 /// Without a limit: documents are stepped through until enough of them could be read.
 pub(super) const NEWEST_RECORDINGS: &str =
     "SELECT recording_id, document FROM recordings ORDER BY start_date DESC, inserted DESC";
+/// Without a limit, like the newest.
+pub(super) const UNFINISHED_RECORDINGS: &str =
+    "SELECT recording_id, document, secret_public, secret_private, updated_at FROM recordings
+    WHERE status IN ('starting', 'active', 'ending') AND recording_id > ?1 ORDER BY recording_id";
 const API_KEYS: &str = "SELECT key, creation_date FROM api_keys ORDER BY creation_date, inserted";
 const INSERT_FIRST_API_KEY: &str = "INSERT INTO api_keys (key, creation_date)
     SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM api_keys)";
@@ -42,17 +46,19 @@ struct Columns {
 }
 
 fn columns(connection: &Connection, id: &str) -> Result<Option<Columns>, PortError> {
-    let get = |row: &rusqlite::Row<'_>| {
-        let secrets = AccessSecrets { public: row.get(1)?, private: row.get(2)? };
-        Ok(Columns { document: row.get(0)?, secrets, updated_at: row.get(3)? })
-    };
     connection
         .prepare_cached(RECORDING)
-        .and_then(|mut statement| statement.query_row([id], get).optional())
+        .and_then(|mut statement| statement.query_row([id], |row| Columns::of(row, 0)).optional())
         .map_err(|error| failed(&id, &error))
 }
 
 impl Columns {
+    /// Document, secrets and time, beginning at this column.
+    fn of(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Self> {
+        let secrets = AccessSecrets { public: row.get(first + 1)?, private: row.get(first + 2)? };
+        Ok(Self { document: row.get(first)?, secrets, updated_at: row.get(first + 3)? })
+    }
+
     fn read(self, id: &str) -> Result<StoredRecording, PortError> {
         let recording = read(&id, &self.document)?;
         Ok(StoredRecording { recording, secrets: self.secrets, updated_at: self.updated_at })
@@ -187,6 +193,32 @@ impl Catalog for SqliteStore {
                 }
             }
             Ok(page)
+        })
+        .await
+    }
+
+    async fn unfinished_recordings(
+        &self,
+        after: Option<&RecordingId>,
+        limit: usize,
+    ) -> Result<Vec<StoredRecording>, PortError> {
+        let after = after.map(ToString::to_string).unwrap_or_default();
+        let log = Arc::clone(&self.unreadable);
+        self.query(&"recordings", move |connection| {
+            let failed = |error| failed(&"recordings", &error);
+            let mut statement = connection.prepare_cached(UNFINISHED_RECORDINGS).map_err(failed)?;
+            let mut rows = statement.query([after]).map_err(failed)?;
+            let mut found = Vec::new();
+            while found.len() < limit
+                && let Some(row) = rows.next().map_err(failed)?
+            {
+                let id: String = row.get(0).map_err(failed)?;
+                match Columns::of(row, 1).map_err(failed)?.read(&id) {
+                    Ok(stored) => found.push(stored),
+                    Err(error) => log.left_out(&id, &error),
+                }
+            }
+            Ok(found)
         })
         .await
     }

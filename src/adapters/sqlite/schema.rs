@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use super::STORE;
 use super::connection::failed;
 
-const STEPS: [&str; 1] = [
+const STEPS: [&str; 2] = [
     // Columns beside a document are read from it, so that they can never tell another story. The ledger's
     // are its fencing header, compared by every write.
     "CREATE TABLE reelkeeper_rooms (
@@ -52,6 +52,9 @@ const STEPS: [&str; 1] = [
         key TEXT NOT NULL UNIQUE,
         creation_date INTEGER NOT NULL
     ) STRICT;",
+    // What is not over is looked for at every start, and there is never much of it.
+    "CREATE INDEX recordings_unfinished ON recordings (recording_id)
+        WHERE status IN ('starting', 'active', 'ending');",
 ];
 
 /// Takes the steps that a file still lacks, each whole or not at all.

@@ -218,9 +218,10 @@ fn full_state() -> RoomState {
         call_ends: Timestamp(i64::MAX),
         seen: None,
         ran: true,
+        recorder_seen: true,
         left: None,
         shown: Some(RecordingStatus::Active),
-        stop: Some(StopOwed { since: Timestamp(-1), answered: false }),
+        stop: Some(StopOwed { since: Timestamp(-1), answered: false, stale: true }),
     };
     let (recording, updated_at) = (super::catalog::recording(&fresh_room()), i64::MAX);
     let secrets = Some(track.secrets.clone());
@@ -241,6 +242,7 @@ fn full_state() -> RoomState {
             cause: Cause::Held,
             deleted: true,
             file_judged: false,
+            file_missed: true,
             empty_lists: 3,
         }],
         pending: vec![Pending {

@@ -1,18 +1,22 @@
 //! The decision under construction: the state so far, the effects so far, and the steps that many
 //! decisions share (answering, owing, showing, scheduling).
 
+use std::time::Duration;
+
 use super::super::effect::{Answer, Effect, Refusal};
 use super::super::event::{Event, Fresh};
 use super::super::ledger::{
-    Cause, Current, Look, Owed, Pending, Phase, Retry, State, StopOwed, Track, Unsettled, Waiting, Wants,
+    Cause, Current, Owed, Pending, Phase, Retry, State, StopOwed, Track, Unsettled, Waiting, Wants,
 };
 use super::super::policy::{self, Policy};
-use super::super::{AccessSecrets, Recording, Timestamp, invariants};
+use super::super::reconcile::Strikes;
+use super::super::rules::Rule;
+use super::super::{AccessSecrets, Recording, RecordingStatus, Timestamp, invariants};
 use super::{Commit, Decision};
 use crate::ids::{CommandId, RecordingId, Uid};
 
 /// How long an answer that is already true waits for the document to show it.
-const SHOW_GRACE: std::time::Duration = std::time::Duration::from_secs(2);
+const SHOW_GRACE: Duration = Duration::from_secs(2);
 
 /// A decision under construction.
 pub(super) struct Draft<'a> {
@@ -65,6 +69,7 @@ impl<'a> Draft<'a> {
     /// finds what it was told.
     pub(super) fn answer_after(&mut self, command: &CommandId, recording: &RecordingId, answer: Answer) {
         let last = self.state.durable.pending.iter().rev().find(|p| p.effect.recording() == recording);
+        let last = last.filter(|_| self.policy.keeps(Rule::AnswerAfterProjection));
         let Some(number) = last.map(|pending| pending.number) else {
             return self.answer(command, answer);
         };
@@ -108,6 +113,11 @@ impl<'a> Draft<'a> {
         let Some(track) = self.track_mut(uid) else { return };
         let updated_at = track.seen.as_ref().map_or(0, |info| info.updated_at);
         let secrets = track.shown.is_none().then(|| track.secrets.clone());
+        let corrects = track.shown.is_some_and(RecordingStatus::is_terminal);
+        if corrects && !self.policy.keeps(Rule::LateTruth) {
+            return;
+        }
+        let Some(track) = self.track_mut(uid) else { return };
         if track.shown.is_some_and(|shown| !shown.may_become(recording.status)) {
             return;
         }
@@ -125,13 +135,29 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Shows a recording as ending that has left the room and shows no end.
+    pub(super) fn show_ending(&mut self, uid: &Uid) {
+        let room_name = self.state.durable.room_name.clone();
+        let Some(track) = self.track(uid).filter(|track| track.shown.is_some() && track.ran) else { return };
+        let Some(mut recording) = track.recording(&room_name) else { return };
+        if track.shown != Some(RecordingStatus::Ending) {
+            recording.status = RecordingStatus::Ending;
+            self.show(uid, recording);
+        }
+    }
+
     /// Shows a failure that is our own verdict.
     pub(super) fn show_failed(&mut self, uid: &Uid, reason: &str) {
+        self.show_verdict(uid, RecordingStatus::Failed, reason);
+    }
+
+    /// Shows an end that is our own verdict.
+    pub(super) fn show_verdict(&mut self, uid: &Uid, status: RecordingStatus, reason: &str) {
         let room_name = self.state.durable.room_name.clone();
         let at = self.at;
         let Some(track) = self.track_mut(uid) else { return };
         let Some(mut recording) = track.recording(&room_name) else { return };
-        recording.status = super::super::RecordingStatus::Failed;
+        recording.status = status;
         recording.error.get_or_insert_with(|| reason.to_owned());
         #[allow(clippy::cast_precision_loss, reason = "milliseconds stay far below 2^53")]
         recording.end_date.get_or_insert(at.0 as f64);
@@ -183,6 +209,7 @@ impl<'a> Draft<'a> {
             cause,
             deleted: false,
             file_judged: false,
+            file_missed: false,
             empty_lists: 0,
         });
     }
@@ -191,7 +218,7 @@ impl<'a> Draft<'a> {
     pub(super) fn owe_stop(&mut self, uid: &Uid) {
         let at = self.at;
         let Some(track) = self.track_mut(uid) else { return };
-        track.stop.get_or_insert(StopOwed { since: at, answered: false });
+        track.stop.get_or_insert(StopOwed { since: at, answered: false, stale: false });
         self.send_stop(uid);
     }
 
@@ -211,9 +238,20 @@ impl<'a> Draft<'a> {
 
     /// Looks at a uid as soon as the next tick.
     pub(super) fn look_now(&mut self, uid: &Uid) {
-        let at = self.at;
+        self.look_within(uid, Duration::ZERO);
+    }
+
+    /// Looks at a uid after this time at the latest.
+    pub(super) fn look_within(&mut self, uid: &Uid, latest: Duration) {
+        let latest = self.at.plus(latest);
         let look = self.state.memory.looks.entry(uid.clone());
-        look.or_insert(Look { due: at, tries: 0, missed_since: None, file: None }).due = at;
+        let look = look.or_insert(Retry { due: latest, tries: 0 });
+        look.due = look.due.min(latest);
+    }
+
+    /// What looks at a uid have shown so far.
+    pub(super) fn strikes(&self, uid: &Uid) -> Strikes {
+        self.state.memory.strikes.get(uid).copied().unwrap_or_default()
     }
 }
 
@@ -227,6 +265,7 @@ impl Track {
             call_ends,
             seen: None,
             ran: false,
+            recorder_seen: false,
             left: None,
             shown: None,
             stop: None,
@@ -239,11 +278,12 @@ impl Track {
     }
 
     /// Takes a view of the egress over if it is not older than the one we have. Returns whether it is news.
-    pub(super) fn see(&mut self, info: &super::super::egress::EgressInfo) -> bool {
+    pub(super) fn see(&mut self, info: &super::super::egress::EgressInfo, policy: &Policy) -> bool {
         self.egress.get_or_insert_with(|| info.egress.clone());
         let newer = self.seen.as_ref().is_none_or(|seen| {
             let (old, new) = (seen.status.recorded_as(), info.status.recorded_as());
             let forward = old != new && old.may_become(new) && !old.is_terminal();
+            let forward = forward || !policy.keeps(Rule::ForwardOnly);
             forward || (old == new && info.updated_at >= seen.updated_at && **seen != *info)
         });
         if newer {

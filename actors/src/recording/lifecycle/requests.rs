@@ -3,6 +3,7 @@
 use super::super::effect::{Answer, Effect, Refusal};
 use super::super::event::{DeleteRequest, StartRequest, StopRequest};
 use super::super::ledger::{Current, Owed, Phase, Waiting, Wants};
+use super::super::rules::Rule;
 use super::super::{RecordingStatus, policy};
 use super::draft::Draft;
 use crate::ids::{EgressId, RecordingId, Uid};
@@ -13,7 +14,7 @@ impl Draft<'_> {
         if request.deadline <= self.at {
             return self.refuse(&request.command, Refusal::Unavailable { dependency: "store" });
         }
-        if self.state.durable.unsettled.len() >= policy::UNSETTLED_MAX {
+        if !self.can_hold_one_more() {
             return self.refuse(&request.command, Refusal::TooManyUnsettled);
         }
         self.state.durable.room_name.clone_from(&request.room_name);
@@ -40,6 +41,9 @@ impl Draft<'_> {
         let Some(uid) = self.current().map(|current| current.track.uid.clone()) else { return };
         self.state.memory.may_send = Some(uid.clone());
         self.state.memory.retry_start = None;
+        if !self.policy.keeps(Rule::LookBeforeStart) {
+            return self.send_start();
+        }
         let mut known = vec![uid.clone()];
         known.extend(self.state.durable.unsettled.iter().map(|unsettled| unsettled.track.uid.clone()));
         self.effects.push(Effect::LookBeforeStart { uid, known });
@@ -48,7 +52,7 @@ impl Draft<'_> {
     /// A start whose deadline has passed holds the room no longer, even if nobody has said so yet.
     pub(super) fn begin_after_deadline(&mut self, request: &StartRequest) {
         let over = self.current().and_then(|c| c.deadline).is_some_and(|deadline| deadline <= self.at);
-        if !over {
+        if !over || !self.policy.keeps(Rule::DeadlineFreesRoom) {
             return self.refuse_start(request);
         }
         self.give_up();
@@ -166,7 +170,7 @@ impl Draft<'_> {
     fn owe_removal(&mut self, request: &DeleteRequest) -> u64 {
         let id = &request.recording;
         if let Some(unsettled) = self.state.durable.unsettled.iter_mut().find(|u| u.track.uid == id.uid) {
-            unsettled.deleted = true;
+            unsettled.deleted = self.policy.keeps(Rule::DeletedStaysDeleted);
         }
         self.drop_unbegun_projections(id);
         self.owe(Owed::Remove { recording: id.clone(), key: request.key.clone() });

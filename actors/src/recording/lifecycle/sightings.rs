@@ -1,12 +1,14 @@
 //! What LiveKit shows: answers, listings and webhooks, in any order, doubled, delayed or lost.
 
 use super::super::egress::{EgressInfo, EgressStatus, LeaveReason};
-use super::super::event::{Evidence, FileEvidence, Listed, Sighting, Source};
-use super::super::ledger::{Cause, Current, Look, Phase, Track};
-use super::super::reconcile::{Verdict, judge};
-use super::super::{RecordingStatus, Timestamp, policy};
+use super::super::event::{Sighting, Source, UnheldRecording};
+use super::super::ledger::{Cause, Current, Phase, Track};
+use super::super::rules::Rule;
+use super::super::{RecordingStatus, Timestamp};
 use super::draft::Draft;
-use crate::ids::{EgressId, Uid};
+use crate::ids::{EgressId, RecordingId, Uid};
+
+const NS_PER_MS: i64 = 1_000_000;
 
 impl Draft<'_> {
     /// The uid of an egress if it is ours: one that the row knows by id, or a room composite in this room
@@ -59,28 +61,89 @@ impl Draft<'_> {
 
     fn take_up_ended(&mut self, uid: &Uid, info: &EgressInfo, shown: RecordingStatus) {
         let mut track = self.track_for(uid, Some(shown));
-        track.see(info);
+        track.see(info, self.policy);
         self.unsettle(track, Cause::Ended);
         self.show_seen(uid);
+        self.judge_needless_file(uid);
+    }
+
+    /// A document shows a recording that is not over. If no row holds it, an older process began it, or the
+    /// original did: it is taken up, and what LiveKit shows decides.
+    pub(super) fn unheld(&mut self, found: &UnheldRecording) {
+        let recording = &found.recording;
+        let uid = &recording.recording_id.uid;
+        let owed = self.state.durable.pending.iter();
+        let is_owed = owed.map(|p| p.effect.recording()).any(|id| *id == recording.recording_id);
+        if self.track(uid).is_some() || is_owed || !self.policy.keeps(Rule::TakeUpDocuments) {
+            return;
+        }
+        let Some(info) = EgressInfo::of_document(recording, found.updated_at) else { return };
+        self.name_room(&recording.room_name);
+        let mut track = self.track_for(uid, Some(recording.status));
+        track.see(&info, self.policy);
+        track.ran = recording.status != RecordingStatus::Starting;
+        if recording.status == RecordingStatus::Ending {
+            self.unsettle(track, Cause::Stopped);
+        } else {
+            self.hold(track, &info);
+        }
+        self.look_now(uid);
+    }
+
+    /// A janitor found it stale: it is stopped, and its room is free with the stop.
+    pub(super) fn found_stale(&mut self, recording: &RecordingId, updated_at: i64) {
+        let uid = &recording.uid;
+        let starts = matches!(self.state.durable.phase, Phase::Starting | Phase::Uncertain);
+        if self.is_current(uid) && starts {
+            // A start is judged by its deadline alone.
+            return;
+        }
+        let Some(track) = self.track(uid).filter(|track| track.egress.as_ref() == Some(&recording.egress))
+        else {
+            return;
+        };
+        let newest = track.seen.as_ref().map_or(0, |info| info.updated_at).max(updated_at);
+        let silent = self.at.since(Timestamp(newest / NS_PER_MS)) >= self.policy.stale_after;
+        if track.is_over() || newest == 0 || !silent {
+            return;
+        }
+        if self.is_current(uid) && self.state.durable.phase == Phase::Active {
+            self.state.durable.phase = Phase::Stopping;
+            let at = self.at;
+            if let Some(current) = &mut self.state.durable.current {
+                current.stopping_since = Some(at);
+            }
+            self.look_anew(uid);
+        }
+        self.owe_stop(uid);
+        if let Some(stop) = self.track_mut(uid).and_then(|track| track.stop.as_mut()) {
+            stop.stale = true;
+        }
     }
 
     /// Attaches to an egress that runs in our form and that nobody here issued.
     pub(super) fn adopt(&mut self, uid: &Uid, info: &EgressInfo, document: Option<RecordingStatus>) {
         let track = self.track_for(uid, document);
+        self.hold(track, info);
+        self.tracked_seen(uid, info);
+    }
+
+    /// Holds a track that nobody here issued: it holds the room if that is free. One that only starts has as
+    /// long as a start of ours.
+    fn hold(&mut self, track: Track, info: &EgressInfo) {
         if self.state.durable.phase != Phase::Idle {
-            self.unsettle(track, Cause::Held);
-            return self.tracked_seen(uid, info);
+            return self.unsettle(track, Cause::Held);
         }
-        self.state.durable.phase = Phase::Starting;
+        let starts = !track.ran;
+        self.state.durable.phase = if starts { Phase::Starting } else { Phase::Active };
         self.state.durable.current = Some(Current {
             track,
             command: None,
-            deadline: None,
+            deadline: starts.then(|| self.at.plus(self.policy.start_timeout)),
             layout: info.layout,
             encoding: info.encoding.clone(),
             stopping_since: None,
         });
-        self.tracked_seen(uid, info);
     }
 
     fn track_for(&self, uid: &Uid, shown: Option<RecordingStatus>) -> Track {
@@ -89,8 +152,8 @@ impl Draft<'_> {
 
     /// A view of an egress that the row holds.
     pub(super) fn tracked_seen(&mut self, uid: &Uid, info: &EgressInfo) {
-        if let Some(look) = self.state.memory.looks.get_mut(uid) {
-            (look.missed_since, look.file) = (None, None);
+        if let Some(strikes) = self.state.memory.strikes.get_mut(uid) {
+            strikes.is_shown();
         }
         if self.state.memory.may_send.as_ref() == Some(uid) {
             // It runs already, whoever started it: it must not be started again.
@@ -98,14 +161,15 @@ impl Draft<'_> {
             self.state.memory.retry_start = None;
         }
         let first = self.track(uid).is_some_and(|track| track.egress.is_none());
+        let policy = self.policy;
         let Some(track) = self.track_mut(uid) else { return };
-        if !track.see(info) {
+        if !track.see(info, policy) {
             return;
         }
         if self.is_current(uid) {
             self.current_seen(uid, info);
             let owed = self.track(uid).is_some_and(|track| track.stop.is_some() && track.shown_live());
-            if first && owed {
+            if first && owed && self.policy.keeps(Rule::StopOnceKnown) {
                 self.send_stop(uid);
             }
         } else {
@@ -156,20 +220,17 @@ impl Draft<'_> {
         self.stop_waiters_see_end(&info.egress);
     }
 
-    /// The hidden participant left while the room records, starts, or is idle.
+    /// LiveKit says that the hidden participant left.
     pub(super) fn recorder_left(&mut self, egress: &EgressId, reason: LeaveReason) {
+        let at = self.at;
         let Some(uid) = self.uid_with(egress) else { return };
         if let Some(track) = self.track_mut(&uid) {
-            track.left = Some(reason);
+            (track.recorder_seen, track.left) = (true, Some(reason));
         }
+        self.state.memory.strikes.entry(uid.clone()).or_default().recorder_left(at);
         self.look_now(&uid);
-    }
-
-    /// The hidden participant left after a stop: the room is free, and the upload may go on.
-    pub(super) fn recorder_left_stopping(&mut self, egress: &EgressId, reason: LeaveReason) {
-        self.recorder_left(egress, reason);
-        if self.uid_with(egress).is_some_and(|uid| self.is_current(&uid)) {
-            self.retire(Cause::Stopped);
+        if self.is_current(&uid) && self.state.durable.phase == Phase::Stopping {
+            self.recorder_left_stopping(&uid);
         }
     }
 
@@ -180,73 +241,6 @@ impl Draft<'_> {
         let mut tracks = current.into_iter().chain(unsettled);
         tracks.find(|track| track.egress.as_ref() == Some(egress)).map(|track| track.uid.clone())
     }
-
-    /// A look at one of our uids came back.
-    pub(super) fn looked(&mut self, uid: &Uid, evidence: &Evidence) {
-        if self.judges_only_file(uid) {
-            return self.judge_file(uid, evidence.file);
-        }
-        let at = self.at;
-        let Some(egress_known) = self.track(uid).map(|track| track.egress.is_some()) else { return };
-        let look = self.state.memory.looks.entry(uid.clone()).or_insert(Look::at(at));
-        if !egress_known && evidence.listed == Listed::Absent {
-            return self.never_seen(uid);
-        }
-        let verdict = judge(look, evidence, at);
-        match verdict {
-            Verdict::Shown(info) => self.tracked_seen(uid, &info),
-            Verdict::Wait => {}
-            Verdict::Missed => look.due = at.plus(policy::STRIKE_GAP),
-            Verdict::Missing => self.missing(uid),
-            Verdict::FileComplete { size, modified } => self.complete_by_file(uid, size, modified),
-        }
-        self.stop_waiters_looked(uid);
-    }
-
-    /// LiveKit forgot it, no recorder is in the room, and there is no file.
-    fn missing(&mut self, uid: &Uid) {
-        if self.is_current(uid) && !matches!(self.state.durable.phase, Phase::Active | Phase::Stopping) {
-            // A start is judged by its deadline alone.
-            return;
-        }
-        self.show_failed(uid, "LiveKit no longer knows the egress and there is no file");
-        if self.is_current(uid) {
-            self.retire(Cause::Ended);
-        }
-        self.state.durable.unsettled.retain(|unsettled| unsettled.track.uid != *uid);
-    }
-
-    /// LiveKit forgot it, but its file is there: complete, with the file's figures.
-    fn complete_by_file(&mut self, uid: &Uid, size: u64, modified: i64) {
-        let room_name = self.state.durable.room_name.clone();
-        let recording = self.track(uid).and_then(|track| track.recording(&room_name));
-        if let Some(mut recording) = recording {
-            recording.status = RecordingStatus::Complete;
-            #[allow(clippy::cast_precision_loss, reason = "sizes and times stay far below 2^53")]
-            let (size, modified) = (size as f64, modified as f64);
-            recording.size = Some(size);
-            recording.end_date = Some(modified);
-            self.show(uid, recording);
-        }
-        if self.is_current(uid) {
-            self.retire(Cause::Ended);
-        }
-        self.state.durable.unsettled.retain(|unsettled| unsettled.track.uid != *uid);
-    }
-
-    pub(super) fn judges_only_file(&self, uid: &Uid) -> bool {
-        let mut unsettled = self.state.durable.unsettled.iter();
-        unsettled.any(|u| u.track.uid == *uid && u.track.is_over() && !u.file_judged)
-    }
-
-    fn judge_file(&mut self, uid: &Uid, file: FileEvidence) {
-        let there = match file {
-            FileEvidence::Unknown => return,
-            FileEvidence::There { size, .. } => size > 0,
-            FileEvidence::NotThere => false,
-        };
-        self.file_judged(uid, there);
-    }
 }
 
 impl Track {
@@ -255,11 +249,5 @@ impl Track {
         self.seen
             .as_ref()
             .is_none_or(|info| matches!(info.status, EgressStatus::Starting | EgressStatus::Active))
-    }
-}
-
-impl Look {
-    pub(super) fn at(due: Timestamp) -> Self {
-        Self { due, tries: 0, missed_since: None, file: None }
     }
 }

@@ -4,6 +4,7 @@ use super::super::effect::{Answer, Effect, Refusal};
 use super::super::egress::{CallError, EgressInfo, EgressOrder, StartClass, classify_start};
 use super::super::event::Sighting;
 use super::super::ledger::{Cause, Phase, Track};
+use super::super::rules::Rule;
 use super::super::{RecordingStatus, Timestamp, policy};
 use super::draft::Draft;
 use crate::ids::{RecordingId, Uid};
@@ -32,7 +33,7 @@ impl Draft<'_> {
         self.send_start();
     }
 
-    fn send_start(&mut self) {
+    pub(super) fn send_start(&mut self) {
         let Some(current) = self.state.durable.current.as_ref() else { return };
         if current.deadline.is_some_and(|deadline| deadline <= self.at) {
             return self.give_up();
@@ -77,6 +78,10 @@ impl Draft<'_> {
                     self.refuse(&command, Refusal::StartFailed { reason: error.to_string() });
                 }
             }
+            StartClass::Unknown if !self.policy.keeps(Rule::NeverRepeatUnknown) => {
+                self.state.memory.may_send = Some(uid.clone());
+                self.try_start_again_later();
+            }
             StartClass::Unknown => {
                 self.state.durable.phase = Phase::Uncertain;
                 self.look_now(uid);
@@ -106,15 +111,21 @@ impl Draft<'_> {
 
     /// Refused: again under a fresh uid. The old one is unsettled, since a refusal may be wrong.
     fn refused(&mut self, uid: &Uid) {
-        if self.state.durable.unsettled.len() >= policy::UNSETTLED_MAX {
+        if !self.can_hold_one_more() {
             return;
+        }
+        if !self.policy.keeps(Rule::FreshUidAfterRefusal) {
+            self.state.memory.may_send = Some(uid.clone());
+            return self.try_start_again_later();
         }
         let Some(call_ends) = self.current().map(|current| current.track.call_ends) else { return };
         let fresh = self.fresh_track(call_ends);
         let Some(current) = self.state.durable.current.as_mut() else { return };
         debug_assert_eq!(current.track.uid, *uid, "only the current uid is retried");
         let old = std::mem::replace(&mut current.track, fresh);
-        self.unsettle(old, Cause::Refused);
+        if self.policy.keeps(Rule::RefusedStaysUnsettled) {
+            self.unsettle(old, Cause::Refused);
+        }
         self.state.memory.may_send = Some(self.fresh.uid.clone());
         self.try_start_again_later();
     }
@@ -134,7 +145,7 @@ impl Draft<'_> {
     /// It records, in time: the start has worked.
     pub(super) fn now_active(&mut self, uid: &Uid) {
         let late = self.current().and_then(|c| c.deadline).is_some_and(|deadline| deadline <= self.at);
-        if late {
+        if late && self.policy.keeps(Rule::StopAfterDeadline) {
             return self.give_up();
         }
         self.state.durable.phase = Phase::Active;
@@ -159,11 +170,14 @@ impl Draft<'_> {
         let Some(uid) = self.current().map(|current| current.track.uid.clone()) else { return };
         let waiters = self.start_waiters();
         self.retire(Cause::TimedOut);
+        if !self.policy.keeps(Rule::TimedOutStaysUnsettled) {
+            self.state.durable.unsettled.retain(|unsettled| unsettled.track.uid != uid);
+        }
         let shown = self.track(&uid).and_then(|track| track.shown);
         if shown.is_some() {
             self.show_failed(&uid, TIMED_OUT);
         }
-        if self.track(&uid).is_some() {
+        if self.track(&uid).is_some() && self.policy.keeps(Rule::StopUnwanted) {
             self.owe_stop(&uid);
         }
         let recording = self.track(&uid).and_then(|track| track.recording(""));

@@ -1,8 +1,11 @@
 //! What time brings: deadlines, looks, repetitions. And what a restart brings.
 
-use super::super::effect::{Effect, Refusal};
-use super::super::ledger::{Attempt, Cause, Look, Owed, Phase, Retry, State, Track, Waiting, Wants};
+use std::time::Duration;
+
+use super::super::effect::{Depth, Effect, Refusal};
+use super::super::ledger::{Attempt, Cause, Owed, Phase, Retry, State, Track, Waiting, Wants};
 use super::super::policy::{self, Policy};
+use super::super::rules::Rule;
 use super::super::{Timestamp, effect::Answer};
 use super::draft::Draft;
 use crate::ids::Uid;
@@ -32,7 +35,10 @@ impl Draft<'_> {
     fn check_stop_timeout(&mut self) {
         let since = self.current().and_then(|current| current.stopping_since);
         let over = since.is_some_and(|since| since.plus(self.policy.stop_timeout) <= self.at);
-        if self.state.durable.phase == Phase::Stopping && over {
+        if self.state.durable.phase == Phase::Stopping && over && self.policy.keeps(Rule::StopTimeoutFrees) {
+            if let Some(uid) = self.current().map(|current| current.track.uid.clone()) {
+                self.show_ending(&uid);
+            }
             self.retire(Cause::Stopped);
         }
     }
@@ -69,7 +75,7 @@ impl Draft<'_> {
         let due: Vec<Uid> = stops.map(|(uid, _)| uid.clone()).collect();
         for uid in due {
             let owed = self.track(&uid).is_some_and(Track::stop_is_owed);
-            if owed {
+            if owed && self.policy.keeps(Rule::StopStaysOwed) {
                 self.send_stop(&uid);
             } else {
                 self.state.memory.stops.remove(&uid);
@@ -88,14 +94,17 @@ impl Draft<'_> {
 
     fn look(&mut self, uid: &Uid) {
         let tries = self.state.memory.looks.get(uid).map_or(0, |look| look.tries);
-        let due = self.at.plus(pause_between_looks(&self.state, uid, tries, self.policy));
+        let due = self.at.plus(self.pause_between_looks(uid, tries));
         if let Some(look) = self.state.memory.looks.get_mut(uid) {
             (look.due, look.tries) = (due, tries.saturating_add(1));
         }
         if !is_worth_a_look(&self.state, uid) {
             return;
         }
-        let livekit = !self.judges_only_file(uid);
+        let depth = self.depth_of_look(uid);
+        if depth != Depth::File && !self.policy.keeps(Rule::PollBesideWebhooks) {
+            return;
+        }
         let Some(track) = self.track(uid) else { return };
         let files = &self.policy.files;
         let key = match track.recording("") {
@@ -103,11 +112,39 @@ impl Draft<'_> {
             None => format!("{}.mp4", files.egress_path(&self.state.room, uid)),
         };
         let egress = track.egress.clone();
-        self.effects.push(Effect::Look { uid: uid.clone(), egress, livekit, key });
+        self.effects.push(Effect::Look { uid: uid.clone(), egress, depth, key });
+    }
+
+    fn depth_of_look(&self, uid: &Uid) -> Depth {
+        let suspicious = self.strikes(uid).is_suspicious();
+        match (self.unsettled(uid), self.state.durable.phase) {
+            (Some(unsettled), _) if unsettled.track.is_over() => Depth::File,
+            (Some(_), _) => Depth::Everything,
+            (None, Phase::Active | Phase::Stopping) if suspicious => Depth::Everything,
+            (None, Phase::Active | Phase::Stopping) => Depth::Room,
+            (None, Phase::Idle | Phase::Starting | Phase::Uncertain) => Depth::Egress,
+        }
+    }
+
+    fn pause_between_looks(&self, uid: &Uid, tries: u32) -> Duration {
+        let Some(unsettled) = self.unsettled(uid) else {
+            return match self.state.durable.phase {
+                Phase::Starting | Phase::Uncertain | Phase::Stopping => policy::START_POLL,
+                Phase::Active | Phase::Idle => self.policy.reconcile_interval,
+            };
+        };
+        let pause = policy::back_off((policy::START_POLL, policy::LOOK_CAP), tries);
+        let limit = unsettled.since.plus(self.policy.upload_limit);
+        // What the upload limit decides is decided when it passes, not at the next look after it.
+        let until_limit = limit.since(self.at);
+        if until_limit.is_zero() { pause } else { pause.min(until_limit) }
     }
 
     fn repeat_effects(&mut self) {
         let at = self.at;
+        if !self.policy.keeps(Rule::RepeatEffects) {
+            return;
+        }
         let due = |attempt: &Attempt| attempt.due.is_some_and(|due| due <= at);
         let effects = &self.state.memory.effects;
         let pending = self.state.durable.pending.iter();
@@ -124,8 +161,8 @@ impl Draft<'_> {
         let uids = current.into_iter().chain(row.unsettled.iter().map(|u| &u.track.uid));
         let missing = uids.filter(|uid| !self.state.memory.looks.contains_key(uid));
         for uid in missing.cloned().collect::<Vec<_>>() {
-            let due = self.at.plus(pause_between_looks(&self.state, &uid, 0, self.policy));
-            self.state.memory.looks.insert(uid, Look::at(due));
+            let due = self.at.plus(self.pause_between_looks(&uid, 0));
+            self.state.memory.looks.insert(uid, Retry { due, tries: 0 });
         }
     }
 
@@ -160,9 +197,10 @@ impl Draft<'_> {
     /// Takes a row up: everything owed is begun again, everything held is looked at.
     pub(super) fn resume(&mut self) {
         let mut begun = Vec::new();
+        let repeats = self.policy.keeps(Rule::RepeatEffects);
         for pending in self.state.durable.pending.clone() {
             let recording = pending.effect.recording().clone();
-            if !begun.contains(&recording) {
+            if repeats && !begun.contains(&recording) {
                 begun.push(recording);
                 self.carry(pending.number, pending.effect);
             }
@@ -170,7 +208,7 @@ impl Draft<'_> {
         let current = self.current().map(|current| current.track.uid.clone());
         let unsettled = self.state.durable.unsettled.iter().map(|u| u.track.uid.clone());
         for uid in unsettled.chain(current).collect::<Vec<_>>() {
-            self.state.memory.looks.insert(uid.clone(), Look::at(self.at));
+            self.state.memory.looks.insert(uid.clone(), Retry { due: self.at, tries: 0 });
             self.state.memory.stops.insert(uid, Retry { due: self.at, tries: 0 });
         }
         self.tick();
@@ -184,6 +222,12 @@ impl Draft<'_> {
             // A deadline from a clock that went wrong must not hold the room for longer than a start.
             current.deadline = current.deadline.map(|deadline| deadline.min(latest));
         }
+        let unknown = self.current().is_some_and(|current| current.track.egress.is_none());
+        if unknown && !self.policy.keeps(Rule::OnlySaverSends) {
+            self.state.durable.phase = Phase::Starting;
+            self.resume();
+            return self.look_before_start();
+        }
         self.state.durable.phase = Phase::Uncertain;
         self.resume();
     }
@@ -193,15 +237,6 @@ impl Track {
     fn stop_is_owed(&self) -> bool {
         // Nobody can stop what nobody knows; once it shows up, the stop is sent at once.
         self.egress.is_some() && self.stop.is_some() && self.left.is_none() && self.shown_live()
-    }
-}
-
-fn pause_between_looks(state: &State, uid: &Uid, tries: u32, policy: &Policy) -> std::time::Duration {
-    let current = state.durable.current.as_ref().filter(|current| current.track.uid == *uid);
-    match (current, state.durable.phase) {
-        (Some(_), Phase::Starting | Phase::Uncertain | Phase::Stopping) => policy::START_POLL,
-        (Some(_), Phase::Active | Phase::Idle) => policy.reconcile_interval,
-        (None, _) => policy::back_off((policy::START_POLL, policy::LOOK_CAP), tries),
     }
 }
 

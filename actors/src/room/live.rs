@@ -1,0 +1,120 @@
+//! What this node holds as live, and the list of all egresses that it is compared with.
+//!
+//! Owns how often LiveKit is asked for everything, and whether its answer can be believed: a list that misses
+//! too much at once decides nothing for a while (design 5). What is too much is `recording/reconcile.rs`'s.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
+
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::Shared;
+use crate::ids::{EgressId, RoomId};
+use crate::recording::egress::EgressInfo;
+use crate::recording::event::Presence;
+use crate::recording::ledger::{Phase, RoomState};
+use crate::recording::reconcile::{Live, list_is_wrong};
+use crate::recording::rules::Rule;
+
+/// The recordings that the rooms of this node hold as live.
+#[derive(Default)]
+pub(crate) struct LiveRecordings {
+    rooms: StdMutex<BTreeMap<RoomId, Live>>,
+}
+
+impl LiveRecordings {
+    /// A room's state is this from now on.
+    pub(super) fn is_now(&self, room: &RoomId, state: &RoomState) {
+        let current = state.current.as_ref().filter(|_| state.phase == Phase::Active);
+        let Some(egress) = current.and_then(|current| current.track.egress.clone()) else {
+            self.rooms().remove(room);
+            return;
+        };
+        let mut rooms = self.rooms();
+        if rooms.get(room).is_none_or(|live| live.egress != egress) {
+            rooms.insert(room.clone(), Live { egress, recorder: Presence::Unknown });
+        }
+    }
+
+    /// A look at a room showed its recorder, or did not.
+    pub(super) fn saw_recorder(&self, room: &RoomId, egress: &EgressId, recorder: Presence) {
+        let mut rooms = self.rooms();
+        if let Some(live) = rooms.get_mut(room).filter(|live| live.egress == *egress) {
+            live.recorder = recorder;
+        }
+    }
+
+    fn all(&self) -> Vec<Live> {
+        self.rooms().values().cloned().collect()
+    }
+
+    fn rooms(&self) -> MutexGuard<'_, BTreeMap<RoomId, Live>> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The list of all egresses that are not over, shared by the looks that need it: one call at a time, and at
+/// most one per interval. A look is served only from a list that was asked for after the look began.
+#[derive(Default)]
+pub(crate) struct ActiveList {
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    last: Option<(Instant, Result<Listing, ()>)>,
+    wrong_since: Option<Instant>,
+}
+
+/// One answer of LiveKit.
+#[derive(Clone)]
+pub(crate) struct Listing {
+    /// What it listed.
+    pub(crate) egresses: Arc<[EgressInfo]>,
+    /// Whether it misses so much that its silence proves nothing.
+    pub(crate) is_doubted: bool,
+}
+
+impl ActiveList {
+    pub(super) async fn get(&self, shared: &Arc<Shared>) -> Result<Listing, ()> {
+        let began = Instant::now();
+        let mut kept = self.kept.lock().await;
+        if let Some((asked, result)) = &kept.last {
+            if *asked >= began {
+                return result.clone();
+            }
+            tokio::time::sleep_until(*asked + shared.world.limits.list_all_interval).await;
+        }
+        let asked = Instant::now();
+        let answer = shared.world.media_server.active_egresses().await;
+        if let Err(error) = &answer {
+            tracing::warn!(%error, "list of all egresses failed");
+        }
+        let result = answer.map(|egresses| kept.judge(shared, egresses, asked)).map_err(|_| ());
+        kept.last = Some((asked, result.clone()));
+        result
+    }
+}
+
+impl Kept {
+    fn judge(&mut self, shared: &Arc<Shared>, egresses: Vec<EgressInfo>, asked: Instant) -> Listing {
+        let listed: BTreeSet<EgressId> = egresses.iter().map(|info| info.egress.clone()).collect();
+        let live = shared.live.all();
+        let policy = &shared.world.policy;
+        let is_wrong = list_is_wrong(&live, &listed) && policy.keeps(Rule::DoubtWrongList);
+        if is_wrong && self.wrong_since.is_none() {
+            let (held, listed) = (live.len(), listed.len());
+            tracing::warn!(
+                held,
+                listed,
+                "list of all egresses misses too much, nothing is concluded from it"
+            );
+        }
+        self.wrong_since = is_wrong.then(|| self.wrong_since.unwrap_or(asked));
+        let doubted_for = self.wrong_since.map(|since| asked.duration_since(since));
+        // After that each recording is judged by itself: id, recorder and file.
+        let is_doubted = doubted_for.is_some_and(|time| time < policy.stale_after);
+        Listing { egresses: egresses.into(), is_doubted }
+    }
+}
