@@ -61,7 +61,7 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/faults", get(faults).post(add_fault).delete(clear_faults))
         .route("/faults/{id}", delete(remove_fault))
         .route("/workers/kill", post(kill_workers))
-        .route("/workers/capacity", post(set_workers))
+        .route("/workers/capacity", post(limit_workers))
         .route("/calls", get(calls).delete(forget_calls))
         .route("/webhooks", get(sent).post(add_webhook))
         .route("/hold", get(held).post(hold))
@@ -73,12 +73,12 @@ fn refused(refusal: &Refusal) -> Response {
     (status, Json(json!({"error": refusal.message}))).into_response()
 }
 
-fn done_or_missing(found: bool, what: &str) -> Response {
-    if found {
-        StatusCode::NO_CONTENT.into_response()
-    } else {
-        (StatusCode::NOT_FOUND, Json(json!({"error": format!("no such {what}")}))).into_response()
-    }
+fn done() -> Response {
+    StatusCode::NO_CONTENT.into_response()
+}
+
+fn missing(what: &str) -> Response {
+    (StatusCode::NOT_FOUND, Json(json!({"error": format!("no such {what}")}))).into_response()
 }
 
 async fn state(State(control): State<Control>) -> Json<Value> {
@@ -130,7 +130,8 @@ async fn add_room(State(control): State<Control>, Json(wanted): Json<AddRoom>) -
 }
 
 async fn end_room(State(control): State<Control>, Path(room): Path<RoomId>) -> Response {
-    done_or_missing(control.live.with(|world| world.delete_room(&room)), "room")
+    let ended = control.live.with(|world| world.delete_room(&room));
+    if ended { done() } else { missing("room") }
 }
 
 #[derive(Deserialize)]
@@ -180,7 +181,8 @@ async fn remove_participant(
     Path((room, identity)): Path<(RoomId, String)>,
     Query(leave): Query<Leave>,
 ) -> Response {
-    done_or_missing(control.live.with(|world| world.leave(&room, &identity, leave.reason)), "participant")
+    let left = control.live.with(|world| world.leave(&room, &identity, leave.reason));
+    if left { done() } else { missing("participant") }
 }
 
 async fn faults(State(control): State<Control>) -> Json<Value> {
@@ -208,7 +210,8 @@ async fn clear_faults(State(control): State<Control>) -> StatusCode {
 }
 
 async fn remove_fault(State(control): State<Control>, Path(id): Path<FaultId>) -> Response {
-    done_or_missing(control.live.with(|world| world.remove_fault(id)), "fault")
+    let removed = control.live.with(|world| world.remove_fault(id));
+    if removed { done() } else { missing("fault") }
 }
 
 #[derive(Deserialize)]
@@ -224,12 +227,12 @@ async fn kill_workers(State(control): State<Control>, Json(kill): Json<Kill>) ->
     });
     match killed {
         Some(killed) => Json(json!({"killed": killed})).into_response(),
-        None => done_or_missing(false, "egress with a worker"),
+        None => missing("egress with a worker"),
     }
 }
 
-async fn set_workers(State(control): State<Control>, Json(workers): Json<Workers>) -> StatusCode {
-    control.live.with(|world| world.set_workers(workers));
+async fn limit_workers(State(control): State<Control>, Json(workers): Json<Workers>) -> StatusCode {
+    control.live.with(|world| world.limit_workers(workers));
     StatusCode::NO_CONTENT
 }
 
