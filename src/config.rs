@@ -7,6 +7,7 @@
 
 mod check;
 mod flags;
+pub mod help;
 mod layers;
 mod meet_env;
 mod options;

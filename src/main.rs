@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use reelkeeper::commands::config::ConfigCommand;
 use reelkeeper::commands::demo::DemoArgs;
 use reelkeeper::commands::simulator::SimulatorArgs;
 use reelkeeper::commands::{Failure, demo, dev, serve, simulator};
-use reelkeeper::config::{Flags, process_env};
+use reelkeeper::config::{Flags, help, process_env};
 
 /// Records LiveKit rooms and never loses a recording.
 ///
@@ -48,8 +48,19 @@ enum Command {
     Config(ConfigCommand),
 }
 
+/// The command line, with a help that says where each option comes from.
+fn arguments() -> Arguments {
+    let line = Arguments::command()
+        .mut_subcommand("serve", |serve| help::with_every_option(help::with_sources(serve, &[])))
+        .mut_subcommand("dev", |dev| help::with_sources(dev, dev::PRESETS))
+        .mut_subcommand("config", |config| {
+            config.mut_subcommand("check", |check| help::with_sources(check, &[]))
+        });
+    Arguments::from_arg_matches(&line.get_matches()).unwrap_or_else(|error| error.exit())
+}
+
 fn main() -> ExitCode {
-    let command = Arguments::parse().command;
+    let command = arguments().command;
     if let Command::Config(config) = &command {
         return config.run(process_env());
     }
