@@ -36,7 +36,8 @@ enum Command {
     /// Record a simulated room into a file and check that it plays
     ///
     /// Runs the whole service on free ports and a fresh folder, shows each step, and exits 0 only if the
-    /// file has a video track, a duration above 0 and the recorded size.
+    /// file has a video track, a duration above 0 and the recorded size. A signal cuts the recording short
+    /// and keeps its file; a second one gives it up.
     Demo(DemoArgs),
     /// Run the simulated LiveKit alone: rooms, egress and signed webhooks without a media server
     ///
