@@ -284,7 +284,7 @@ impl Orchestrator {
             },
             LiveKitNews::RecorderLeft { egress, reason } => {
                 let Some(room) = event.room else { return Ok(()) };
-                if self.shared.world.ledger.load(&room).await?.is_none() {
+                if !news::is_held(&self.shared, &room).await? {
                     return Ok(());
                 }
                 self.tell(&room, Happening::RecorderLeft { egress, reason }).await

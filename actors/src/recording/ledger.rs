@@ -97,6 +97,11 @@ impl RoomState {
         current.chain(self.unsettled.iter().map(|unsettled| &unsettled.track))
     }
 
+    /// The egresses that the row holds, as far as their ids are known.
+    pub fn egresses(&self) -> impl Iterator<Item = &EgressId> {
+        self.tracks().filter_map(|track| track.egress.as_ref())
+    }
+
     /// Whether the row holds this uid.
     #[must_use]
     pub fn holds(&self, uid: &Uid) -> bool {

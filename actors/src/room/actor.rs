@@ -312,9 +312,10 @@ impl RoomActorState {
         self.state = State::fresh(self.room.clone());
         self.lags = false;
         self.standing = Standing::Ready;
-        if let Some(durable) = loaded.state {
-            self.state.durable = durable;
-            self.shared.live.is_now(&self.room, &self.state.durable);
+        let found = loaded.state.is_some();
+        self.state.durable = loaded.state.unwrap_or_default();
+        self.shared.live.is_now(&self.room, &self.state.durable);
+        if found {
             self.queue.push_front(Input { what: Happening::TakenUp, command: None, stored: None });
         }
     }

@@ -1,4 +1,4 @@
-//! What this node holds as live, and the list of all egresses that it is compared with.
+//! What the rooms of this node hold, and the list of all egresses that it is compared with.
 //!
 //! Owns how often LiveKit is asked for everything, and whether its answer can be believed: a list that misses
 //! too much at once decides nothing for a while (design 5). What is too much is `recording/reconcile.rs`'s.
@@ -17,15 +17,23 @@ use crate::recording::ledger::{Phase, RoomState};
 use crate::recording::reconcile::{Live, list_is_wrong};
 use crate::recording::rules::Rule;
 
-/// The recordings that the rooms of this node hold as live.
+/// The recordings that the rooms of this node hold: those that are live, and all of which the rows know.
 #[derive(Default)]
 pub(crate) struct LiveRecordings {
     rooms: StdMutex<BTreeMap<RoomId, Live>>,
+    /// What the rows of this node's actors hold. It spares news a look at the row; where it is out of date, the
+    /// actor's own look at the row is all that it costs.
+    held: StdMutex<BTreeMap<RoomId, BTreeSet<EgressId>>>,
 }
 
 impl LiveRecordings {
     /// A room's state is this from now on.
     pub(super) fn is_now(&self, room: &RoomId, state: &RoomState) {
+        if state.is_settled() {
+            self.held().remove(room);
+        } else {
+            self.held().insert(room.clone(), state.egresses().cloned().collect());
+        }
         let current = state.current.as_ref().filter(|_| state.phase == Phase::Active);
         let Some(egress) = current.and_then(|current| current.track.egress.clone()) else {
             self.rooms().remove(room);
@@ -43,6 +51,15 @@ impl LiveRecordings {
         if let Some(live) = rooms.get_mut(room).filter(|live| live.egress == *egress) {
             live.recorder = recorder;
         }
+    }
+
+    /// The egresses in a room's row; none if no actor of this node holds one.
+    pub(super) fn egresses_held_in(&self, room: &RoomId) -> Option<BTreeSet<EgressId>> {
+        self.held().get(room).cloned()
+    }
+
+    fn held(&self) -> MutexGuard<'_, BTreeMap<RoomId, BTreeSet<EgressId>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn all(&self) -> Vec<Live> {
@@ -116,5 +133,20 @@ impl Kept {
         // After that each recording is judged by itself: id, recorder and file.
         let is_doubted = doubted_for.is_some_and(|time| time < policy.stale_after);
         Listing { egresses: egresses.into(), is_doubted }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_room_is_held_until_nothing_is_left_of_it() {
+        let (rooms, room) = (LiveRecordings::default(), RoomId::from_trusted("room-1"));
+        assert_eq!(rooms.egresses_held_in(&room), None);
+        rooms.is_now(&room, &RoomState { phase: Phase::Uncertain, ..RoomState::default() });
+        assert_eq!(rooms.egresses_held_in(&room), Some(BTreeSet::new()));
+        rooms.is_now(&room, &RoomState::default());
+        assert_eq!(rooms.egresses_held_in(&room), None);
     }
 }
