@@ -127,6 +127,12 @@ impl Strikes {
         self.unlisted.is_some() || self.away.is_some()
     }
 
+    /// Whether the last that LiveKit said of it is that it does not know it.
+    #[must_use]
+    pub fn is_missed(&self) -> bool {
+        self.unlisted.is_some()
+    }
+
     /// Whether LiveKit does not know it, by two looks.
     #[must_use]
     pub fn is_unlisted(&self, policy: &Policy) -> bool {
@@ -149,6 +155,12 @@ impl Strikes {
     #[must_use]
     pub fn has_file(&self) -> bool {
         self.file.is_some()
+    }
+
+    /// Whether its file was looked at, and one look more may prove something.
+    #[must_use]
+    pub fn is_file_near(&self, policy: &Policy) -> bool {
+        (self.file.is_some() || self.no_file.is_some()) && self.file(policy) == FileVerdict::Open
     }
 
     /// What is proved about its file.
