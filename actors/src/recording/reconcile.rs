@@ -50,9 +50,9 @@ impl Span {
     }
 }
 
-/// The span of something that is shown once more.
-fn strike(so_far: Option<Span>, at: Timestamp) -> Option<Span> {
-    Some(so_far.map_or(Span::at(at), |span| span.until(at)))
+/// Something is shown once more.
+fn strike(span: &mut Option<Span>, at: Timestamp) {
+    span.get_or_insert(Span::at(at)).last = at;
 }
 
 /// A file that is there.
@@ -82,15 +82,15 @@ impl Strikes {
     pub fn take_in(&mut self, evidence: &Evidence, at: Timestamp, policy: &Policy) {
         match evidence.listed {
             Listed::Found(_) => self.unlisted = None,
-            Listed::Absent => self.unlisted = strike(self.unlisted, at),
+            Listed::Absent => strike(&mut self.unlisted, at),
             Listed::Unknown if !policy.keeps(Rule::FailedCallProvesNothing) => {
-                self.unlisted = strike(self.unlisted, at);
+                strike(&mut self.unlisted, at);
             }
             Listed::Doubtful | Listed::Unknown => {}
         }
         match evidence.recorder {
             Presence::Present => self.away = None,
-            Presence::Absent | Presence::RoomEmpty => self.away = strike(self.away, at),
+            Presence::Absent | Presence::RoomEmpty => strike(&mut self.away, at),
             Presence::Unknown => {}
         }
         match evidence.file {
@@ -108,7 +108,7 @@ impl Strikes {
 
     fn no_file(&mut self, at: Timestamp) {
         self.file = None;
-        self.no_file = strike(self.no_file, at);
+        strike(&mut self.no_file, at);
     }
 
     /// LiveKit said that its recorder left: one look more proves it.
