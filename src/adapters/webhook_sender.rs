@@ -97,11 +97,7 @@ fn signature(key: &str, timestamp: &str, body: &str) -> String {
     mac.update(timestamp.as_bytes());
     mac.update(b".");
     mac.update(body.as_bytes());
-    let mut hex = String::new();
-    for byte in mac.finalize().into_bytes() {
-        let _ = write!(hex, "{byte:02x}");
-    }
-    hex
+    format!("{:x}", mac.finalize().into_bytes())
 }
 
 #[cfg(test)]

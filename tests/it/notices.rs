@@ -54,7 +54,7 @@ impl Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook?tenant=1", listener.local_addr().unwrap());
         let answers = Arc::new(Mutex::new(answers.iter().copied().collect()));
-        let receiver = Self { url, answers, ..Self::default() };
+        let receiver = Self { answers, url, ..Self::default() };
         let listening = receiver.clone();
         let hook =
             post(move |headers: HeaderMap, body: Bytes| async move { listening.take(&headers, &body).await });
@@ -127,7 +127,7 @@ async fn record(service: &Reelkeeper, sim: &Sim) -> (String, String) {
 fn signature(timestamp: &str, body: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(API_KEY.as_bytes()).unwrap();
     mac.update(format!("{timestamp}.{body}").as_bytes());
-    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", mac.finalize().into_bytes())
 }
 
 #[tokio::test]
