@@ -16,8 +16,10 @@
 mod api;
 mod crash;
 mod deletion;
+mod forgetting;
 mod line;
 mod livekit;
+mod loss;
 mod process;
 mod seed;
 mod shutdown;
@@ -25,4 +27,5 @@ mod stage;
 mod storm;
 mod trouble;
 mod truth;
+mod uploads;
 mod wait;
