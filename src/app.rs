@@ -16,7 +16,7 @@ use reelkeeper_actors::orchestrator::{Orchestrator, TakenUp};
 use reelkeeper_actors::ports::PortError;
 use reelkeeper_actors::ports::blobs::Blobs;
 use reelkeeper_actors::ports::catalog::Catalog;
-use reelkeeper_actors::ports::clock::{SystemClock, SystemEntropy, fresh_node};
+use reelkeeper_actors::ports::clock::{SteadyClock, SystemClock, SystemEntropy, fresh_node};
 use reelkeeper_actors::ports::coordination::Coordination;
 use reelkeeper_actors::ports::ledger::Ledger;
 use reelkeeper_actors::room::{self, World};
@@ -105,7 +105,7 @@ impl App {
             blobs: stores.blobs.clone(),
             media_probe: Arc::new(Mp4Probe::new(stores.blobs.clone())),
             media_server: media_server.port.clone(),
-            clock: Arc::new(SystemClock),
+            clock: Arc::new(SteadyClock::begin()),
             entropy: Arc::new(SystemEntropy),
         })
         .await
