@@ -192,6 +192,13 @@ impl LiveKit {
         let sent = self.control.sent().into_iter();
         sent.filter(|webhook| webhook.event.starts_with("egress_")).flat_map(|sent| sent.answers).collect()
     }
+
+    /// How the webhook of the end of a recording was answered, each try; none while it is tried.
+    pub fn answers_to_end_of(&self, recording: &RecordingId) -> Option<Vec<u16>> {
+        let egress = recording.egress.as_str();
+        let mut sent = self.control.sent().into_iter();
+        sent.find(|sent| sent.event == "egress_ended" && sent.queue == egress).map(|sent| sent.answers)
+    }
 }
 
 /// The recording that an egress of ours makes.

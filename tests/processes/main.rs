@@ -13,6 +13,7 @@
     reason = "a test shows its seed, and the logs of the runs of a case that failed"
 )]
 
+mod acknowledged;
 mod api;
 mod crash;
 mod deletion;

@@ -245,11 +245,18 @@ impl Stage {
         self.told.borrow().clone()
     }
 
+    /// Lets nobody write into the store until this is dropped.
+    pub fn freeze_store(&self) -> Connection {
+        let store = Connection::open(self.store()).expect("the store can be opened");
+        store.busy_timeout(Duration::from_secs(5)).expect("a timeout");
+        store.execute_batch("BEGIN IMMEDIATE").expect("the store can be locked");
+        store
+    }
+
     /// The room's row in the ledger.
     pub fn row(&self, room: &RoomId) -> Option<RoomState> {
-        let path = self.folder.path().join("reelkeeper.db");
         let reading = OpenFlags::SQLITE_OPEN_READ_ONLY;
-        let store = Connection::open_with_flags(path, reading).expect("the store can be read");
+        let store = Connection::open_with_flags(self.store(), reading).expect("the store can be read");
         let query = "SELECT state FROM reelkeeper_rooms WHERE room = ?1";
         let found = store.query_row(query, [room.as_str()], |row| row.get::<_, String>(0)).optional();
         let state = found.expect("the ledger can be read")?;
@@ -264,6 +271,10 @@ impl Stage {
     /// Where the file of a recording lies.
     pub fn file(&self, recording: &RecordingId) -> PathBuf {
         self.blobs().join(key_of(recording))
+    }
+
+    fn store(&self) -> PathBuf {
+        self.folder.path().join("reelkeeper.db")
     }
 
     fn blobs(&self) -> PathBuf {
