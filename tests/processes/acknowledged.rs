@@ -15,7 +15,7 @@ use crate::truth;
 use crate::wait::until;
 
 const ROOMS: usize = 5;
-const ROUNDS: u32 = 12;
+const ROUNDS: u32 = 8;
 /// When the webhooks of the ends of rooms come, and are stored, after the rooms ended.
 const MOMENTS: std::ops::Range<Duration> = Duration::from_millis(60)..Duration::from_millis(110);
 /// LiveKit repeats a webhook after 1, 2, 4 and 8 s.
