@@ -7,6 +7,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "these are tests")]
 
+mod acknowledged;
 mod away;
 mod bad_input;
 mod early_ends;

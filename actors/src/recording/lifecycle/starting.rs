@@ -161,6 +161,8 @@ impl Draft<'_> {
         let memory = &mut self.state.memory;
         (memory.may_send, memory.retry_start, memory.start_tries) = (None, None, 0);
         self.look_anew(uid);
+        // Soon, so that its recorder was seen before it goes: one that never was is missed for longer.
+        self.look_within(uid, policy::START_POLL);
         let waiters = self.start_waiters();
         self.show_seen(uid);
         let room_name = self.state.durable.room_name.clone();
