@@ -3,7 +3,7 @@
 //! Standard output belongs to the commands. `node.id` is put in by the formatter and not by a span, since
 //! a span does not follow work into another task.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io::IsTerminal;
 use std::str::FromStr;
 

@@ -13,12 +13,15 @@
     reason = "a test shows its seed, and the logs of the runs of a case that failed"
 )]
 
+mod acknowledged;
 mod api;
 mod crash;
 mod deletion;
 mod demo;
+mod forgetting;
 mod line;
 mod livekit;
+mod loss;
 mod process;
 mod seed;
 mod shutdown;
@@ -26,4 +29,5 @@ mod stage;
 mod storm;
 mod trouble;
 mod truth;
+mod uploads;
 mod wait;

@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::Shared;
-use crate::ids::{EgressId, RoomId};
+use crate::ids::{EgressId, RoomId, Uid};
 use crate::recording::egress::EgressInfo;
 use crate::recording::event::Presence;
 use crate::recording::ledger::{Phase, RoomState};
@@ -23,7 +23,7 @@ pub(crate) struct LiveRecordings {
     rooms: StdMutex<BTreeMap<RoomId, Live>>,
     /// What the rows of this node's actors hold. It spares news a look at the row; where it is out of date, the
     /// actor's own look at the row is all that it costs.
-    held: StdMutex<BTreeMap<RoomId, BTreeSet<EgressId>>>,
+    held: StdMutex<BTreeMap<RoomId, Held>>,
 }
 
 impl LiveRecordings {
@@ -32,7 +32,7 @@ impl LiveRecordings {
         if state.is_settled() {
             self.held().remove(room);
         } else {
-            self.held().insert(room.clone(), state.egresses().cloned().collect());
+            self.held().insert(room.clone(), Held::of(state));
         }
         let current = state.current.as_ref().filter(|_| state.phase == Phase::Active);
         let Some(egress) = current.and_then(|current| current.track.egress.clone()) else {
@@ -53,12 +53,12 @@ impl LiveRecordings {
         }
     }
 
-    /// The egresses in a room's row; none if no actor of this node holds one.
-    pub(super) fn egresses_held_in(&self, room: &RoomId) -> Option<BTreeSet<EgressId>> {
+    /// What a room's row holds; none if no actor of this node holds one.
+    pub(super) fn held_in(&self, room: &RoomId) -> Option<Held> {
         self.held().get(room).cloned()
     }
 
-    fn held(&self) -> MutexGuard<'_, BTreeMap<RoomId, BTreeSet<EgressId>>> {
+    fn held(&self) -> MutexGuard<'_, BTreeMap<RoomId, Held>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -68,6 +68,27 @@ impl LiveRecordings {
 
     fn rooms(&self) -> MutexGuard<'_, BTreeMap<RoomId, Live>> {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The uids and egresses that a room's row holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Held {
+    uids: BTreeSet<Uid>,
+    egresses: BTreeSet<EgressId>,
+}
+
+impl Held {
+    pub(super) fn of(state: &RoomState) -> Self {
+        Self {
+            uids: state.tracks().map(|track| track.uid.clone()).collect(),
+            egresses: state.tracks().filter_map(|track| track.egress.clone()).collect(),
+        }
+    }
+
+    /// Whether the row holds this egress, by its id or by the uid in its path.
+    pub(super) fn knows(&self, egress: &EgressId, uid: Option<&Uid>) -> bool {
+        self.egresses.contains(egress) || uid.is_some_and(|uid| self.uids.contains(uid))
     }
 }
 
@@ -143,10 +164,11 @@ mod tests {
     #[test]
     fn a_room_is_held_until_nothing_is_left_of_it() {
         let (rooms, room) = (LiveRecordings::default(), RoomId::from_trusted("room-1"));
-        assert_eq!(rooms.egresses_held_in(&room), None);
-        rooms.is_now(&room, &RoomState { phase: Phase::Uncertain, ..RoomState::default() });
-        assert_eq!(rooms.egresses_held_in(&room), Some(BTreeSet::new()));
+        assert_eq!(rooms.held_in(&room), None);
+        let row = RoomState { phase: Phase::Uncertain, ..RoomState::default() };
+        rooms.is_now(&room, &row);
+        assert_eq!(rooms.held_in(&room), Some(Held::of(&row)));
         rooms.is_now(&room, &RoomState::default());
-        assert_eq!(rooms.egresses_held_in(&room), None);
+        assert_eq!(rooms.held_in(&room), None);
     }
 }

@@ -187,8 +187,11 @@ fn a_deleted_recording_stays_deleted_and_its_late_file_goes() {
 fn a_missing_file_is_said_in_the_document() {
     let mut story = recording();
     story.then(3_000, webhook("u1", Complete, ACTIVE)).then(3_000, Happening::Tick);
-    story.then(3_010, file("u1", None));
+    story.then(3_010, file("u1", None)).then(7_000, Happening::Tick).then(8_010, file("u1", None));
+    story.told.push("the file turns up".to_owned());
+    story.then(40_000, Happening::Tick).then(40_010, file("u1", Some(9)));
     insta::assert_snapshot!(story.tell());
+    assert!(story.state.durable.is_settled());
 }
 
 #[test]

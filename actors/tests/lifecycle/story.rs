@@ -6,12 +6,12 @@ use reelkeeper_actors::recording::egress::{CallError, EgressInfo, EgressStatus, 
 use reelkeeper_actors::recording::encoding::{Encoding, Layout};
 use reelkeeper_actors::recording::event::{
     DeleteRequest, Event, Evidence, FileEvidence, Fresh, Happening, Listed, Presence, Sighting, Source,
-    StartRequest, StopRequest,
+    StartRequest, StopRequest, UnheldRecording,
 };
 use reelkeeper_actors::recording::ledger::{Owed, State};
 use reelkeeper_actors::recording::lifecycle::{Commit, Decision, transition};
 use reelkeeper_actors::recording::policy::Policy;
-use reelkeeper_actors::recording::{AccessSecrets, RecordingStatus, Timestamp};
+use reelkeeper_actors::recording::{AccessSecrets, Recording, RecordingStatus, Timestamp};
 
 pub const ROOM: &str = "room";
 /// The start's deadline in every story: twenty seconds after its beginning.
@@ -133,6 +133,31 @@ pub fn found(uid: &str, status: EgressStatus) -> Happening {
     looked(uid, listed, Presence::Unknown, FileEvidence::Unknown)
 }
 
+/// LiveKit lists it as running, and this is how its recorder and its file look.
+pub fn runs(uid: &str, recorder: Presence, size: Option<u64>) -> Happening {
+    let file = size.map_or(FileEvidence::NotThere, |size| FileEvidence::There {
+        size,
+        modified: 7_000,
+        duration: Some(3_000),
+    });
+    looked(uid, Listed::Found(Box::new(info(uid, EgressStatus::Active))), recorder, file)
+}
+
+/// A document without a row, as the original writes it.
+pub fn unheld(uid: &str, status: RecordingStatus) -> Happening {
+    let recording =
+        Recording { status, ..info(uid, EgressStatus::Active).to_recording(&uid_of(uid), "Room") };
+    Happening::Unheld(Box::new(UnheldRecording { recording, updated_at: 2_000_000_000 }))
+}
+
+fn uid_of(uid: &str) -> Uid {
+    Uid::from_trusted(uid)
+}
+
+pub fn found_stale(uid: &str, updated_ms: i64) -> Happening {
+    Happening::FoundStale { recording: recording(uid), updated_at: updated_ms * 1_000_000 }
+}
+
 pub fn gone(uid: &str) -> Happening {
     looked(uid, Listed::Absent, Presence::Absent, FileEvidence::NotThere)
 }
@@ -242,7 +267,12 @@ pub fn name_of(what: &Happening) -> String {
         Happening::StopAnswered { egress, result } => format!("stop answered {egress} {}", outcome(result)),
         Happening::EgressSeen(s) => format!("{:?} {} {:?}", s.source, s.info.egress, s.info.status),
         Happening::Looked { uid, evidence } => match &evidence.listed {
-            Listed::Found(info) => format!("looked {uid} {:?}", info.status),
+            Listed::Found(info) if evidence.recorder == Presence::Unknown => {
+                format!("looked {uid} {:?}", info.status)
+            }
+            Listed::Found(info) => {
+                format!("looked {uid} {:?}, recorder {:?}", info.status, evidence.recorder)
+            }
             listed => format!("looked {uid} {listed:?}, file {:?}", evidence.file),
         },
         Happening::RecorderLeft { egress, reason } => format!("recorder left {egress} {reason:?}"),
@@ -303,8 +333,12 @@ fn describe(effect: &Effect) -> String {
                 recording.status.name(),
                 recording.error.as_ref().map(|error| format!(" ({error})")).unwrap_or_default(),
             ),
+            Owed::Notify(notice) => {
+                format!("{number}: tell {} {}", notice.event.name(), notice.recording.status.name())
+            }
             Owed::Remove { recording, .. } => format!("{number}: remove {}", recording.uid),
         },
+        Effect::Signal(signal) => format!("signal {}", signal.topic),
         Effect::Answer { command, answer } => match answer {
             Answer::Recording(recording) => format!("ANSWER {command} {}", recording.status.name()),
             Answer::Deleted => format!("ANSWER {command} deleted"),

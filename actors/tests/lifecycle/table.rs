@@ -6,8 +6,8 @@ use reelkeeper_actors::recording::event::{Happening, Source};
 use reelkeeper_actors::recording::ledger::Phase;
 
 use crate::story::{
-    DEADLINE, Story, delete, file, found, gone, looked_into_room, lost, name_of, recorder_left, seen, start,
-    start_failed, started, stop, stop_failed, stopped, summary, twirp, webhook,
+    DEADLINE, Story, delete, file, found, found_stale, gone, looked_into_room, lost, name_of, recorder_left,
+    seen, start, start_failed, started, stop, stop_failed, stopped, summary, twirp, unheld, webhook,
 };
 
 /// A story that stands in the phase, with `u1` as the current uid where there is one. A start stands there
@@ -81,6 +81,10 @@ fn events(phase: Phase) -> Vec<(i64, Happening)> {
         (10, file("u1", Some(5))),
         (10, recorder_left("u1", LeaveReason::Clean)),
         (10, recorder_left("u1", LeaveReason::Lost)),
+        (10, unheld("u7", RecordingStatus::Starting)),
+        (10, unheld("u7", RecordingStatus::Active)),
+        (10, unheld("u7", RecordingStatus::Ending)),
+        (400_000, found_stale("u1", 2_000)),
         (10, Happening::EffectDone { number: 1 }),
         (10, Happening::EffectFailed { number: 1 }),
     ]);
