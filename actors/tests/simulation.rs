@@ -5,10 +5,18 @@
 //!
 //! `REELKEEPER_SEED` = the first seed; `REELKEEPER_HISTORIES` = how many from there on.
 
+#[path = "simulation/answers.rs"]
+mod answers;
 #[path = "simulation/backing.rs"]
 mod backing;
+#[path = "simulation/documents.rs"]
+mod documents;
+#[path = "simulation/draw.rs"]
+mod draw;
 #[path = "simulation/node.rs"]
 mod node;
+#[path = "simulation/original.rs"]
+mod original;
 #[path = "simulation/plan.rs"]
 mod plan;
 #[path = "simulation/promises.rs"]
@@ -19,6 +27,8 @@ mod stage;
 mod stories;
 #[path = "simulation/timeline.rs"]
 mod timeline;
+#[path = "simulation/truth.rs"]
+mod truth;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
