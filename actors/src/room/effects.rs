@@ -20,7 +20,8 @@ use crate::recording::event::{Evidence, FileEvidence, Happening, Listed, Presenc
 use crate::recording::ledger::Owed;
 use crate::recording::rules::Rule;
 
-/// Begins an effect. Its outcome goes to the actor, marked with the claim under which it was begun.
+/// Begins an effect. Its outcome, or that it has none, goes to the actor, marked with the claim under which it
+/// was begun.
 pub(super) fn run(
     shared: &Arc<Shared>,
     room: &RoomId,
@@ -30,10 +31,9 @@ pub(super) fn run(
 ) {
     let (shared, room) = (shared.clone(), room.clone());
     tokio::spawn(async move {
-        if let Some(what) = carry_out(&shared, &room, effect).await {
-            // An actor that is gone has a successor, which looks for itself.
-            let _ = actor.cast(RoomMessage::Own(Own::Outcome { generation, what }));
-        }
+        let what = carry_out(&shared, &room, effect).await;
+        // An actor that is gone has a successor, which looks for itself.
+        let _ = actor.cast(RoomMessage::Own(Own::Outcome { generation, what }));
     });
 }
 
