@@ -89,3 +89,22 @@ fn what_an_old_process_records_is_adopted_by_its_webhook_though_its_room_was_idl
     let calm = outcome.timeline.iter().position(|line| line.contains("all is well"));
     assert!(adopted.is_some() && adopted < calm, "{}", outcome.timeline.join("\n"));
 }
+
+#[test]
+fn a_dead_egress_whose_recording_was_deleted_is_not_adopted_though_livekit_lists_it_for_ever() {
+    let quick = Timing::default();
+    let before_it_records =
+        Timing { activate: SLOW_TO_RECORD, join: SLOW_TO_RECORD / 2, ..Timing::default() };
+    for timing in [quick, before_it_records] {
+        let steps = [
+            (1_000, Step::Start { room: 0 }),
+            (5_000, Step::KillWorkers { room: 0 }),
+            // The upload limit has passed.
+            (600_000, Step::Delete { room: 0, pick: 0 }),
+            (700_000, Step::Start { room: 0 }),
+        ];
+        let told = tell_at(Pace::Brisk, timing, &steps).told;
+        assert!(matches!(told[1].answer, Answer::Deleted), "{}", told[1]);
+        assert!(matches!(told[2].answer, Answer::Recording(_)), "{}", told[2]);
+    }
+}
