@@ -38,8 +38,8 @@ pub enum Own {
     Outcome {
         /// The claim under which it was begun; of a stale one only evidence counts.
         generation: u64,
-        /// What it brought, if anything.
-        what: Option<Happening>,
+        /// What it brought.
+        what: Happening,
     },
     /// Something is due.
     Wake,
@@ -102,8 +102,6 @@ pub(super) struct RoomActorState {
     generation: u64,
     /// Whether the row lags behind pending effects that were carried out.
     lags: bool,
-    /// Effects that have not come back; an actor leaves only when there is none.
-    under_way: usize,
     /// Messages from the supervisor so far; an actor leaves only when none is under way.
     delivered: u64,
     wake: Option<(Timestamp, AbortHandle)>,
@@ -134,7 +132,6 @@ impl Actor for RoomActor {
             replies: Replies::default(),
             generation: 0,
             lags: false,
-            under_way: 0,
             delivered: 0,
             wake: None,
             flush: None,
@@ -201,10 +198,7 @@ impl RoomActorState {
             Own::Committed(end) => self.committed(end.0),
             Own::Removed(gone) => self.removed(gone),
             Own::Outcome { generation, what } => {
-                self.under_way -= 1;
-                if let Some(what) = what
-                    && (generation == self.generation || is_evidence(&what))
-                {
+                if generation == self.generation || is_evidence(&what) {
                     self.queue.push_back(Input { what, command: None, stored: None });
                 }
             }
@@ -272,7 +266,6 @@ impl RoomActorState {
             match effect {
                 Effect::Answer { command, answer } => self.replies.answer(&command, answer),
                 effect => {
-                    self.under_way += 1;
                     effects::run(&self.shared, &self.room, effect, self.myself.clone(), self.generation);
                 }
             }
@@ -345,7 +338,7 @@ impl RoomActorState {
             });
         } else if self.lags {
             self.flush();
-        } else if self.header.revision.is_none() && self.replies.len() == 0 && self.under_way == 0 {
+        } else if self.header.revision.is_none() && self.replies.len() == 0 {
             self.standing = Standing::Leaving;
             let ask = SupervisorMessage::Passivate {
                 room: self.room.clone(),

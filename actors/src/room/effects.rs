@@ -22,8 +22,7 @@ use crate::recording::reconcile;
 use crate::recording::rules::Rule;
 use crate::recording::signal::Signal;
 
-/// Begins an effect. Its outcome, or that it has none, goes to the actor, marked with the claim under which it
-/// was begun.
+/// Begins an effect. Its outcome goes to the actor, marked with the claim under which it was begun.
 pub(super) fn run(
     shared: &Arc<Shared>,
     room: &RoomId,
@@ -33,9 +32,10 @@ pub(super) fn run(
 ) {
     let (shared, room) = (shared.clone(), room.clone());
     tokio::spawn(async move {
-        let what = carry_out(&shared, &room, effect).await;
-        // An actor that is gone has a successor, which looks for itself.
-        let _ = actor.cast(RoomMessage::Own(Own::Outcome { generation, what }));
+        if let Some(what) = carry_out(&shared, &room, effect).await {
+            // An actor that is gone has a successor, which looks for itself.
+            let _ = actor.cast(RoomMessage::Own(Own::Outcome { generation, what }));
+        }
     });
 }
 
