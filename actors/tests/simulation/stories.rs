@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reelkeeper_actors::recording::effect::Refusal as Refused;
 use reelkeeper_actors::simulator::calls::{Method, Refusal};
 use reelkeeper_actors::simulator::clock::Timing;
 use reelkeeper_actors::simulator::faults::{CallTrouble, Fault, ListScope, What};
@@ -107,4 +108,19 @@ fn a_dead_egress_whose_recording_was_deleted_is_not_adopted_though_livekit_lists
         assert!(matches!(told[1].answer, Answer::Deleted), "{}", told[1]);
         assert!(matches!(told[2].answer, Answer::Recording(_)), "{}", told[2]);
     }
+}
+
+#[test]
+fn a_stop_is_not_told_already_stopped_because_livekit_did_not_know_it_once() {
+    let by_id =
+        What::Call { method: Method::ListEgress, scope: Some(ListScope::Id), does: CallTrouble::EmptyList };
+    let lies = Step::LiveKit(Fault { what: by_id, room: None, skip: 0, times: Some(4), chance: 1.0 });
+    let steps = [
+        (500, Step::Deaf),
+        (1_000, Step::Original { room: 0, left: Left::Running }),
+        (5_000, lies),
+        (5_000, Step::Stop { room: 0, pick: 0 }),
+    ];
+    let told = tell(Timing::default(), &steps);
+    assert!(matches!(told[0].answer, Answer::Refused(Refused::StillStarting)), "{}", told[0]);
 }
