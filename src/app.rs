@@ -19,6 +19,7 @@ use reelkeeper_actors::ports::catalog::Catalog;
 use reelkeeper_actors::ports::clock::{SteadyClock, SystemClock, SystemEntropy, fresh_node};
 use reelkeeper_actors::ports::coordination::Coordination;
 use reelkeeper_actors::ports::ledger::Ledger;
+use reelkeeper_actors::ports::outbox::Outbox;
 use reelkeeper_actors::room::{self, World};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -31,7 +32,7 @@ use crate::http::{self, HttpSettings, HttpState};
 use crate::simulator;
 
 use self::media_server::MediaServerPart;
-use self::parts::Stores;
+use self::parts::{Stores, Webhooks};
 
 /// How long connections may still be open after everything is answered.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -73,6 +74,7 @@ pub struct App {
     stores: Stores,
     coordination: Arc<dyn Coordination>,
     media_server: MediaServerPart,
+    webhooks: Webhooks,
     orchestrator: Orchestrator,
     tree: JoinHandle<()>,
     listener: TcpListener,
@@ -94,6 +96,7 @@ impl App {
         let coordination = parts::coordination(&config);
         coordination.renew(&node, config.lease_ttl).await?;
         let media_server = MediaServerPart::start(&config, &stores).await?;
+        let webhooks = Webhooks::start(&config, &stores)?;
         stores.keep_api_key(&config).await?;
         let (orchestrator, tree) = Orchestrator::start_tree(World {
             node: node.clone(),
@@ -104,6 +107,7 @@ impl App {
             coordination: coordination.clone(),
             blobs: stores.blobs.clone(),
             media_probe: Arc::new(Mp4Probe::new(stores.blobs.clone())),
+            notifier: webhooks.notifier.clone(),
             media_server: media_server.port.clone(),
             clock: Arc::new(SteadyClock::begin()),
             entropy: Arc::new(SystemEntropy),
@@ -138,6 +142,7 @@ impl App {
             stores,
             coordination,
             media_server,
+            webhooks,
             orchestrator,
             tree,
             listener,
@@ -182,6 +187,12 @@ impl App {
         self.stores.ledger.clone()
     }
 
+    /// What is to be told, for those who look from outside.
+    #[must_use]
+    pub fn outbox(&self) -> Arc<dyn Outbox> {
+        self.stores.outbox.clone()
+    }
+
     /// Which nodes live, for those who look from outside.
     #[must_use]
     pub fn coordination(&self) -> Arc<dyn Coordination> {
@@ -201,7 +212,16 @@ impl App {
     /// When the listener or the supervision tree fails meanwhile.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), AppError> {
         let Self {
-            config, node, stores, coordination, media_server, orchestrator, mut tree, listener, ..
+            config,
+            node,
+            stores,
+            coordination,
+            media_server,
+            webhooks,
+            orchestrator,
+            mut tree,
+            listener,
+            ..
         } = self;
         tracing::info!(address = %self.address, base_path = config.base_path, "listening");
         let closing = CancellationToken::new();
@@ -226,6 +246,7 @@ impl App {
             serving.abort();
         }
         renewing.abort();
+        webhooks.stop();
         if let Err(error) = coordination.leave(&node).await {
             tracing::warn!(%error, "lease could not be given up; it ends by itself");
         }

@@ -11,6 +11,7 @@ pub mod ids;
 pub mod meeting;
 pub mod number;
 pub mod orchestrator;
+pub mod outbox;
 pub mod ports;
 pub mod recording;
 pub mod room;

@@ -16,6 +16,7 @@ mod harness;
 mod livekit;
 mod media;
 mod news;
+mod notices;
 mod races;
 mod restart;
 mod shutdown;

@@ -95,6 +95,13 @@ async fn it_passes_the_catalog_suite() {
     store.close().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn it_passes_the_outbox_suite() {
+    let (_folder, store) = fresh().await;
+    suite::outbox(&store).await;
+    store.close().await.unwrap();
+}
+
 #[tokio::test]
 async fn what_was_stored_is_there_after_reopening() {
     for tidy in [true, false] {
