@@ -29,12 +29,7 @@ enum Process {
     DiesToo,
 }
 
-async fn loses_its_worker(
-    name: &str,
-    webhooks: Webhooks,
-    options: &[(&'static str, &str)],
-    node: Process,
-) {
+async fn loses_its_worker(name: &str, webhooks: Webhooks, options: &[(&'static str, &str)], node: Process) {
     let mut meeting = Meeting::start(webhooks, options).await;
     let lost = meeting.node.record(&meeting.room).await;
     meeting.kill_workers().await;
