@@ -6,6 +6,7 @@
 mod blobs;
 mod catalog;
 mod coordination;
+mod keys;
 mod ledger;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,10 +14,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub use self::blobs::DirectoryBlobs;
 pub use self::coordination::AloneCoordination;
 
-/// Ledger and catalog in memory (`memory://`). Never durable.
+/// Ledger, keys and catalog in memory (`memory://`). Never durable.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     rows: Mutex<ledger::Rows>,
+    keys: Mutex<keys::Keys>,
     documents: Mutex<catalog::Documents>,
 }
 
@@ -42,6 +44,11 @@ mod tests {
     #[tokio::test]
     async fn the_memory_store_passes_the_ledger_suite() {
         suite::ledger(&MemoryStore::new()).await;
+    }
+
+    #[tokio::test]
+    async fn the_memory_store_passes_the_keys_suite() {
+        suite::keys(&MemoryStore::new()).await;
     }
 
     #[tokio::test]

@@ -7,11 +7,13 @@
 mod blobs;
 mod catalog;
 mod coordination;
+mod keys;
 mod ledger;
 
 pub use self::blobs::blobs;
 pub use self::catalog::catalog;
 pub use self::coordination::coordination;
+pub use self::keys::keys;
 pub use self::ledger::ledger;
 
 use crate::ids::RoomId;

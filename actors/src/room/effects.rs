@@ -9,14 +9,16 @@ use ractor::ActorRef;
 use super::actor::Own;
 use super::commit::bounded;
 use super::{RoomMessage, Shared, news};
-use crate::ids::{EgressId, RoomId, Uid};
+use crate::ids::{CommandId, EgressId, RoomId, Uid};
 use crate::ports::PortError;
 use crate::ports::blobs::BlobHead;
 use crate::ports::catalog::StoredRecording;
 use crate::ports::media_server::ParticipantKind;
 use crate::recording::effect::{Depth, Effect};
 use crate::recording::egress::{CallError, EgressInfo};
-use crate::recording::event::{Evidence, FileEvidence, Happening, Listed, Presence, Sighting, Source};
+use crate::recording::event::{
+    Evidence, FileEvidence, Happening, Listed, Presence, Recall, Sighting, Source,
+};
 use crate::recording::ledger::Owed;
 use crate::recording::rules::Rule;
 
@@ -61,10 +63,15 @@ async fn carry_out(shared: &Arc<Shared>, room: &RoomId, effect: Effect) -> Optio
             Some(Happening::Looked { uid, evidence })
         }
         Effect::Identify { egress } => identify(shared, room, &egress).await,
+        Effect::Recall { request } => {
+            let kept = recall(shared, request.command()).await;
+            Some(Happening::Recalled { request, kept })
+        }
         Effect::Carry { number, owed } => match carry(shared, &owed).await {
             Ok(()) => Some(Happening::EffectDone { number }),
             Err(error) => {
-                tracing::warn!(room.id = %room, recording.id = %owed.recording(), %error, "effect stays owed");
+                let recording = owed.recording().map(ToString::to_string);
+                tracing::warn!(room.id = %room, recording.id = recording, %error, "effect stays owed");
                 Some(Happening::EffectFailed { number })
             }
         },
@@ -231,6 +238,17 @@ async fn identify(shared: &Arc<Shared>, room: &RoomId, egress: &EgressId) -> Opt
     news::sighting(shared, info, Source::Call).await.ok().map(Happening::EgressSeen)
 }
 
+async fn recall(shared: &Arc<Shared>, command: &CommandId) -> Recall {
+    match bounded(shared, shared.world.keys.answer(command)).await {
+        Ok(Some(answer)) => Recall::Answered(answer),
+        Ok(None) => Recall::NotAnswered,
+        Err(error) => {
+            tracing::warn!(command.id = %command, %error, "it is not known whether a command was answered");
+            Recall::Unknown
+        }
+    }
+}
+
 async fn carry(shared: &Arc<Shared>, owed: &Owed) -> Result<(), PortError> {
     let world = &shared.world;
     match owed {
@@ -251,6 +269,12 @@ async fn carry(shared: &Arc<Shared>, owed: &Owed) -> Result<(), PortError> {
         Owed::Remove { recording, key } => {
             bounded(shared, world.blobs.remove(key)).await?;
             bounded(shared, world.catalog.remove_recording(recording)).await?;
+            Ok(())
+        }
+        Owed::Keep { command, answer } => {
+            if !bounded(shared, world.keys.keep(command, answer)).await? {
+                tracing::warn!(command.id = %command, "answer cannot be kept: its key is forgotten");
+            }
             Ok(())
         }
     }

@@ -34,6 +34,7 @@ impl<'a> Draft<'a> {
 
     /// Settles what can be settled, plans the looks, and says what must be committed.
     pub(super) fn finish(mut self, before: &State) -> Decision {
+        self.answer_interrupted_stops();
         self.forget_settled();
         self.plan_looks();
         invariants::check(&self.state);
@@ -50,12 +51,14 @@ impl<'a> Draft<'a> {
             && old.phase == new.phase
             && old.current == new.current
             && old.unsettled == new.unsettled
+            && old.begun == new.begun
             && old.room_name == new.room_name;
         if only_done { Commit::Soon } else { Commit::Before }
     }
 
     /// Answers a request that waits, or one that was just made.
     pub(super) fn answer(&mut self, command: &CommandId, answer: Answer) {
+        self.keep_answer(command, &answer);
         self.state.memory.waiting.retain(|waiting| waiting.command != *command);
         self.effects.push(Effect::Answer { command: command.clone(), answer });
     }
@@ -68,11 +71,13 @@ impl<'a> Draft<'a> {
     /// Answers once what is pending for this recording is carried out, so that a client who looks next
     /// finds what it was told.
     pub(super) fn answer_after(&mut self, command: &CommandId, recording: &RecordingId, answer: Answer) {
-        let last = self.state.durable.pending.iter().rev().find(|p| p.effect.recording() == recording);
+        let pending = self.state.durable.pending.iter();
+        let last = pending.rev().find(|p| p.effect.recording() == Some(recording));
         let last = last.filter(|_| self.policy.keeps(Rule::AnswerAfterProjection));
         let Some(number) = last.map(|pending| pending.number) else {
             return self.answer(command, answer);
         };
+        self.keep_answer(command, &answer);
         let earliest = self.at.plus(SHOW_GRACE);
         let waiting = &mut self.state.memory.waiting;
         let deadline = waiting.iter().find(|w| w.command == *command).map_or(earliest, |w| w.deadline);
@@ -96,7 +101,7 @@ impl<'a> Draft<'a> {
         let row = &mut self.state.durable;
         row.effects_numbered += 1;
         let number = row.effects_numbered;
-        let first = row.pending.iter().all(|p| p.effect.recording() != effect.recording());
+        let first = !row.pending.iter().any(|earlier| effect.follows(&earlier.effect));
         row.pending.push(Pending { number, effect: effect.clone() });
         if first {
             self.carry(number, effect);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::effect::{Depth, Effect, Refusal};
-use super::super::ledger::{Attempt, Cause, Owed, Phase, Retry, State, Track, Waiting, Wants};
+use super::super::ledger::{Attempt, Cause, Owed, Pending, Phase, Retry, State, Track, Waiting, Wants};
 use super::super::policy::{self, Policy};
 use super::super::rules::Rule;
 use super::super::{Timestamp, effect::Answer};
@@ -24,7 +24,7 @@ impl Draft<'_> {
         self.repeat_effects();
     }
 
-    fn check_start_deadline(&mut self) {
+    pub(super) fn check_start_deadline(&mut self) {
         let waits = matches!(self.state.durable.phase, Phase::Starting | Phase::Uncertain);
         let deadline = self.current().and_then(|current| current.deadline);
         if waits && deadline.is_some_and(|deadline| deadline <= self.at) {
@@ -43,14 +43,15 @@ impl Draft<'_> {
         }
     }
 
-    fn answer_overdue(&mut self) {
+    pub(super) fn answer_overdue(&mut self) {
         let at = self.at;
         let overdue = self.state.memory.waiting.iter().filter(|waiting| waiting.deadline <= at);
         let overdue: Vec<Waiting> = overdue.cloned().collect();
         for Waiting { command, wants, .. } in overdue {
             match wants {
                 Wants::Start => self.refuse(&command, Refusal::TimedOutStarting),
-                Wants::Stop { egress, .. } => self.stop_overdue(&command, &egress),
+                Wants::Stop { egress, .. } | Wants::End { egress } => self.stop_overdue(&command, &egress),
+                Wants::Recall => self.refuse(&command, Refusal::Unavailable { dependency: "store" }),
                 // The file or the document is still there, and will be removed.
                 Wants::Effect { answer: Answer::Deleted, number } => {
                     let refusal = Refusal::Unavailable { dependency: self.dependency_of(number) };
@@ -172,7 +173,7 @@ impl Draft<'_> {
         let pending = &mut self.state.durable.pending;
         let Some(index) = pending.iter().position(|p| p.number == number) else { return };
         let done = pending.remove(index);
-        let next = pending.iter().find(|p| p.effect.recording() == done.effect.recording()).cloned();
+        let next = pending.iter().find(|p| p.effect.follows(&done.effect)).cloned();
         if let Some(next) = next {
             self.carry(next.number, next.effect);
         }
@@ -196,13 +197,12 @@ impl Draft<'_> {
 
     /// Takes a row up: everything owed is begun again, everything held is looked at.
     pub(super) fn resume(&mut self) {
-        let mut begun = Vec::new();
-        let repeats = self.policy.keeps(Rule::RepeatEffects);
-        for pending in self.state.durable.pending.clone() {
-            let recording = pending.effect.recording().clone();
-            if repeats && !begun.contains(&recording) {
-                begun.push(recording);
-                self.carry(pending.number, pending.effect);
+        self.wait_again();
+        let pending = self.state.durable.pending.clone();
+        for (index, Pending { number, effect }) in pending.iter().enumerate() {
+            let follows = pending[..index].iter().any(|earlier| effect.follows(&earlier.effect));
+            if self.policy.keeps(Rule::RepeatEffects) && !follows {
+                self.carry(*number, effect.clone());
             }
         }
         let current = self.current().map(|current| current.track.uid.clone());
