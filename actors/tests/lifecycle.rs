@@ -4,6 +4,8 @@
 #[path = "lifecycle/story.rs"]
 mod story;
 
+#[path = "lifecycle/keys.rs"]
+mod keys;
 #[path = "lifecycle/properties.rs"]
 mod properties;
 #[path = "lifecycle/stories.rs"]

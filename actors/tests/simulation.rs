@@ -7,6 +7,8 @@
 
 #[path = "simulation/backing.rs"]
 mod backing;
+#[path = "simulation/keys.rs"]
+mod keys;
 #[path = "simulation/node.rs"]
 mod node;
 #[path = "simulation/plan.rs"]

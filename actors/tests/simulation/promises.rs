@@ -22,7 +22,7 @@ use crate::stage::{Answer, Asked, Stage, Told};
 /// two looks at an unsettled uid, the longest call, and a stop.
 const QUIET_WITHIN: Duration = Duration::from_mins(8);
 /// How long after that nothing is left to do: a uid that was never seen is looked for during 10 min.
-const SETTLED_WITHIN: Duration = Duration::from_mins(30);
+const SETTLED_WITHIN: Duration = Duration::from_mins(80);
 /// A start and its deadline, and what the process needs around it.
 const START_ANSWERED: Duration = Duration::from_secs(21);
 /// Any other request.
