@@ -55,7 +55,7 @@ impl IdempotencyKeys for MemoryStore {
         Ok(true)
     }
 
-    async fn answer(&self, command: &CommandId) -> Result<Option<Answer>, PortError> {
+    async fn answer_of(&self, command: &CommandId) -> Result<Option<Answer>, PortError> {
         let keys = lock(&self.keys);
         let kept = keys.commands.get(command).and_then(|key| keys.kept.get(key));
         Ok(kept.and_then(|kept| kept.answer.clone()))

@@ -90,7 +90,7 @@ pub trait IdempotencyKeys: Send + Sync {
     ///
     /// # Errors
     /// When the store is away, or what is kept cannot be read.
-    async fn answer(&self, command: &CommandId) -> Result<Option<Answer>, PortError>;
+    async fn answer_of(&self, command: &CommandId) -> Result<Option<Answer>, PortError>;
 
     /// Forgets up to `limit` keys that were entered before `oldest`, the oldest first. Returns how many.
     ///

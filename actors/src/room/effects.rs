@@ -239,7 +239,7 @@ async fn identify(shared: &Arc<Shared>, room: &RoomId, egress: &EgressId) -> Opt
 }
 
 async fn recall(shared: &Arc<Shared>, command: &CommandId) -> Recall {
-    match bounded(shared, shared.world.keys.answer(command)).await {
+    match bounded(shared, shared.world.keys.answer_of(command)).await {
         Ok(Some(answer)) => Recall::Answered(answer),
         Ok(None) => Recall::NotAnswered,
         Err(error) => {

@@ -57,8 +57,8 @@ impl IdempotencyKeys for Run {
             .await
     }
 
-    async fn answer(&self, command: &CommandId) -> Result<Option<Kept>, PortError> {
-        self.store(StoreCall::RecallAnswer, command.as_str(), self.around().backing.store.answer(command))
+    async fn answer_of(&self, command: &CommandId) -> Result<Option<Kept>, PortError> {
+        self.store(StoreCall::RecallAnswer, command.as_str(), self.around().backing.store.answer_of(command))
             .await
     }
 

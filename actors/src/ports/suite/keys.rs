@@ -50,13 +50,13 @@ async fn clear(keys: &dyn IdempotencyKeys) {
 async fn a_key_stands_for_one_command(keys: &dyn IdempotencyKeys) {
     let (key, first, second) = (key(), new(), new());
     assert_eq!(keys.find(&key).await.expect("find"), None);
-    assert_eq!(keys.answer(&first.command).await.expect("answer"), None);
+    assert_eq!(keys.answer_of(&first.command).await.expect("answer of"), None);
     assert_eq!(enter(keys, &key, &first).await, first);
     assert_eq!(enter(keys, &key, &second).await, first);
     assert_eq!(enter(keys, &key, &first).await, first);
     assert_eq!(keys.find(&key).await.expect("find"), Some(first));
     assert!(!keys.keep(&second.command, &refused(Refusal::StopOwed)).await.expect("keep"));
-    assert_eq!(keys.answer(&second.command).await.expect("answer"), None);
+    assert_eq!(keys.answer_of(&second.command).await.expect("answer of"), None);
     clear(keys).await;
 }
 
@@ -96,7 +96,7 @@ async fn a_first_answer_stays(keys: &dyn IdempotencyKeys) {
     let (first, second) = (refused(Refusal::TimedOutStarting), refused(Refusal::StopOwed));
     for answer in [&first, &first, &second] {
         assert!(keys.keep(&new.command, answer).await.expect("keep"));
-        assert_eq!(keys.answer(&new.command).await.expect("answer").as_ref(), Some(&first));
+        assert_eq!(keys.answer_of(&new.command).await.expect("answer of").as_ref(), Some(&first));
     }
     let kept = KeptCommand { answer: Some(first), ..new };
     assert_eq!(keys.find(&key).await.expect("find"), Some(kept.clone()));
@@ -121,7 +121,7 @@ async fn every_answer_comes_back_as_it_was(keys: &dyn IdempotencyKeys) {
         let (key, new) = (key(), new());
         enter(keys, &key, &new).await;
         assert!(keys.keep(&new.command, &answer).await.expect("keep"));
-        assert_eq!(keys.answer(&new.command).await.expect("answer"), Some(answer));
+        assert_eq!(keys.answer_of(&new.command).await.expect("answer of"), Some(answer));
     }
     clear(keys).await;
 }
@@ -134,9 +134,9 @@ async fn an_old_key_is_used_anew(keys: &dyn IdempotencyKeys) {
     assert_eq!(keys.enter(&key, &new, later).await.expect("enter"), new);
     assert_eq!(keys.find(&key).await.expect("find"), Some(new.clone()));
     // The old command is forgotten with its answer.
-    assert_eq!(keys.answer(&old.command).await.expect("answer"), None);
+    assert_eq!(keys.answer_of(&old.command).await.expect("answer of"), None);
     assert!(!keys.keep(&old.command, &refused(Refusal::StopOwed)).await.expect("keep"));
-    assert_eq!(keys.answer(&new.command).await.expect("answer"), None);
+    assert_eq!(keys.answer_of(&new.command).await.expect("answer of"), None);
     while keys.forget_older(Timestamp(THEN.0 + 2), 100).await.expect("forget") > 0 {}
 }
 
