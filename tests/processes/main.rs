@@ -16,6 +16,7 @@
 mod api;
 mod crash;
 mod deletion;
+mod keys;
 mod line;
 mod livekit;
 mod process;
