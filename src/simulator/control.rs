@@ -11,7 +11,9 @@
 //! | GET, DELETE `/control/faults` | shows, takes back all |
 //! | DELETE `/control/faults/{id}` | takes back one |
 //! | POST `/control/workers/kill` | kills the worker of `{"egress"}`, or all with `{}`: `{"killed"}` |
+//! | POST `/control/workers/cut-off` | cuts the worker of `{"egress"}`, or all, off from their rooms; `{"then": {"returns": {"after_ms"}}}` or `{"gives_up": ...}`: `{"cut_off"}` |
 //! | POST `/control/workers/capacity` | `{"slots": n or null, "when_full"?: "exhausted" "unavailable" "hang"}` |
+//! | POST `/control/egresses/forget` | LiveKit forgets every egress; workers run on, and are known again by what they report next |
 //! | GET, DELETE `/control/calls` | the calls received and how they ended; forgets them |
 //! | GET `/control/webhooks` | the webhooks sent, with answers |
 //! | POST `/control/webhooks` | tells `{"url"}` too |
@@ -24,7 +26,8 @@
 //! (`id`, `room`, `all`). A call `does` one of `{"error":{"code","msg"}}`, `{"delay":{"ms"}}`,
 //! `{"delay_answer":{"ms"}}`, `"hang"`, `"hang_answer"`, `"cut"`, `"answer_lost"`, `"empty_list"`, `"hold"`,
 //! `"hold_answer"`, `"unlisted"`, `{"fate": "stays_starting"}` (also `"file_is_lost"`, `"file_is_empty"`,
-//! `{"fails_to_start":{"error","code"}}`, `{"reaches_limit":{"after_ms"}}`, `{"upload_fails":{"error"}}`);
+//! `{"file_is_late":{"after_ms"}}`, `{"fails_to_start":{"error","code"}}`, `{"reaches_limit":{"after_ms"}}`,
+//! `{"upload_fails":{"error"}}`);
 //! a webhook `does` one of `"lost"`, `"doubled"`, `"overtaken"`, `{"delayed":{"ms"}}`. Types and meaning:
 //! `reelkeeper_actors::simulator::faults`.
 //!
@@ -41,6 +44,7 @@ use reelkeeper_actors::ports::media_server::ParticipantKind;
 use reelkeeper_actors::simulator::World;
 use reelkeeper_actors::simulator::calls::{Method, Refusal};
 use reelkeeper_actors::simulator::egress::Workers;
+use reelkeeper_actors::simulator::egress::mishaps::CutOff;
 use reelkeeper_actors::simulator::faults::{CallTrouble, Fault, FaultId, What};
 use reelkeeper_actors::simulator::log::{CallId, CallRecord, HeldCall, Release};
 use reelkeeper_actors::simulator::rooms::{NewParticipant, NewRoom};
@@ -61,7 +65,9 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/faults", get(faults).post(add_fault).delete(clear_faults))
         .route("/faults/{id}", delete(remove_fault))
         .route("/workers/kill", post(kill_workers))
+        .route("/workers/cut-off", post(cut_workers_off))
         .route("/workers/capacity", post(limit_workers))
+        .route("/egresses/forget", post(forget_egresses))
         .route("/calls", get(calls).delete(forget_calls))
         .route("/webhooks", get(sent).post(add_webhook))
         .route("/hold", get(held).post(hold))
@@ -229,6 +235,29 @@ async fn kill_workers(State(control): State<Control>, Json(kill): Json<Kill>) ->
         Some(killed) => Json(json!({"killed": killed})).into_response(),
         None => missing("egress with a worker"),
     }
+}
+
+#[derive(Deserialize)]
+struct CutWorkersOff {
+    #[serde(default)]
+    egress: Option<EgressId>,
+    then: CutOff,
+}
+
+async fn cut_workers_off(State(control): State<Control>, Json(wanted): Json<CutWorkersOff>) -> Response {
+    let cut_off = control.live.with(|world| match wanted.egress {
+        Some(egress) => world.cut_off(&egress, wanted.then).then(|| vec![egress]),
+        None => Some(world.cut_all_off(wanted.then)),
+    });
+    match cut_off {
+        Some(cut_off) => Json(json!({"cut_off": cut_off})).into_response(),
+        None => missing("egress that records in a room"),
+    }
+}
+
+async fn forget_egresses(State(control): State<Control>) -> StatusCode {
+    control.live.with(World::forget_egresses);
+    StatusCode::NO_CONTENT
 }
 
 async fn limit_workers(State(control): State<Control>, Json(workers): Json<Workers>) -> StatusCode {

@@ -18,6 +18,7 @@ use crate::recording::effect::{Depth, Effect};
 use crate::recording::egress::{CallError, EgressInfo};
 use crate::recording::event::{Evidence, FileEvidence, Happening, Listed, Presence, Sighting, Source};
 use crate::recording::ledger::Owed;
+use crate::recording::reconcile;
 use crate::recording::rules::Rule;
 use crate::recording::signal::Signal;
 
@@ -108,7 +109,7 @@ fn log_carried(room: &RoomId, owed: &Owed) {
 }
 
 /// The live egresses of our form in a room. One that the row does not hold is asked by id, since the list
-/// may be old.
+/// may be old, and of one that has no document either it is asked whether its recorder is there.
 async fn look_before_start(
     shared: &Arc<Shared>,
     room: &RoomId,
@@ -126,9 +127,18 @@ async fn look_before_start(
             if known.contains(&uid) { Some(info) } else { world.media_server.egress(&info.egress).await? };
         let Some(info) = info else { continue };
         let sighting = news::sighting(shared, info, Source::Call).await;
-        live.push(sighting.map_err(|error| CallError::NoAnswer(error.to_string()))?);
+        let sighting = sighting.map_err(|error| CallError::NoAnswer(error.to_string()))?;
+        if sighting.document.is_some() || known.contains(&uid) || may_run(shared, room, &sighting.info).await
+        {
+            live.push(sighting);
+        }
     }
     Ok(live)
+}
+
+async fn may_run(shared: &Arc<Shared>, room: &RoomId, info: &EgressInfo) -> bool {
+    let recorder = look_at_recorder(shared, room, Some(&info.egress)).await;
+    reconcile::may_run(info, recorder, shared.world.clock.now(), &shared.world.policy)
 }
 
 async fn look(

@@ -70,6 +70,12 @@ impl NewParticipant {
         let identity = identity.to_owned();
         Self { name: identity.clone(), identity, kind: ParticipantKind::Standard, publishes: true }
     }
+
+    /// The hidden recorder of an egress.
+    pub(super) fn recorder(egress: &EgressId) -> Self {
+        let (identity, name) = (egress.to_string(), String::new());
+        Self { identity, name, kind: ParticipantKind::Recorder, publishes: false }
+    }
 }
 
 impl Room {
