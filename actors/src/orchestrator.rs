@@ -29,6 +29,8 @@ use crate::room::{Observed, RoomMessage, Shared, World, news};
 
 /// How long after its deadline a request waits for the actor's answer before it is cut off.
 const BACKSTOP: Duration = Duration::from_secs(5);
+/// How long the supervision tree may take to fall once nothing is asked of it any more.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// Rows, or documents, read at once when an earlier run's are taken up.
 const PAGE: usize = 256;
 
@@ -120,10 +122,9 @@ impl Orchestrator {
     /// Tells a room's owner of a recording that is not over and that no row holds.
     fn hand_over(&self, stored: StoredRecording) {
         let room = stored.recording.room_id.clone();
-        let found = UnheldRecording { recording: stored.recording, updated_at: stored.updated_at };
         // Whether it is stored matters to nobody: until then the document is found again.
         let (told, _) = oneshot::channel();
-        self.deliver(&room, RoomMessage::News { what: Happening::Unheld(Box::new(found)), stored: told });
+        self.deliver(&room, RoomMessage::News { what: unheld(stored), stored: told });
     }
 
     /// Starts a recording; answers when it runs, or why it does not. The room's configuration must allow it;
@@ -184,10 +185,12 @@ impl Orchestrator {
         match self.ask_to_stop(recording, deadline, document).await? {
             Answer::Recording(stopped) => Ok(*stopped),
             // It may have ended while we waited, or LiveKit may still run it.
-            Answer::Refused(Refusal::NotHeld) => match self.document(recording).await? {
-                Some(status) if status.is_terminal() => Err(Refusal::AlreadyStopped),
-                document => self.stop_after_adoption(recording, deadline, document).await,
-            },
+            Answer::Refused(Refusal::NotHeld) => {
+                match self.store(self.shared.world.catalog.recording(recording)).await? {
+                    Some(stored) if stored.recording.status.is_terminal() => Err(Refusal::AlreadyStopped),
+                    stored => self.stop_after_adoption(recording, deadline, stored).await,
+                }
+            }
             Answer::Refused(refusal) => Err(refusal),
             Answer::Deleted => Err(Refusal::Broken),
         }
@@ -209,7 +212,7 @@ impl Orchestrator {
         &self,
         recording: &RecordingId,
         deadline: Timestamp,
-        document: Option<RecordingStatus>,
+        stored: Option<StoredRecording>,
     ) -> Result<Recording, Refusal> {
         let asked = self.shared.world.media_server.egress(&recording.egress);
         let found = match tokio::time::timeout(self.left_until(deadline), asked).await {
@@ -220,20 +223,25 @@ impl Orchestrator {
             }
             Err(_) => return Err(Refusal::Unavailable { dependency: "LiveKit" }),
         };
-        let refusal = if document.is_some() { Refusal::AlreadyStopped } else { Refusal::NotFound };
-        let Some(info) = found.filter(|info| info.room == recording.room) else { return Err(refusal) };
-        if info.status.is_terminal() {
-            return Err(Refusal::AlreadyStopped);
-        }
-        let sighting = self.store(news::sighting(&self.shared, info, Source::Call)).await?;
-        let adopted = self.tell(&recording.room, Happening::EgressSeen(sighting));
-        match tokio::time::timeout(self.left_until(deadline), adopted).await {
+        let document = stored.as_ref().map(|stored| stored.recording.status);
+        let news = match (found.filter(|info| info.room == recording.room), stored) {
+            (Some(info), _) if info.status.is_terminal() => return Err(Refusal::AlreadyStopped),
+            (Some(info), _) => {
+                let sighting = self.store(news::sighting(&self.shared, info, Source::Call)).await?;
+                Happening::EgressSeen(sighting)
+            }
+            // That LiveKit does not know it, once, proves nothing: the document says that it is not over.
+            (None, Some(stored)) => unheld(stored),
+            (None, None) => return Err(Refusal::NotFound),
+        };
+        match tokio::time::timeout(self.left_until(deadline), self.tell(&recording.room, news)).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) | Err(_) => return Err(Refusal::Unavailable { dependency: "store" }),
         }
         match self.ask_to_stop(recording, deadline, document).await? {
             Answer::Recording(stopped) => Ok(*stopped),
-            Answer::Refused(Refusal::NotHeld) => Err(refusal),
+            Answer::Refused(Refusal::NotHeld) if document.is_some() => Err(Refusal::AlreadyStopped),
+            Answer::Refused(Refusal::NotHeld) => Err(Refusal::NotFound),
             Answer::Refused(refusal) => Err(refusal),
             Answer::Deleted => Err(Refusal::Broken),
         }
@@ -284,7 +292,7 @@ impl Orchestrator {
             },
             LiveKitNews::RecorderLeft { egress, reason } => {
                 let Some(room) = event.room else { return Ok(()) };
-                if self.shared.world.ledger.load(&room).await?.is_none() {
+                if !news::is_held(&self.shared, &room).await? {
                     return Ok(());
                 }
                 self.tell(&room, Happening::RecorderLeft { egress, reason }).await
@@ -325,7 +333,8 @@ impl Orchestrator {
         self.stop_intake();
         self.requests.close();
         let answered = tokio::time::timeout(limit, self.requests.wait()).await;
-        self.supervisor.stop(Some("drained".to_owned()));
+        // The actors go before the stores that they write to.
+        let _ = self.supervisor.stop_and_wait(Some("drained".to_owned()), Some(FAREWELL)).await;
         answered.is_ok()
     }
 
@@ -396,4 +405,9 @@ impl Orchestrator {
             _ => Err(PortError::unavailable("store", format!("news of room '{room}' are not stored yet"))),
         }
     }
+}
+
+fn unheld(stored: StoredRecording) -> Happening {
+    let found = UnheldRecording { recording: stored.recording, updated_at: stored.updated_at };
+    Happening::Unheld(Box::new(found))
 }
