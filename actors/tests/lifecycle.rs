@@ -4,6 +4,8 @@
 #[path = "lifecycle/story.rs"]
 mod story;
 
+#[path = "lifecycle/counterexamples.rs"]
+mod counterexamples;
 #[path = "lifecycle/losses.rs"]
 mod losses;
 #[path = "lifecycle/properties.rs"]

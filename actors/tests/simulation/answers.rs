@@ -139,7 +139,7 @@ impl Promises {
         let shown = self.stage.shown(id).await.is_some() || self.was_deleted(id);
         self.expect("a recording that was answered 201 has its document", shown, || told.to_string());
         let alone = !truth.started.iter().any(|other| {
-            let before = truth.asked_at(other) < told.asked && !self.stage.plan.has_wrong_lists();
+            let before = truth.asked_at(other) < told.asked && !self.stage.plan.hides_egresses();
             let on = recorded_until(other).is_none_or(|until| until > told.answered);
             let dead = truth.dead.contains(&other.egress);
             other.room() == &told.room && self.is_original(other) && before && on && !dead
@@ -153,8 +153,8 @@ impl Promises {
         let waits =
             all.iter().filter(|other| other.what == Asked::Start && other.room == told.room).any(|other| {
                 let until = match other.answer {
-                    // The node died, or lost the store: another takes the start up.
-                    Answer::Nothing => other.asked.plus(start_timeout),
+                    // The node died, or lost the store: the next run takes the start up.
+                    Answer::Nothing => other.answered.plus(TAKEN_UP_WITHIN + start_timeout),
                     _ => other.answered,
                 };
                 !std::ptr::eq(other, told) && other.asked <= told.answered && until >= told.asked
@@ -169,7 +169,8 @@ impl Promises {
             });
             !given_up && asked_at <= told.answered && over.is_none_or(|over| over >= told.asked)
         });
-        waits || records
+        let left = lock(&self.stage.originals).iter().any(|id| id.room == told.room);
+        waits || records || left
     }
 
     /// A client who looks at once finds what it was told.
@@ -191,8 +192,8 @@ impl Promises {
         });
         let asked = all.iter().any(|told| told.what == Asked::Stop(recording_of(egress)));
         let shaken = lock(&self.stage.shaken).contains(&egress.egress);
-        // What LiveKit forgot, and of which a document says that it starts, is not known to work.
-        let original = self.is_original(egress) && !self.stage.plan.has_wrong_lists();
+        // An old process's start has as long as one of ours until LiveKit shows that it records.
+        let original = self.is_original(egress) && !self.stage.plan.hides_egresses();
         let works = (started || original) && !asked && !shaken;
         if works && self.stage.plan.lies_about_participants() < 2 {
             let stopped = egress.details == BY_STOP && egress.file.as_ref().is_some_and(|f| f.started_at > 0);

@@ -178,13 +178,15 @@ impl Plan {
         lies.fold(0, u32::saturating_add)
     }
 
-    /// Whether a list of egresses ever lacks what is there.
-    pub fn has_wrong_lists(&self) -> bool {
+    /// Whether LiveKit ever does not show an egress that is there.
+    pub fn hides_egresses(&self) -> bool {
         self.steps.iter().any(|(_, step)| match step {
-            Step::LiveKit(fault) => {
-                matches!(&fault.what, What::Call { does: CallTrouble::EmptyList | CallTrouble::Unlisted, .. })
-            }
-            step => *step == Step::Forget,
+            Step::LiveKit(fault) => matches!(
+                &fault.what,
+                What::Call { does: CallTrouble::Unlisted, .. }
+                    | What::Call { method: Method::ListEgress, .. }
+            ),
+            step => matches!(step, Step::Forget | Step::LiveKitAway { .. }),
         })
     }
 
