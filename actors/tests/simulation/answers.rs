@@ -39,10 +39,10 @@ impl Promises {
 
     /// At most one egress per room runs, and none whose start was answered with an error or whose stop was
     /// promised.
-    pub(super) fn each_surplus_is_stopped(&mut self) {
+    pub(super) async fn each_surplus_is_stopped(&mut self) {
         let truth = Truth::now(&self.stage);
         let mut rooms = BTreeMap::<RoomId, Vec<String>>::new();
-        for egress in &truth.running {
+        for egress in truth.findable(&self.stage.clone()).await {
             if !self.is_original(egress) {
                 rooms.entry(egress.room().clone()).or_default().push(egress.egress.to_string());
             }
@@ -141,8 +141,8 @@ impl Promises {
         let alone = !truth.started.iter().any(|other| {
             let before = truth.asked_at(other) < told.asked && !self.stage.plan.hides_egresses();
             let on = recorded_until(other).is_none_or(|until| until > told.answered);
-            let dead = truth.dead.contains(&other.egress);
-            other.room() == &told.room && self.is_original(other) && before && on && !dead
+            let shaken = lock(&self.stage.shaken).contains(&other.egress);
+            other.room() == &told.room && self.is_original(other) && before && on && !shaken
         });
         self.expect("a room that an old process records is not recorded twice", alone, || told.to_string());
     }
@@ -150,6 +150,7 @@ impl Promises {
     /// Whether something was, or was about to be, recorded when a start was refused for its sake.
     fn is_taken(&self, told: &Told, all: &[Told], truth: &Truth) -> bool {
         let start_timeout = self.stage.plan.policy().start_timeout;
+        let away = self.stage.plan.longest_silence();
         let waits =
             all.iter().filter(|other| other.what == Asked::Start && other.room == told.room).any(|other| {
                 let until = match other.answer {
@@ -161,7 +162,7 @@ impl Promises {
             });
         let records = truth.started.iter().filter(|egress| *egress.room() == told.room).any(|egress| {
             let asked_at = truth.asked_at(egress);
-            let over = recorded_until(egress).map(|until| until.plus(HOLDS_AFTER_END));
+            let over = recorded_until(egress).map(|until| until.plus(HOLDS_AFTER_END + away));
             let given_up = all.iter().any(|other| {
                 let its_own = other.asked <= asked_at && asked_at <= other.answered;
                 let timed_out = other.answer == Answer::Refused(Refusal::TimedOutStarting);

@@ -190,6 +190,15 @@ impl Plan {
         })
     }
 
+    /// How long, at most, nobody sees anything: the node, the stores and LiveKit are away one after the other.
+    pub fn longest_silence(&self) -> Duration {
+        let away = self.steps.iter().map(|(_, step)| match step {
+            Step::LiveKitAway { ms, .. } | Step::StoresAway { ms } | Step::Crash { down_ms: ms, .. } => *ms,
+            _ => 0,
+        });
+        Duration::from_millis(away.sum())
+    }
+
     /// Whether the stores, or the node, are in trouble at any time.
     pub fn has_own_trouble(&self) -> bool {
         let own = |step: &Step| matches!(step, Step::Store(_) | Step::StoresAway { .. } | Step::Crash { .. });
