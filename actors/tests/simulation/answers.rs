@@ -71,11 +71,13 @@ impl Promises {
     fn is_wanted(&self, egress: &EgressView, truth: &Truth) -> bool {
         let asked_at = truth.asked_at(egress);
         let start_timeout = self.stage.plan.policy().start_timeout;
+        let may_return = self.stage.plan.lets_deadlines_return();
         let told = lock(&self.stage.told);
         let mut starts = told.iter().filter(|told| told.what == Asked::Start && told.room == *egress.room());
         let begun = starts.any(|told| match &told.answer {
             Answer::Recording(recording) => recording.recording_id.egress == egress.egress,
             Answer::Nothing => told.asked <= asked_at && asked_at <= told.asked.plus(start_timeout),
+            Answer::Refused(Refusal::TimedOutStarting) if may_return => told.asked <= asked_at,
             Answer::Refused(_) | Answer::Deleted => false,
         });
         begun || self.is_original(egress)
@@ -166,7 +168,8 @@ impl Promises {
             let given_up = all.iter().any(|other| {
                 let its_own = other.asked <= asked_at && asked_at <= other.answered;
                 let timed_out = other.answer == Answer::Refused(Refusal::TimedOutStarting);
-                timed_out && its_own && other.room == told.room && other.answered <= told.asked
+                let given_up = timed_out && !self.stage.plan.lets_deadlines_return();
+                given_up && its_own && other.room == told.room && other.answered <= told.asked
             });
             !given_up && asked_at <= told.answered && over.is_none_or(|over| over >= told.asked)
         });

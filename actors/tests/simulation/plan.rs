@@ -199,6 +199,15 @@ impl Plan {
         Duration::from_millis(away.sum())
     }
 
+    /// Whether a deadline that has passed may lie ahead again: "unwanted" could not be stored when it passed
+    /// (design 4: the deadline in the row stands for it), and then the clock was set back.
+    pub fn lets_deadlines_return(&self) -> bool {
+        let stores = |step: &Step| matches!(step, Step::Store(_) | Step::StoresAway { .. });
+        let set_back = |step: &Step| matches!(step, Step::Crash { skew_ms, .. } if *skew_ms < 0);
+        let any = |of: &dyn Fn(&Step) -> bool| self.steps.iter().any(|(_, step)| of(step));
+        any(&stores) && any(&set_back)
+    }
+
     /// Whether the stores, or the node, are in trouble at any time.
     pub fn has_own_trouble(&self) -> bool {
         let own = |step: &Step| matches!(step, Step::Store(_) | Step::StoresAway { .. } | Step::Crash { .. });
