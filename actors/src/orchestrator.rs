@@ -29,6 +29,8 @@ use crate::room::{Observed, RoomMessage, Shared, World, news};
 
 /// How long after its deadline a request waits for the actor's answer before it is cut off.
 const BACKSTOP: Duration = Duration::from_secs(5);
+/// How long the supervision tree may take to fall once nothing is asked of it any more.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// Rows, or documents, read at once when an earlier run's are taken up.
 const PAGE: usize = 256;
 
@@ -290,7 +292,7 @@ impl Orchestrator {
             },
             LiveKitNews::RecorderLeft { egress, reason } => {
                 let Some(room) = event.room else { return Ok(()) };
-                if self.shared.world.ledger.load(&room).await?.is_none() {
+                if !news::is_held(&self.shared, &room).await? {
                     return Ok(());
                 }
                 self.tell(&room, Happening::RecorderLeft { egress, reason }).await
@@ -331,7 +333,8 @@ impl Orchestrator {
         self.stop_intake();
         self.requests.close();
         let answered = tokio::time::timeout(limit, self.requests.wait()).await;
-        self.supervisor.stop(Some("drained".to_owned()));
+        // The actors go before the stores that they write to.
+        let _ = self.supervisor.stop_and_wait(Some("drained".to_owned()), Some(FAREWELL)).await;
         answered.is_ok()
     }
 

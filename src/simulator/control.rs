@@ -66,7 +66,7 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/faults/{id}", delete(remove_fault))
         .route("/workers/kill", post(kill_workers))
         .route("/workers/cut-off", post(cut_workers_off))
-        .route("/workers/capacity", post(set_workers))
+        .route("/workers/capacity", post(limit_workers))
         .route("/egresses/forget", post(forget_egresses))
         .route("/calls", get(calls).delete(forget_calls))
         .route("/webhooks", get(sent).post(add_webhook))
@@ -79,12 +79,12 @@ fn refused(refusal: &Refusal) -> Response {
     (status, Json(json!({"error": refusal.message}))).into_response()
 }
 
-fn done_or_missing(found: bool, what: &str) -> Response {
-    if found {
-        StatusCode::NO_CONTENT.into_response()
-    } else {
-        (StatusCode::NOT_FOUND, Json(json!({"error": format!("no such {what}")}))).into_response()
-    }
+fn done() -> Response {
+    StatusCode::NO_CONTENT.into_response()
+}
+
+fn missing(what: &str) -> Response {
+    (StatusCode::NOT_FOUND, Json(json!({"error": format!("no such {what}")}))).into_response()
 }
 
 async fn state(State(control): State<Control>) -> Json<Value> {
@@ -136,7 +136,8 @@ async fn add_room(State(control): State<Control>, Json(wanted): Json<AddRoom>) -
 }
 
 async fn end_room(State(control): State<Control>, Path(room): Path<RoomId>) -> Response {
-    done_or_missing(control.live.with(|world| world.delete_room(&room)), "room")
+    let ended = control.live.with(|world| world.delete_room(&room));
+    if ended { done() } else { missing("room") }
 }
 
 #[derive(Deserialize)]
@@ -186,7 +187,8 @@ async fn remove_participant(
     Path((room, identity)): Path<(RoomId, String)>,
     Query(leave): Query<Leave>,
 ) -> Response {
-    done_or_missing(control.live.with(|world| world.leave(&room, &identity, leave.reason)), "participant")
+    let left = control.live.with(|world| world.leave(&room, &identity, leave.reason));
+    if left { done() } else { missing("participant") }
 }
 
 async fn faults(State(control): State<Control>) -> Json<Value> {
@@ -214,7 +216,8 @@ async fn clear_faults(State(control): State<Control>) -> StatusCode {
 }
 
 async fn remove_fault(State(control): State<Control>, Path(id): Path<FaultId>) -> Response {
-    done_or_missing(control.live.with(|world| world.remove_fault(id)), "fault")
+    let removed = control.live.with(|world| world.remove_fault(id));
+    if removed { done() } else { missing("fault") }
 }
 
 #[derive(Deserialize)]
@@ -230,7 +233,7 @@ async fn kill_workers(State(control): State<Control>, Json(kill): Json<Kill>) ->
     });
     match killed {
         Some(killed) => Json(json!({"killed": killed})).into_response(),
-        None => done_or_missing(false, "egress with a worker"),
+        None => missing("egress with a worker"),
     }
 }
 
@@ -248,7 +251,7 @@ async fn cut_workers_off(State(control): State<Control>, Json(wanted): Json<CutW
     });
     match cut_off {
         Some(cut_off) => Json(json!({"cut_off": cut_off})).into_response(),
-        None => done_or_missing(false, "egress that records in a room"),
+        None => missing("egress that records in a room"),
     }
 }
 
@@ -257,8 +260,8 @@ async fn forget_egresses(State(control): State<Control>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-async fn set_workers(State(control): State<Control>, Json(workers): Json<Workers>) -> StatusCode {
-    control.live.with(|world| world.set_workers(workers));
+async fn limit_workers(State(control): State<Control>, Json(workers): Json<Workers>) -> StatusCode {
+    control.live.with(|world| world.limit_workers(workers));
     StatusCode::NO_CONTENT
 }
 

@@ -64,7 +64,10 @@ async fn carry_out(shared: &Arc<Shared>, room: &RoomId, effect: Effect) -> Optio
         }
         Effect::Identify { egress } => identify(shared, room, &egress).await,
         Effect::Carry { number, owed } => match carry(shared, &owed).await {
-            Ok(()) => Some(Happening::EffectDone { number }),
+            Ok(()) => {
+                log_carried(room, &owed);
+                Some(Happening::EffectDone { number })
+            }
             Err(error) => {
                 tracing::warn!(room.id = %room, recording.id = %owed.recording(), %error, "effect stays owed");
                 Some(Happening::EffectFailed { number })
@@ -84,6 +87,24 @@ fn log_call(room: &RoomId, call: &str, result: &Result<EgressInfo, CallError>) {
             tracing::info!(room.id = %room, egress.id = %info.egress, status = info.status.recorded_as().name(), "{call} answered");
         }
         Err(error) => tracing::warn!(room.id = %room, %error, "{call} failed"),
+    }
+}
+
+/// Says how a recording ended, or that it is gone, as soon as clients are told so.
+fn log_carried(room: &RoomId, owed: &Owed) {
+    let id = owed.recording();
+    match owed {
+        Owed::Project { recording, .. } if recording.status.is_terminal() => {
+            tracing::info!(
+                room.id = %room, recording.id = %id, egress.id = %id.egress,
+                status = recording.status.name(), size_bytes = recording.size, error = recording.error,
+                "recording is over"
+            );
+        }
+        Owed::Project { .. } | Owed::Notify(_) => {}
+        Owed::Remove { .. } => {
+            tracing::info!(room.id = %room, recording.id = %id, egress.id = %id.egress, "recording deleted");
+        }
     }
 }
 

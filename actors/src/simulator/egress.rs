@@ -124,7 +124,7 @@ impl Egress {
 
 impl World {
     /// How many egresses the workers take, and what happens to one too many. Running ones run on.
-    pub fn set_workers(&mut self, workers: Workers) {
+    pub fn limit_workers(&mut self, workers: Workers) {
         self.workers = workers;
     }
 

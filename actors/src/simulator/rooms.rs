@@ -159,7 +159,7 @@ impl World {
     ///
     /// # Errors
     /// When there is no such room.
-    pub fn set_metadata(&mut self, name: &RoomId, metadata: String) -> Result<RoomView, Refusal> {
+    pub fn rewrite_metadata(&mut self, name: &RoomId, metadata: String) -> Result<RoomView, Refusal> {
         let room = self.rooms.get_mut(name).ok_or_else(Refusal::no_such_room)?;
         room.metadata = metadata;
         Ok(room.view(name))

@@ -139,7 +139,7 @@ fn act(world: &mut World, step: &Step, lines: &mut Vec<String>) {
             assert!(world.cut_off(&egress, then));
         }
         Step::Slots(slots) => {
-            world.set_workers(Workers { slots: Some(slots), when_full: WhenFull::Exhausted });
+            world.limit_workers(Workers { slots: Some(slots), when_full: WhenFull::Exhausted });
         }
         Step::Trouble(does) => {
             world.add_fault(fault(What::Call { method: Method::StartEgress, scope: None, does }));

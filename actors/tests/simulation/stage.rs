@@ -191,7 +191,7 @@ impl Stage {
             Step::EndMeeting { room } => {
                 live.with(|world| world.delete_room(&name(room)));
             }
-            Step::Workers(workers) => live.with(|world| world.set_workers(*workers)),
+            Step::Workers(workers) => live.with(|world| world.limit_workers(*workers)),
             Step::LiveKit(fault) => {
                 live.with(|world| world.add_fault(fault.clone()));
             }
@@ -224,7 +224,7 @@ impl Stage {
         lock(&self.around.away).0 = Timestamp::default();
         self.around.livekit.live().with(|world| {
             world.clear_faults();
-            world.set_workers(Workers::default());
+            world.limit_workers(Workers::default());
         });
         lock(&self.comes_back).0 = 0;
         if let Some(node) = self.up() {
