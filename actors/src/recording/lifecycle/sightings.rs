@@ -130,7 +130,7 @@ impl Draft<'_> {
 
     /// Holds a track that nobody here issued: it holds the room if that is free. One that only starts has as
     /// long as a start of ours.
-    fn hold(&mut self, track: Track, info: &EgressInfo) {
+    pub(super) fn hold(&mut self, track: Track, info: &EgressInfo) {
         if self.state.durable.phase != Phase::Idle {
             return self.unsettle(track, Cause::Held);
         }

@@ -68,6 +68,7 @@ impl Stage {
             policy: Policy::default(),
             limits: Limits::default(),
             ledger: Arc::new(Away),
+            keys: Arc::new(MemoryStore::new()),
             catalog: Arc::new(MemoryStore::new()),
             coordination: Arc::new(AloneCoordination::new()),
             blobs: Arc::new(blobs),
