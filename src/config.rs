@@ -33,6 +33,7 @@ use self::layers::Layers;
 use crate::telemetry::{self, LogFormat};
 
 const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
 const MEBIBYTE: usize = 1024 * 1024;
 
 /// Everything that can be set, checked.
@@ -70,6 +71,8 @@ pub struct Config {
     pub stale_gc: SweepConfig,
     /// How far ahead the deletion of a new room must lie.
     pub min_auto_delete: Duration,
+    /// How long idempotency keys, and the answers under them, are kept.
+    pub key_retention: Duration,
     /// A node's lease.
     pub lease_ttl: Duration,
     /// From SIGTERM until exit.
@@ -285,6 +288,7 @@ fn read(reader: &mut Reader<'_>) -> Config {
             after: reader.duration("stale_after", SECOND),
         },
         min_auto_delete: reader.duration("min_auto_delete", Duration::ZERO),
+        key_retention: reader.duration("key_retention", MINUTE),
         lease_ttl: reader.duration("lease_ttl", 3 * SECOND),
         drain_timeout: reader.duration("drain_timeout", Duration::ZERO),
         log: LogConfig {

@@ -4,6 +4,8 @@
 #[path = "lifecycle/story.rs"]
 mod story;
 
+#[path = "lifecycle/keys.rs"]
+mod keys;
 #[path = "lifecycle/losses.rs"]
 mod losses;
 #[path = "lifecycle/properties.rs"]

@@ -48,6 +48,7 @@ pub const OPTIONS: &[Spec] = &[
     open("stale_gc_interval", "REELKEEPER_STALE_GC_INTERVAL"),
     open("stale_after", "REELKEEPER_STALE_AFTER"),
     open("min_auto_delete", "REELKEEPER_MIN_AUTO_DELETE"),
+    open("key_retention", "REELKEEPER_KEY_RETENTION"),
     open("lease_ttl", "REELKEEPER_LEASE_TTL"),
     open("drain_timeout", "REELKEEPER_DRAIN_TIMEOUT"),
     open("log", "REELKEEPER_LOG"),

@@ -242,3 +242,6 @@ impl SupervisorState {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,7 +73,7 @@ impl Draft<'_> {
         let recording = &found.recording;
         let uid = &recording.recording_id.uid;
         let owed = self.state.durable.pending.iter();
-        let is_owed = owed.map(|p| p.effect.recording()).any(|id| *id == recording.recording_id);
+        let is_owed = owed.filter_map(|p| p.effect.recording()).any(|id| *id == recording.recording_id);
         if self.track(uid).is_some() || is_owed || !self.policy.keeps(Rule::TakeUpDocuments) {
             return;
         }
