@@ -86,6 +86,7 @@ fn events(phase: Phase) -> Vec<(i64, Happening)> {
         (10, unheld("u7", RecordingStatus::Ending)),
         (400_000, found_stale("u1", 2_000)),
         (10, Happening::EffectDone { number: 1 }),
+        (10, Happening::FileRemoved { number: 1 }),
         (10, Happening::EffectFailed { number: 1 }),
     ]);
     events
