@@ -1,7 +1,7 @@
 //! The front door: every request and every piece of news from outside comes in here.
 //!
 //! Owns admission, the way to the room's actor, and the supervision tree: it builds it, takes up what an
-//! earlier run left, and drains it. Decides nothing about recordings.
+//! earlier run left, starts the janitors, and drains it. Decides nothing about recordings.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,14 +13,14 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::ids::{CommandId, RecordingId, RoomId};
+use crate::janitors::{Ask, Finder, Finding, Janitors, Pass, Sweeps, Task, Verdict};
 use crate::meeting::Room;
 use crate::ports::PortError;
-use crate::ports::catalog::StoredRecording;
 use crate::ports::clock::fresh_command;
 use crate::ports::media_server::{LiveKitEvent, LiveKitNews};
 use crate::recording::effect::{Answer, Refusal};
 use crate::recording::encoding::{Encoding, Layout};
-use crate::recording::event::{DeleteRequest, Happening, Source, StartRequest, StopRequest, UnheldRecording};
+use crate::recording::event::{DeleteRequest, Happening, Source, StartRequest, StopRequest};
 use crate::recording::ledger::Phase;
 use crate::recording::rules::Rule;
 use crate::recording::{Recording, RecordingStatus, Timestamp};
@@ -29,8 +29,6 @@ use crate::room::{Observed, RoomMessage, Shared, World, news};
 
 /// How long after its deadline a request waits for the actor's answer before it is cut off.
 const BACKSTOP: Duration = Duration::from_secs(5);
-/// Rows, or documents, read at once when an earlier run's are taken up.
-const PAGE: usize = 256;
 
 /// What an earlier run left, or an older process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -82,48 +80,69 @@ impl Orchestrator {
     /// no row holds it. Returns how many there were.
     ///
     /// # Errors
-    /// When the store is away; what was found until then is taken up.
+    /// When the store is away, or something in it cannot be read; what was found is taken up, and the janitors
+    /// find the rest.
     pub async fn take_up(&self) -> Result<TakenUp, PortError> {
-        let world = &self.shared.world;
-        let mut taken_up = TakenUp::default();
-        let mut after: Option<RoomId> = None;
-        while world.policy.keeps(Rule::TakeUpRows) {
-            let rows = world.ledger.rows(after.as_ref(), PAGE).await?;
-            taken_up.rooms += rows.len();
-            for row in &rows {
-                self.deliver(&row.room, RoomMessage::TakeUp);
-            }
-            match rows.last() {
-                Some(last) if rows.len() == PAGE => after = Some(last.room.clone()),
-                _ => break,
-            }
-        }
-        let mut after: Option<RecordingId> = None;
-        loop {
-            let unfinished = world.catalog.unfinished_recordings(after.as_ref(), PAGE).await?;
-            after = unfinished.last().map(|stored| stored.recording.recording_id.clone());
-            let read = unfinished.len();
-            for stored in unfinished {
-                let room = &stored.recording.room_id;
-                let row = world.ledger.load(room).await?;
-                if !row.is_some_and(|row| row.state.holds(&stored.recording.recording_id.uid)) {
-                    taken_up.recordings += 1;
-                    self.hand_over(stored);
+        // Nothing is judged by its age here.
+        let finder = Arc::new(self.finder(Duration::ZERO));
+        let rows = self.shared.world.policy.keeps(Rule::TakeUpRows);
+        let rooms = if rows { self.take_up_all(&finder, Task::DueRows).await? } else { 0 };
+        let recordings = self.take_up_all(&finder, Task::UnheldRecordings).await?;
+        Ok(TakenUp { rooms, recordings })
+    }
+
+    async fn take_up_all(&self, finder: &Arc<Finder>, task: Task) -> Result<usize, PortError> {
+        let mut pass = Pass::begin(finder.clone(), task);
+        let (mut taken_up, mut unknown) = (0, None);
+        while let Some(findings) = pass.next_findings().await? {
+            for finding in findings {
+                match &finding.verdict {
+                    Verdict::HandOver(_) => {
+                        taken_up += 1;
+                        // Whether it is stored matters to nobody: until then it is found again.
+                        let _ = self.begin_hand_over(&finding);
+                    }
+                    Verdict::Keep(_) => {}
+                    Verdict::Unknown(why) => unknown = Some(format!("room '{}': {why}", finding.room)),
                 }
             }
-            if read < PAGE {
-                return Ok(taken_up);
-            }
+        }
+        unknown.map_or(Ok(taken_up), |why| Err(PortError::unavailable("store", why)))
+    }
+
+    /// Starts the janitors; each sweeps at once, then by its interval.
+    ///
+    /// # Errors
+    /// When an actor cannot be started.
+    pub async fn start_janitors(&self, sweeps: Sweeps) -> Result<Janitors, ractor::SpawnErr> {
+        let (finder, entropy) = (self.finder(sweeps.lock_grace), self.shared.world.entropy.clone());
+        Janitors::start(self.clone(), finder, entropy, sweeps).await
+    }
+
+    fn finder(&self, lock_grace: Duration) -> Finder {
+        Finder::of_node(&self.shared, &self.supervisor, lock_grace)
+    }
+
+    /// Gives a janitor's finding to the room's owner, if it is to be given; returns when that is stored.
+    ///
+    /// # Errors
+    /// When it could not be stored: it will be found again.
+    pub(crate) async fn hand_over(&self, finding: &Finding) -> Result<(), PortError> {
+        match self.begin_hand_over(finding) {
+            Some(stored) => self.until_stored(&finding.room, stored).await,
+            None => Ok(()),
         }
     }
 
-    /// Tells a room's owner of a recording that is not over and that no row holds.
-    fn hand_over(&self, stored: StoredRecording) {
-        let room = stored.recording.room_id.clone();
-        let found = UnheldRecording { recording: stored.recording, updated_at: stored.updated_at };
-        // Whether it is stored matters to nobody: until then the document is found again.
-        let (told, _) = oneshot::channel();
-        self.deliver(&room, RoomMessage::News { what: Happening::Unheld(Box::new(found)), stored: told });
+    /// The same; what is returned tells once it is stored, if there is anything to be stored.
+    fn begin_hand_over(&self, finding: &Finding) -> Option<oneshot::Receiver<()>> {
+        match finding.ask()? {
+            Ask::Wake => {
+                self.deliver(&finding.room, RoomMessage::TakeUp);
+                None
+            }
+            Ask::Tell(what) => Some(self.send_news(&finding.room, (**what).clone())),
+        }
     }
 
     /// Starts a recording; answers when it runs, or why it does not. The room's configuration must allow it;
@@ -389,8 +408,16 @@ impl Orchestrator {
     }
 
     async fn tell(&self, room: &RoomId, what: Happening) -> Result<(), PortError> {
+        self.until_stored(room, self.send_news(room, what)).await
+    }
+
+    fn send_news(&self, room: &RoomId, what: Happening) -> oneshot::Receiver<()> {
         let (stored, told) = oneshot::channel();
         self.deliver(room, RoomMessage::News { what, stored });
+        told
+    }
+
+    async fn until_stored(&self, room: &RoomId, told: oneshot::Receiver<()>) -> Result<(), PortError> {
         match tokio::time::timeout(self.shared.world.limits.request_timeout, told).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(PortError::unavailable("store", format!("news of room '{room}' are not stored yet"))),
