@@ -1,7 +1,7 @@
 //! The one place where the parts are joined, and where they are taken apart again.
 //!
 //! Owns the order of start and stop: stores, LiveKit, the supervision tree, the listener, what an earlier run
-//! left; and on the way out intake, answers, listener, lease, store. Decides nothing. Read `http.rs` or
+//! left, the janitors; and on the way out janitors, intake, answers, listener, lease, store. Decides nothing. Read `http.rs` or
 //! `reelkeeper_actors::orchestrator` next.
 
 mod media_server;
@@ -114,10 +114,12 @@ impl App {
         let listener = listener.map_err(|source| AppError::Listen { address: config.listen, source })?;
         let address = listener.local_addr().map_err(AppError::Serve)?;
         media_server.tell_webhooks_to(address);
-        let taken_up = orchestrator.take_up().await?;
-        if taken_up != TakenUp::default() {
-            let TakenUp { rooms, recordings } = taken_up;
-            tracing::info!(rooms, recordings, "took up what an earlier run left");
+        match orchestrator.take_up().await {
+            Ok(taken_up) if taken_up == TakenUp::default() => {}
+            Ok(TakenUp { rooms, recordings }) => {
+                tracing::info!(rooms, recordings, "took up what an earlier run left");
+            }
+            Err(error) => tracing::warn!(%error, "not everything could be taken up, the janitors go on"),
         }
         let router = http::router(HttpState {
             orchestrator: orchestrator.clone(),
@@ -210,6 +212,8 @@ impl App {
                 .with_graceful_shutdown(closing.clone().cancelled_owned())
                 .into_future(),
         );
+        let janitors = orchestrator.start_janitors(config.sweeps()).await;
+        let janitors = janitors.map_err(|error| AppError::Tree(error.to_string()))?;
         let renewing = tokio::spawn(keep_lease(coordination.clone(), node.clone(), config.lease_ttl));
         let ended = tokio::select! {
             () = shutdown => Ok(()),
@@ -217,6 +221,7 @@ impl App {
             served = &mut serving => Err(AppError::Serve(served_error(served))),
         };
         tracing::info!("draining");
+        janitors.stop();
         let closing_takes = CLOSING.min(config.drain_timeout / 10);
         if !orchestrator.drain(config.drain_timeout.saturating_sub(closing_takes)).await {
             tracing::warn!("requests were still under way at the end of the drain timeout");
