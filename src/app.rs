@@ -1,8 +1,8 @@
 //! The one place where the parts are joined, and where they are taken apart again.
 //!
 //! Owns the order of start and stop: stores, LiveKit, the supervision tree, the listener, what an earlier run
-//! left, the janitors; and on the way out janitors, intake, answers, listener, lease, store. Decides nothing. Read `http.rs` or
-//! `reelkeeper_actors::orchestrator` next.
+//! left, janitors; and on the way out janitors, intake, answers, listener, lease, store. Decides nothing. Read
+//! `http.rs` or `reelkeeper_actors::orchestrator` next.
 
 mod media_server;
 mod parts;
@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reelkeeper_actors::ids::NodeId;
+use reelkeeper_actors::janitors::Sources;
 use reelkeeper_actors::orchestrator::{Orchestrator, TakenUp};
 use reelkeeper_actors::ports::PortError;
 use reelkeeper_actors::ports::blobs::Blobs;
@@ -205,6 +206,8 @@ impl App {
         let Self {
             config, node, stores, coordination, media_server, orchestrator, mut tree, listener, ..
         } = self;
+        let janitors = orchestrator.start_janitors(config.sweeps()).await;
+        let janitors = janitors.map_err(|error| AppError::Tree(error.to_string()))?;
         tracing::info!(address = %self.address, base_path = config.base_path, "listening");
         let closing = CancellationToken::new();
         let mut serving = tokio::spawn(
@@ -212,8 +215,6 @@ impl App {
                 .with_graceful_shutdown(closing.clone().cancelled_owned())
                 .into_future(),
         );
-        let janitors = orchestrator.start_janitors(config.sweeps()).await;
-        let janitors = janitors.map_err(|error| AppError::Tree(error.to_string()))?;
         let renewing = tokio::spawn(keep_lease(coordination.clone(), node.clone(), config.lease_ttl));
         let ended = tokio::select! {
             () = shutdown => Ok(()),
@@ -285,6 +286,24 @@ fn http_settings(config: &Config) -> Result<HttpSettings, AppError> {
         files: config.policy().files,
         min_auto_delete: config.min_auto_delete,
         ..HttpSettings::default()
+    })
+}
+
+/// What janitors would look at beside a running service, for a command that only shows it: the store is opened
+/// for reading, and nothing is changed anywhere.
+///
+/// # Errors
+/// When store or LiveKit are inside the process of the service, or cannot be opened.
+pub async fn janitors_sources(config: &Config) -> Result<Sources, AppError> {
+    let (ledger, catalog) = parts::open_stores_to_read(config).await?;
+    Ok(Sources {
+        ledger,
+        catalog,
+        media_server: media_server::connect_outside(config)?,
+        clock: Arc::new(SystemClock),
+        policy: config.policy(),
+        limits: room_limits(config),
+        lock_grace: config.sweeps().lock_grace,
     })
 }
 

@@ -22,4 +22,5 @@ mod signing;
 mod start_failures;
 mod stop_failures;
 mod strangers;
+mod sweeps;
 mod wire;
