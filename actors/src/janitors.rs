@@ -17,6 +17,7 @@ mod supervisor;
 mod unheld_egresses;
 mod unheld_recordings;
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use crate::ids::{EgressId, RecordingId, RoomId};
@@ -128,7 +129,7 @@ impl Verdict {
         Self::Keep(why.into())
     }
 
-    fn unknown(why: impl ToString) -> Self {
+    fn unknown(why: &dyn Display) -> Self {
         Self::Unknown(why.to_string())
     }
 

@@ -2,6 +2,8 @@
 //! clock. What a verdict is made of is in the tables beside each task; here it is whether sweeps come, survive
 //! what fails, and bring about what they are for.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 #[path = "janitors/outages.rs"]
 mod outages;
 #[path = "janitors/stage.rs"]

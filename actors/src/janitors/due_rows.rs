@@ -25,7 +25,7 @@ fn judge(owner: Result<Owner, PortError>) -> Verdict {
             Verdict::hand_over("its owner is gone and its room has no actor")
         }
         Ok(Owner::Another(Standing::Alive)) => Verdict::keep("its owner lives"),
-        Err(error) => Verdict::unknown(error),
+        Err(error) => Verdict::unknown(&error),
     }
 }
 

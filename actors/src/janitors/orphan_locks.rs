@@ -45,7 +45,7 @@ fn age_begins(track: &Track) -> Timestamp {
 fn judge(behind: Behind) -> Verdict {
     match (behind.recorder, behind.egress) {
         (Presence::Present, _) => Verdict::keep("its recorder is in the room"),
-        (Presence::Unknown, _) => Verdict::unknown("nobody looked into the room"),
+        (Presence::Unknown, _) => Verdict::unknown(&"nobody looked into the room"),
         (Presence::RoomEmpty, _) => Verdict::hand_over("nobody is in the room, or LiveKit has no such room"),
         (Presence::Absent, None) => Verdict::hand_over("LiveKit knows no egress of it"),
         (Presence::Absent, Some(status)) if status.is_terminal() => {
@@ -64,7 +64,7 @@ pub(super) async fn find(finder: &Finder, row: Row) -> Option<Finding> {
         Some(verdict) => verdict,
         None => match finder.livekit(look_behind(finder, &row.room, &current.track)).await {
             Ok(behind) => judge(behind),
-            Err(error) => Verdict::unknown(error),
+            Err(error) => Verdict::unknown(&error),
         },
     };
     let uid = current.track.uid.clone();
@@ -81,14 +81,13 @@ pub(super) async fn find(finder: &Finder, row: Row) -> Option<Finding> {
 async fn look_behind(finder: &Finder, room: &RoomId, track: &Track) -> Result<Behind, CallError> {
     let media_server = &finder.sources.media_server;
     let participants = media_server.participants(room).await?;
-    let egress = match &track.egress {
-        Some(egress) => media_server.egress(egress).await?,
-        None => {
-            let files = &finder.sources.policy.files;
-            let uid = |info: &EgressInfo| files.uid_of(room, info.filepath.as_deref()?);
-            let listed = media_server.room_egresses(room).await?;
-            listed.into_iter().find(|info| uid(info).as_ref() == Some(&track.uid))
-        }
+    let egress = if let Some(egress) = &track.egress {
+        media_server.egress(egress).await?
+    } else {
+        let files = &finder.sources.policy.files;
+        let uid = |info: &EgressInfo| files.uid_of(room, info.filepath.as_deref()?);
+        let listed = media_server.room_egresses(room).await?;
+        listed.into_iter().find(|info| uid(info).as_ref() == Some(&track.uid))
     };
     let recorder = recorder_among(&participants, track.egress.as_ref());
     Ok(Behind { egress: egress.map(|info| info.status), recorder })

@@ -89,7 +89,7 @@ pub(super) async fn find(finder: &Finder, stored: StoredRecording) -> Option<Fin
     let row = match finder.store(finder.sources.ledger.load(&recording.room)).await {
         Ok(row) => row?,
         Err(error) => {
-            let verdict = Verdict::unknown(error);
+            let verdict = Verdict::unknown(&error);
             return Some(Finding::of_recording(Task::StaleRecordings, &recording, verdict));
         }
     };

@@ -45,7 +45,7 @@ fn judge(document: Option<RecordingStatus>, asked: Option<EgressStatus>, recorde
         Presence::Absent | Presence::RoomEmpty => {
             Verdict::keep(format!("{said}, and its recorder is not in the room: LiveKit lists the dead"))
         }
-        Presence::Unknown => Verdict::unknown(format!("{said}, and nobody looked into the room")),
+        Presence::Unknown => Verdict::unknown(&format!("{said}, and nobody looked into the room")),
     }
 }
 
@@ -56,11 +56,11 @@ pub(super) async fn find(finder: &Finder, listed: EgressInfo) -> Option<Finding>
     match is_held(finder, &listed, &uid).await {
         Ok(true) => return None,
         Ok(false) => {}
-        Err(error) => return Some(about(Verdict::unknown(error))),
+        Err(error) => return Some(about(Verdict::unknown(&error))),
     }
     let known = match look_up(finder, &recording).await {
         Ok(known) => known,
-        Err(error) => return Some(about(Verdict::unknown(error))),
+        Err(error) => return Some(about(Verdict::unknown(&error))),
     };
     let Some(room_name) = known.room_name else {
         let why = "neither its room nor a document is known here: another application's";
@@ -68,7 +68,7 @@ pub(super) async fn find(finder: &Finder, listed: EgressInfo) -> Option<Finding>
     };
     let asked = match finder.livekit(ask(finder, &recording, known.document)).await {
         Ok(asked) => asked,
-        Err(error) => return Some(about(Verdict::unknown(error))),
+        Err(error) => return Some(about(Verdict::unknown(&error))),
     };
     let status = asked.info.as_ref().map(|info| info.status);
     let finding = about(judge(known.document, status, asked.recorder));

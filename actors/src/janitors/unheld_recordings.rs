@@ -36,7 +36,7 @@ pub(super) async fn find(finder: &Finder, stored: StoredRecording) -> Option<Fin
             Some(finding.asking(Ask::Tell(Box::new(unheld))))
         }
         Err(error) => {
-            let verdict = Verdict::unknown(error);
+            let verdict = Verdict::unknown(&error);
             Some(Finding::of_recording(Task::UnheldRecordings, &recording, verdict))
         }
     }
