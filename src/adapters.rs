@@ -3,3 +3,4 @@
 pub mod livekit;
 pub mod mp4_probe;
 pub mod sqlite;
+pub mod webhook_sender;

@@ -17,9 +17,10 @@ use reelkeeper_actors::orchestrator::{Orchestrator, TakenUp};
 use reelkeeper_actors::ports::PortError;
 use reelkeeper_actors::ports::blobs::Blobs;
 use reelkeeper_actors::ports::catalog::Catalog;
-use reelkeeper_actors::ports::clock::{SystemClock, SystemEntropy, fresh_node};
+use reelkeeper_actors::ports::clock::{SteadyClock, SystemClock, SystemEntropy, fresh_node};
 use reelkeeper_actors::ports::coordination::Coordination;
 use reelkeeper_actors::ports::ledger::Ledger;
+use reelkeeper_actors::ports::outbox::Outbox;
 use reelkeeper_actors::room::{self, World};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -32,7 +33,7 @@ use crate::http::{self, HttpSettings, HttpState};
 use crate::simulator;
 
 use self::media_server::MediaServerPart;
-use self::parts::Stores;
+use self::parts::{Stores, Webhooks};
 
 /// How long connections may still be open after everything is answered.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -74,6 +75,7 @@ pub struct App {
     stores: Stores,
     coordination: Arc<dyn Coordination>,
     media_server: MediaServerPart,
+    webhooks: Webhooks,
     orchestrator: Orchestrator,
     tree: JoinHandle<()>,
     listener: TcpListener,
@@ -95,6 +97,7 @@ impl App {
         let coordination = parts::coordination(&config);
         coordination.renew(&node, config.lease_ttl).await?;
         let media_server = MediaServerPart::start(&config, &stores).await?;
+        let webhooks = Webhooks::start(&config, &stores)?;
         stores.keep_api_key(&config).await?;
         let (orchestrator, tree) = Orchestrator::start_tree(World {
             node: node.clone(),
@@ -105,8 +108,9 @@ impl App {
             coordination: coordination.clone(),
             blobs: stores.blobs.clone(),
             media_probe: Arc::new(Mp4Probe::new(stores.blobs.clone())),
+            notifier: webhooks.notifier.clone(),
             media_server: media_server.port.clone(),
-            clock: Arc::new(SystemClock),
+            clock: Arc::new(SteadyClock::begin()),
             entropy: Arc::new(SystemEntropy),
         })
         .await
@@ -141,6 +145,7 @@ impl App {
             stores,
             coordination,
             media_server,
+            webhooks,
             orchestrator,
             tree,
             listener,
@@ -185,6 +190,12 @@ impl App {
         self.stores.ledger.clone()
     }
 
+    /// What is to be told, for those who look from outside.
+    #[must_use]
+    pub fn outbox(&self) -> Arc<dyn Outbox> {
+        self.stores.outbox.clone()
+    }
+
     /// Which nodes live, for those who look from outside.
     #[must_use]
     pub fn coordination(&self) -> Arc<dyn Coordination> {
@@ -204,7 +215,16 @@ impl App {
     /// When the listener or the supervision tree fails meanwhile.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), AppError> {
         let Self {
-            config, node, stores, coordination, media_server, orchestrator, mut tree, listener, ..
+            config,
+            node,
+            stores,
+            coordination,
+            media_server,
+            webhooks,
+            orchestrator,
+            mut tree,
+            listener,
+            ..
         } = self;
         let janitors = orchestrator.start_janitors(config.sweeps()).await;
         let janitors = janitors.map_err(|error| AppError::Tree(error.to_string()))?;
@@ -232,6 +252,7 @@ impl App {
             serving.abort();
         }
         renewing.abort();
+        webhooks.stop();
         if let Err(error) = coordination.leave(&node).await {
             tracing::warn!(%error, "lease could not be given up; it ends by itself");
         }

@@ -18,8 +18,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reelkeeper_actors::janitors::Sweeps;
+use reelkeeper_actors::outbox::DeliveryLimits;
 use reelkeeper_actors::recording::FileLayout;
 use reelkeeper_actors::recording::policy::{CALL_GRACE, Policy};
+use reqwest::Url;
 
 pub use self::check::{Fault, Faults, Setting, Warning};
 pub use self::flags::Flags;
@@ -86,6 +88,8 @@ pub struct Config {
     pub blobs: BlobsConfig,
     /// LiveKit.
     pub livekit: LiveKitConfig,
+    /// Outgoing webhooks.
+    pub webhooks: WebhooksConfig,
     /// How much at once.
     pub limits: Limits,
     settings: Vec<Setting>,
@@ -144,6 +148,17 @@ pub struct LiveKitConfig {
     pub calls_in_flight: usize,
     /// StartEgress calls at once.
     pub starts_in_flight: usize,
+    /// Messages to meetings at once.
+    pub signals_in_flight: usize,
+}
+
+/// Whether and how an application is told about recordings.
+#[derive(Debug, Clone)]
+pub struct WebhooksConfig {
+    /// Where it listens; none if nobody is told.
+    pub receiver: Option<Url>,
+    /// How deliveries are made.
+    pub limits: DeliveryLimits,
 }
 
 /// How much at once.
@@ -307,6 +322,7 @@ fn read(reader: &mut Reader<'_>) -> Config {
             subbucket: reader.value("blobs.subbucket", values::subbucket),
         },
         livekit: read_livekit(reader),
+        webhooks: read_webhooks(reader),
         limits: Limits {
             body_bytes: reader.count("limits.body_bytes", 64 * MEBIBYTE),
             requests_in_flight: reader.count("limits.requests_in_flight", 1_000_000),
@@ -315,6 +331,20 @@ fn read(reader: &mut Reader<'_>) -> Config {
             webhooks_in_flight: reader.count("limits.webhooks_in_flight", 100_000),
         },
         settings: Vec::new(),
+    }
+}
+
+fn read_webhooks(reader: &mut Reader<'_>) -> WebhooksConfig {
+    let enabled = reader.value("webhooks.initial_enabled", values::switch);
+    let url = reader.optional("webhooks.initial_url", values::receiver);
+    WebhooksConfig {
+        receiver: url.filter(|_| enabled),
+        limits: DeliveryLimits {
+            timeout: reader.duration("webhooks.timeout", Duration::from_millis(100)),
+            in_flight: reader.count("webhooks.in_flight", 10_000),
+            longest_pause: reader.duration("webhooks.longest_pause", SECOND),
+            give_up_after: reader.duration("webhooks.give_up_after", SECOND),
+        },
     }
 }
 
@@ -333,6 +363,7 @@ fn read_livekit(reader: &mut Reader<'_>) -> LiveKitConfig {
         call_timeout: reader.duration("livekit.call_timeout", Duration::from_millis(100)),
         calls_in_flight: reader.count("livekit.calls_in_flight", 100_000),
         starts_in_flight: reader.count("livekit.starts_in_flight", 100_000),
+        signals_in_flight: reader.count("livekit.signals_in_flight", 100_000),
     }
 }
 

@@ -7,17 +7,19 @@ mod blobs;
 mod catalog;
 mod coordination;
 mod ledger;
+mod outbox;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use self::blobs::DirectoryBlobs;
 pub use self::coordination::AloneCoordination;
 
-/// Ledger and catalog in memory (`memory://`). Never durable.
+/// Ledger, catalog and outbox in memory (`memory://`). Never durable.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     rows: Mutex<ledger::Rows>,
     documents: Mutex<catalog::Documents>,
+    letters: Mutex<outbox::Letters>,
 }
 
 impl MemoryStore {
@@ -47,6 +49,11 @@ mod tests {
     #[tokio::test]
     async fn the_memory_store_passes_the_catalog_suite() {
         suite::catalog(&MemoryStore::new()).await;
+    }
+
+    #[tokio::test]
+    async fn the_memory_store_passes_the_outbox_suite() {
+        suite::outbox(&MemoryStore::new()).await;
     }
 
     #[tokio::test(start_paused = true)]

@@ -12,6 +12,7 @@ pub mod janitors;
 pub mod meeting;
 pub mod number;
 pub mod orchestrator;
+pub mod outbox;
 pub mod ports;
 pub mod recording;
 pub mod room;

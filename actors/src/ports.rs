@@ -11,8 +11,11 @@ pub mod coordination;
 pub mod ledger;
 pub mod media_probe;
 pub mod media_server;
+pub mod notifier;
+pub mod outbox;
 #[cfg(any(test, feature = "suites"))]
 pub mod suite;
+pub mod webhook_sender;
 
 use std::fmt;
 

@@ -10,9 +10,11 @@ pub mod event;
 pub mod invariants;
 pub mod ledger;
 pub mod lifecycle;
+pub mod notice;
 pub mod policy;
 pub mod reconcile;
 pub mod rules;
+pub mod signal;
 
 use serde::{Deserialize, Serialize};
 

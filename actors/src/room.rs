@@ -25,6 +25,7 @@ use crate::ports::coordination::Coordination;
 use crate::ports::ledger::Ledger;
 use crate::ports::media_probe::MediaProbe;
 use crate::ports::media_server::MediaServer;
+use crate::ports::notifier::Notifier;
 use crate::recording::Timestamp;
 use crate::recording::effect::Answer;
 use crate::recording::event::Happening;
@@ -49,6 +50,8 @@ pub struct World {
     pub blobs: Arc<dyn Blobs>,
     /// How long files play.
     pub media_probe: Arc<dyn MediaProbe>,
+    /// Outgoing notices.
+    pub notifier: Arc<dyn Notifier>,
     /// LiveKit.
     pub media_server: Arc<dyn MediaServer>,
     /// Time.

@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use livekit_protocol as proto;
 use reelkeeper_actors::ids::{EgressId, RoomId};
 use reelkeeper_actors::ports::PortError;
-use reelkeeper_actors::ports::media_server::{MediaServer, Participant};
+use reelkeeper_actors::ports::media_server::{DataMessage, MediaServer, Participant};
 use reelkeeper_actors::recording::egress::{CallError, EgressInfo, EgressOrder};
 
 use self::tokens::Tokens;
@@ -47,6 +47,8 @@ pub struct LiveKitOptions {
     pub calls_in_flight: usize,
     /// StartEgress calls in flight. They may hang for their whole deadline, so they have a budget of their own.
     pub starts_in_flight: usize,
+    /// Messages to meetings in flight; further ones wait within their deadline.
+    pub signals_in_flight: usize,
 }
 
 impl LiveKitOptions {
@@ -61,6 +63,7 @@ impl LiveKitOptions {
             start_call_timeout: Duration::from_secs(50),
             calls_in_flight: 256,
             starts_in_flight: 64,
+            signals_in_flight: 64,
         }
     }
 }
@@ -71,6 +74,8 @@ pub struct LiveKitServer {
     twirp: Twirp,
     calls: Lane,
     starts: Lane,
+    /// Messages to rooms that are not there take LiveKit seconds to refuse: they starve nothing else.
+    signals: Lane,
 }
 
 impl LiveKitServer {
@@ -85,6 +90,7 @@ impl LiveKitServer {
         Ok(Self {
             twirp,
             calls: Lane::new(options.calls_in_flight, options.call_timeout, options.call_timeout),
+            signals: Lane::new(options.signals_in_flight, options.call_timeout, options.call_timeout),
             starts: Lane::new(options.starts_in_flight, options.call_timeout, options.start_call_timeout),
         })
     }
@@ -169,6 +175,23 @@ impl MediaServer for LiveKitServer {
             Err(error) if error.code() == Some("not_found") => Ok(Vec::new()),
             Err(error) => Err(error),
         }
+    }
+
+    async fn send_data(&self, message: &DataMessage) -> Result<(), CallError> {
+        #[allow(deprecated, reason = "the contract names receivers by sid")]
+        let request = proto::SendDataRequest {
+            room: message.room.as_str().to_owned(),
+            data: message.payload.clone().into_bytes(),
+            kind: proto::data_packet::Kind::Reliable.into(),
+            destination_sids: message.to.clone(),
+            topic: Some(message.topic.to_owned()),
+            nonce: uuid::Uuid::new_v4().as_bytes().to_vec(),
+            ..Default::default()
+        };
+        let grant = tokens::administer(&message.room);
+        let _: proto::SendDataResponse =
+            self.twirp.call(&self.signals, ROOMS, "SendData", grant, &request).await?;
+        Ok(())
     }
 
     async fn ping(&self) -> Result<(), CallError> {

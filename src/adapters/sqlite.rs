@@ -1,14 +1,15 @@
-//! SQLite: ledger and catalog in one file (`sqlite://`), the default when there is no MongoDB.
+//! SQLite: ledger, catalog and outbox in one file (`sqlite://`), the default when there is no MongoDB.
 //!
 //! Owns the file, its lock and the threads that speak to it: one writer that commits whatever waits
 //! together (`writer`), a few readers. Never blocks an async thread, and never answers a write before it
-//! is synced. The decisions of the ports are in `ledger` and `catalog`; the tables in `schema`.
+//! is synced. The decisions of the ports are in `ledger`, `catalog` and `outbox`; the tables in `schema`.
 
 mod catalog;
 mod connection;
 mod file_lock;
 mod lane;
 mod ledger;
+mod outbox;
 mod schema;
 #[cfg(test)]
 mod tests;

@@ -111,6 +111,7 @@ fn connect(config: &Config, url: &str, key: &str, secret: &Secret) -> Result<Arc
         start_call_timeout: config.start_call_timeout(),
         calls_in_flight: config.livekit.calls_in_flight,
         starts_in_flight: config.livekit.starts_in_flight,
+        signals_in_flight: config.livekit.signals_in_flight,
     })?;
     Ok(Arc::new(server))
 }

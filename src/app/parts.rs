@@ -2,22 +2,29 @@
 
 use std::sync::Arc;
 
+use tokio::task::AbortHandle;
+
 use reelkeeper_actors::embedded::{AloneCoordination, DirectoryBlobs, MemoryStore};
+use reelkeeper_actors::outbox::Deliverer;
 use reelkeeper_actors::ports::PortError;
 use reelkeeper_actors::ports::blobs::Blobs;
 use reelkeeper_actors::ports::catalog::{ApiKey, Catalog};
 use reelkeeper_actors::ports::clock::{Clock, SystemClock};
 use reelkeeper_actors::ports::coordination::Coordination;
 use reelkeeper_actors::ports::ledger::Ledger;
+use reelkeeper_actors::ports::notifier::{NobodyToNotify, Notifier};
+use reelkeeper_actors::ports::outbox::Outbox;
 
 use super::AppError;
 use crate::adapters::sqlite::{SqliteConfig, SqliteStore};
+use crate::adapters::webhook_sender::HttpWebhookSender;
 use crate::config::{BlobsUrl, Config, CoordinationUrl, StoreUrl};
 
 /// The stores of a node.
 pub(super) struct Stores {
     pub(super) ledger: Arc<dyn Ledger>,
     pub(super) catalog: Arc<dyn Catalog>,
+    pub(super) outbox: Arc<dyn Outbox>,
     pub(super) blobs: Arc<dyn Blobs>,
     sqlite: Option<Arc<SqliteStore>>,
 }
@@ -28,12 +35,18 @@ impl Stores {
         Ok(match &config.store.url {
             StoreUrl::Memory => {
                 let store = Arc::new(MemoryStore::new());
-                Self { ledger: store.clone(), catalog: store, blobs, sqlite: None }
+                Self { ledger: store.clone(), catalog: store.clone(), outbox: store, blobs, sqlite: None }
             }
             StoreUrl::Sqlite(path) => {
                 let sqlite = SqliteConfig { queue: config.store.queue, ..SqliteConfig::new(path) };
                 let store = Arc::new(SqliteStore::open(sqlite).await?);
-                Self { ledger: store.clone(), catalog: store.clone(), blobs, sqlite: Some(store) }
+                Self {
+                    ledger: store.clone(),
+                    catalog: store.clone(),
+                    outbox: store.clone(),
+                    blobs,
+                    sqlite: Some(store),
+                }
             }
         })
     }
@@ -71,6 +84,35 @@ pub(super) async fn open_stores_to_read(
         StoreUrl::Sqlite(path) => {
             let store = Arc::new(SqliteStore::open_to_read(SqliteConfig::new(path)).await?);
             Ok((store.clone(), store))
+        }
+    }
+}
+
+/// Outgoing webhooks: what takes notices, and the task that delivers them. Without a receiver nobody is told.
+pub(super) struct Webhooks {
+    pub(super) notifier: Arc<dyn Notifier>,
+    delivering: Option<AbortHandle>,
+}
+
+impl Webhooks {
+    pub(super) fn start(config: &Config, stores: &Stores) -> Result<Self, PortError> {
+        let Some(receiver) = config.webhooks.receiver.clone() else {
+            return Ok(Self { notifier: Arc::new(NobodyToNotify), delivering: None });
+        };
+        let limits = config.webhooks.limits;
+        let sender = HttpWebhookSender::new(receiver, limits.timeout, stores.catalog.clone());
+        let sender = sender.map_err(|problem| PortError::misused("webhooks", problem))?;
+        let clock = Arc::new(SystemClock);
+        let deliverer = Deliverer::new(stores.outbox.clone(), Arc::new(sender), clock, limits);
+        let notifier = Arc::new(deliverer.notifier());
+        let delivering = tokio::spawn(deliverer.run()).abort_handle();
+        Ok(Self { notifier, delivering: Some(delivering) })
+    }
+
+    /// Ends the attempts under way; they are made again by the next run.
+    pub(super) fn stop(&self) {
+        if let Some(delivering) = &self.delivering {
+            delivering.abort();
         }
     }
 }

@@ -44,6 +44,13 @@ const NAMES: &[Name] = &[
     name("SERVER_CORS_ORIGIN", "cors_origin", Empty::IsUnset),
     Name { variable: "SERVER_TRUST_PROXY", key: "trust_proxy", empty: Empty::IsUnset, reads: trust },
     name("MEET_INITIAL_API_KEY", "initial_api_key", Empty::IsAValue),
+    Name {
+        variable: "MEET_INITIAL_WEBHOOK_ENABLED",
+        key: "webhooks.initial_enabled",
+        empty: Empty::IsUnset,
+        reads: |enabled| (enabled == "true").to_string(),
+    },
+    name("MEET_INITIAL_WEBHOOK_URL", "webhooks.initial_url", Empty::IsUnset),
     Name { variable: "MEET_LOG_LEVEL", key: "log", empty: Empty::IsUnset, reads: log_level },
     name("MEET_S3_SUBBUCKET", "blobs.subbucket", Empty::IsAValue),
     name("LIVEKIT_URL", "livekit.url", Empty::IsUnset),

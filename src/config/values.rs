@@ -129,6 +129,12 @@ pub(super) fn public_url(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// Where outgoing webhooks go. What else its URL holds is the receiver's own business.
+pub(super) fn receiver(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    url.ok_or_else(|| "must be a URL that begins with http:// or https://".to_owned())
+}
+
 /// The origin of our links: without default port, and without a slash at its end.
 pub(super) fn base_url(text: &str) -> Result<String, String> {
     let url = web_url(text, &["http", "https"])?;

@@ -17,7 +17,7 @@ use reelkeeper_actors::ports::clock::{Clock, Entropy};
 use reelkeeper_actors::ports::coordination::{Coordination, Standing};
 use reelkeeper_actors::ports::ledger::{Expected, Ledger, Written};
 use reelkeeper_actors::ports::media_server::{
-    IncomingWebhooks, LiveKitEvent, MediaServer, Participant, RejectedWebhook,
+    DataMessage, IncomingWebhooks, LiveKitEvent, MediaServer, Participant, RejectedWebhook,
 };
 use reelkeeper_actors::recording::egress::{CallError, EgressInfo, EgressOrder};
 use reelkeeper_actors::recording::ledger::Row;
@@ -184,6 +184,9 @@ impl MediaServer for World {
     }
     async fn active_egresses(&self) -> Result<Vec<EgressInfo>, CallError> {
         unreachable!("the HTTP face only pings LiveKit")
+    }
+    async fn send_data(&self, _: &DataMessage) -> Result<(), CallError> {
+        unreachable!("the HTTP face sends nothing")
     }
     async fn participants(&self, _: &RoomId) -> Result<Vec<Participant>, CallError> {
         unreachable!("the HTTP face only pings LiveKit")

@@ -17,6 +17,7 @@ use reelkeeper_actors::ids::{NodeId, RecordingId, Uid};
 use reelkeeper_actors::orchestrator::Orchestrator;
 use reelkeeper_actors::ports::catalog::{ApiKey, StoredRecording};
 use reelkeeper_actors::ports::media_probe::NoProbe;
+use reelkeeper_actors::ports::notifier::NobodyToNotify;
 use reelkeeper_actors::recording::encoding::{Encoding, Layout};
 use reelkeeper_actors::recording::policy::Policy;
 use reelkeeper_actors::recording::{AccessSecrets, FileLayout, Recording, RecordingStatus};
@@ -81,6 +82,7 @@ async fn app(world: &Arc<World>, settings: HttpSettings) -> Router {
         coordination: world.clone(),
         blobs: world.clone(),
         media_probe: Arc::new(NoProbe),
+        notifier: Arc::new(NobodyToNotify),
         media_server: world.clone(),
         clock: world.clone(),
         entropy: world.clone(),

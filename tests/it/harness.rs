@@ -15,6 +15,7 @@ use reelkeeper_actors::orchestrator::Orchestrator;
 use reelkeeper_actors::ports::catalog::Catalog;
 use reelkeeper_actors::ports::coordination::{Coordination, Standing};
 use reelkeeper_actors::ports::ledger::Ledger;
+use reelkeeper_actors::ports::outbox::{Outbox, OutboxDepth};
 use reelkeeper_actors::recording::ledger::{Phase, Row};
 use reelkeeper_actors::simulator::calls::Method;
 use reelkeeper_actors::simulator::clock::Timing;
@@ -46,6 +47,7 @@ pub struct Reelkeeper {
     /// What clients see, past the service.
     pub catalog: Arc<dyn Catalog>,
     ledger: Arc<dyn Ledger>,
+    outbox: Arc<dyn Outbox>,
     coordination: Arc<dyn Coordination>,
     node: NodeId,
     http: Client,
@@ -117,6 +119,7 @@ impl Reelkeeper {
         let app = App::start(configuration(&folder, livekit, settings), node.clone()).await.unwrap();
         let (address, ledger, coordination) = (app.local_addr(), app.ledger(), app.coordination());
         let catalog = app.catalog();
+        let outbox = app.outbox();
         let (orchestrator, simulator) = (app.orchestrator(), app.simulator());
         let closing = CancellationToken::new();
         let running = tokio::spawn(app.run(closing.clone().cancelled_owned()));
@@ -129,6 +132,7 @@ impl Reelkeeper {
             simulator,
             catalog,
             ledger,
+            outbox,
             coordination,
             node,
             http,
@@ -243,6 +247,11 @@ impl Reelkeeper {
         self.ledger.rows(None, 1_000).await.unwrap()
     }
 
+    /// Notices that nobody took yet.
+    pub async fn outbox_depth(&self) -> OutboxDepth {
+        self.outbox.depth().await.unwrap()
+    }
+
     /// Everything that a request which is refused must leave as it was, once nothing is pending.
     pub async fn everything(&self) -> (Vec<Value>, Vec<Row>) {
         let rows = eventually("nothing is pending", async || {
@@ -282,7 +291,10 @@ impl Reelkeeper {
             Left::Unsettled(uids) => (0, uids),
             Left::Running(rooms) => (rooms, 0),
         };
-        (running, unsettled) == expected && (others, pending) == (0, 0) && self.actors_are(rows.len()).await
+        let told = self.outbox_depth().await.waiting == 0;
+        told && (running, unsettled) == expected
+            && (others, pending) == (0, 0)
+            && self.actors_are(rows.len()).await
     }
 
     /// Actors of rooms with nothing left go away by themselves.

@@ -7,6 +7,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "these are tests")]
 
+mod acknowledged;
 mod away;
 mod bad_input;
 mod early_ends;
@@ -15,6 +16,7 @@ mod harness;
 mod livekit;
 mod media;
 mod news;
+mod notices;
 mod races;
 mod restart;
 mod shutdown;

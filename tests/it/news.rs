@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::harness::{Reelkeeper, Sim, folder, quick, simulated};
-use crate::livekit::{Act, Method, Scripted, Shows, in_webhook};
+use crate::livekit::{Act, Method, Scripted, Shows, in_webhook, uid};
 use crate::signing::Signature;
 use crate::wire::eventually;
 
@@ -170,6 +170,102 @@ async fn doubled_and_reordered_webhooks_change_nothing() {
     }
     again(&service, &mut random).await;
     assert_eq!(service.recordings().await, Vec::<Value>::new());
+    service.finish().await;
+}
+
+/// What LiveKit tells in the life of a recording; each comes twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Starting,
+    Active,
+    Ending,
+    Complete,
+    RecorderLeft,
+}
+
+/// All orders of these.
+fn orders(of: &[Told]) -> Vec<Vec<Told>> {
+    let [first, rest @ ..] = of else { return vec![Vec::new()] };
+    let shorter = orders(rest);
+    let placed = shorter.iter().flat_map(|order| {
+        (0..=order.len()).map(|at| {
+            let mut order = order.clone();
+            order.insert(at, *first);
+            order
+        })
+    });
+    placed.collect()
+}
+
+/// Webhooks in each order that there is, and nothing else that tells of an egress.
+#[tokio::test]
+async fn every_order_of_a_recordings_webhooks_leads_to_the_same_end() {
+    let livekit = Scripted::run(Shows::All).await;
+    let service = Reelkeeper::start(&livekit.url, &[]).await;
+    let all = [Told::Starting, Told::Active, Told::Ending, Told::Complete, Told::RecorderLeft];
+    let orders = orders(&all);
+    assert_eq!(orders.len(), 120);
+    let livekit = &livekit;
+    join_all(orders.iter().map(async |order| {
+        let room = service.room().await;
+        livekit.people(&room);
+        livekit.newborn(&room, EgressStatus::EgressStarting, "");
+        livekit.script(&room, Method::ListById, vec![Act::Plain(500, ""); 100]);
+        let life = async {
+            let starting = eventually("an egress", async || livekit.egresses(&room).pop()).await;
+            let egress = starting.egress_id.clone();
+            let id = format!("{room}--{egress}--{}", uid(&livekit.calls(&room, Method::Start)[0].path));
+            service.write_file(&id, b"a file");
+            let [active, ending, complete] =
+                [EgressStatus::EgressActive, EgressStatus::EgressEnding, EgressStatus::EgressComplete]
+                    .map(|status| livekit.change(&egress, status));
+            for told in order.iter().flat_map(|told| [told; 2]) {
+                let event = match told {
+                    Told::Starting => in_webhook("egress_started", &starting),
+                    Told::Active => in_webhook("egress_updated", &active),
+                    Told::Ending => in_webhook("egress_updated", &ending),
+                    Told::Complete => in_webhook("egress_ended", &complete),
+                    Told::RecorderLeft => recorder_left(&room, &egress, "CLIENT_INITIATED"),
+                };
+                service.tell(&event).await.expect(200);
+            }
+            id
+        };
+        let (started, id) = tokio::join!(service.start_recording(&room), life);
+        let at = |wanted| order.iter().position(|told| *told == wanted);
+        let in_time = at(Told::Active) < at(Told::Ending).min(at(Told::Complete));
+        started.expect(if in_time { 201 } else { 500 });
+        let shown = service.until(&id, "complete").await;
+        assert_eq!((&shown["size"], shown.get("error")), (&json!(1_234_567), None), "{order:?}: {shown}");
+    }))
+    .await;
+    service.finish().await;
+}
+
+fn recorder_left(room: &str, egress: &str, reason: &str) -> Value {
+    json!({"event": "participant_left", "room": {"name": room},
+        "participant": {"identity": egress, "kind": "EGRESS", "disconnectReason": reason}})
+}
+
+/// A leave that is long past, or never was: whoever looks sees the recorder sit in the room.
+#[tokio::test]
+async fn a_leave_is_believed_only_while_the_recorder_is_away() {
+    let (service, sim) = simulated(&[("REELKEEPER_RECONCILE_INTERVAL", "1h")]).await;
+    let room = sim.room(&service).await;
+    let id = service.start_recording(&room).await.expect(201).id();
+    let egress = id.split("--").nth(1).unwrap();
+    for reason in ["CONNECTION_TIMEOUT", "CLIENT_INITIATED", "ROOM_DELETED", "OF_TOMORROW"] {
+        service.tell(&recorder_left(&room, egress, reason)).await.expect(200);
+        eventually("the recorder is seen", async || {
+            let track = service.rows().await.pop()?.state.current?.track;
+            (track.recorder_seen && track.left.is_none()).then_some(())
+        })
+        .await;
+        assert_eq!(service.recording(&id).await.field("status"), "active", "{reason}");
+    }
+    service.start_recording(&room).await.refused(409, "Recording Error", "already");
+    service.stop_recording(&id).await.expect(202);
+    service.until(&id, "complete").await;
     service.finish().await;
 }
 

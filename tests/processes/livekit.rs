@@ -1,5 +1,7 @@
 //! The simulated LiveKit, with its real face, in the test's process: it outlives every run of the service.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -7,7 +9,7 @@ use std::time::Duration;
 
 use reelkeeper::simulator::{Control, Simulator, SimulatorConfig};
 use reelkeeper_actors::embedded::DirectoryBlobs;
-use reelkeeper_actors::ids::{RecordingId, RoomId};
+use reelkeeper_actors::ids::{EgressId, RecordingId, RoomId};
 use reelkeeper_actors::recording::FileLayout;
 use reelkeeper_actors::simulator::clock::Timing;
 use reelkeeper_actors::simulator::faults::{CallTrouble, Fault, What};
@@ -38,6 +40,8 @@ pub enum Point {
 pub struct LiveKit {
     control: Control,
     address: SocketAddr,
+    /// Whose worker was killed. LiveKit lists them with their last status for ever.
+    dead: RefCell<BTreeSet<EgressId>>,
     _running: DropGuard,
 }
 
@@ -72,7 +76,7 @@ impl LiveKit {
         }
         let closing = CancellationToken::new();
         tokio::spawn(simulator.run(closing.clone().cancelled_owned()));
-        Self { control, address, _running: closing.drop_guard() }
+        Self { control, address, dead: RefCell::default(), _running: closing.drop_guard() }
     }
 
     /// Where it listens.
@@ -89,6 +93,28 @@ impl LiveKit {
     /// Ends a room: its egress ends by itself.
     pub fn end_room(&self, room: &RoomId) {
         assert!(self.control.live().with(|world| world.delete_room(room)), "there is no room '{room}'");
+    }
+
+    /// Kills the worker of a recording, without a word to anybody.
+    pub fn kill_worker(&self, recording: &RecordingId) {
+        let killed = self.control.live().with(|world| world.kill_worker(&recording.egress));
+        assert!(killed, "'{recording}' has no worker");
+        self.dead.borrow_mut().insert(recording.egress.clone());
+    }
+
+    /// Whether its worker was killed.
+    pub fn is_dead(&self, egress: &EgressId) -> bool {
+        self.dead.borrow().contains(egress)
+    }
+
+    /// Waits until the recorder of a recording is not in its room.
+    pub async fn recorder_leaves(&self, recording: &RecordingId) {
+        until("the recorder leaves", Duration::from_secs(10), async || {
+            let people = self.control.live().with(|world| world.participants(&recording.room));
+            let sits = people.iter().any(|person| person.identity == recording.egress.as_str());
+            if sits { Err(format!("'{recording}' has a recorder")) } else { Ok(()) }
+        })
+        .await;
     }
 
     /// Asks for a fault, in the words of the control door.
@@ -154,10 +180,10 @@ impl LiveKit {
         egresses
     }
 
-    /// Those of them that are not over.
+    /// Those of them that are neither over nor dead.
     pub fn live(&self, room: &RoomId) -> Vec<EgressView> {
         let mut egresses = self.egresses(room);
-        egresses.retain(|egress| !egress.status.is_terminal());
+        egresses.retain(|egress| !egress.status.is_terminal() && !self.is_dead(&egress.egress));
         egresses
     }
 
@@ -165,6 +191,13 @@ impl LiveKit {
     pub fn webhook_answers(&self) -> Vec<u16> {
         let sent = self.control.sent().into_iter();
         sent.filter(|webhook| webhook.event.starts_with("egress_")).flat_map(|sent| sent.answers).collect()
+    }
+
+    /// How the webhook of the end of a recording was answered, each try; none while it is tried.
+    pub fn answers_to_end_of(&self, recording: &RecordingId) -> Option<Vec<u16>> {
+        let egress = recording.egress.as_str();
+        let mut sent = self.control.sent().into_iter();
+        sent.find(|sent| sent.event == "egress_ended" && sent.queue == egress).map(|sent| sent.answers)
     }
 }
 

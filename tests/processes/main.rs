@@ -13,11 +13,14 @@
     reason = "a test shows its seed, and the logs of the runs of a case that failed"
 )]
 
+mod acknowledged;
 mod api;
 mod crash;
 mod deletion;
+mod forgetting;
 mod line;
 mod livekit;
+mod loss;
 mod process;
 mod seed;
 mod shutdown;
@@ -25,4 +28,5 @@ mod stage;
 mod storm;
 mod trouble;
 mod truth;
+mod uploads;
 mod wait;

@@ -2,17 +2,20 @@
 
 use std::cell::RefCell;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use reelkeeper_actors::ids::{RecordingId, RoomId};
 use reelkeeper_actors::recording::ledger::RoomState;
 use reelkeeper_actors::simulator::clock::Timing;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::api::{Answer, Api};
 use crate::line::Line;
 use crate::livekit::{LiveKit, key_of, quick};
 use crate::process::{Log, NotStarted, Process};
+use crate::wait::until;
 
 /// Short enough to be waited for, long enough for a busy machine.
 pub const START_TIMEOUT_S: u64 = 5;
@@ -178,6 +181,60 @@ impl Stage {
         assert_eq!(answer.status, 202, "stop of '{recording}': {answer:?}");
     }
 
+    /// Starts a recording that must run as soon as the room is free, after this time at the latest.
+    pub async fn started_within(&self, limit: Duration, room: &RoomId) -> RecordingId {
+        let what = format!("room '{room}' is free");
+        let answer = until(&what, limit, async || match self.api().start(room).await {
+            Some(answer) if answer.status == 409 => Err(answer.message().to_owned()),
+            other => Ok(other.expect("an answer")),
+        })
+        .await;
+        self.was_told(Told::Start(room.clone(), Some(answer.clone())));
+        assert_eq!(answer.status, 201, "start in '{room}': {answer:?}");
+        answer.recording()
+    }
+
+    /// Waits until the service has seen the recorder of a room's recording.
+    pub async fn sees_the_recorder(&self, room: &RoomId) {
+        until("the recorder is seen", Duration::from_secs(5), async || {
+            let row = self.row(room).and_then(|row| row.current).expect("it records");
+            if row.track.recorder_seen { Ok(()) } else { Err(format!("{row:?}")) }
+        })
+        .await;
+    }
+
+    /// What a recording shows.
+    pub async fn shown(&self, recording: &RecordingId) -> Value {
+        let answer = self.api().get(recording).await.expect("an answer");
+        assert_eq!(answer.status, 200, "'{recording}': {answer:?}");
+        answer.body
+    }
+
+    /// Waits until a recording shows this status. Meanwhile it may show these, in their order.
+    pub async fn shows(
+        &self,
+        recording: &RecordingId,
+        before: &[&str],
+        status: &str,
+        limit: Duration,
+    ) -> Value {
+        let mut before = before.iter();
+        let mut last = status.to_owned();
+        until(&format!("'{recording}' is {status}"), limit, async || {
+            let shown = self.shown(recording).await;
+            let now = shown["status"].as_str().expect("a recording has a status");
+            if now == status {
+                return Ok(shown);
+            }
+            if now != last {
+                assert!(before.any(|next| *next == now), "'{recording}' was {last} and is {now}");
+                now.clone_into(&mut last);
+            }
+            Err(format!("it is {now}"))
+        })
+        .await
+    }
+
     /// Takes down what a client was told.
     pub fn was_told(&self, told: Told) {
         self.told.borrow_mut().push(told);
@@ -188,11 +245,18 @@ impl Stage {
         self.told.borrow().clone()
     }
 
+    /// Lets nobody write into the store until this is dropped.
+    pub fn freeze_store(&self) -> Connection {
+        let store = Connection::open(self.store()).expect("the store can be opened");
+        store.busy_timeout(Duration::from_secs(5)).expect("a timeout");
+        store.execute_batch("BEGIN IMMEDIATE").expect("the store can be locked");
+        store
+    }
+
     /// The room's row in the ledger.
     pub fn row(&self, room: &RoomId) -> Option<RoomState> {
-        let path = self.folder.path().join("reelkeeper.db");
         let reading = OpenFlags::SQLITE_OPEN_READ_ONLY;
-        let store = Connection::open_with_flags(path, reading).expect("the store can be read");
+        let store = Connection::open_with_flags(self.store(), reading).expect("the store can be read");
         let query = "SELECT state FROM reelkeeper_rooms WHERE room = ?1";
         let found = store.query_row(query, [room.as_str()], |row| row.get::<_, String>(0)).optional();
         let state = found.expect("the ledger can be read")?;
@@ -207,6 +271,10 @@ impl Stage {
     /// Where the file of a recording lies.
     pub fn file(&self, recording: &RecordingId) -> PathBuf {
         self.blobs().join(key_of(recording))
+    }
+
+    fn store(&self) -> PathBuf {
+        self.folder.path().join("reelkeeper.db")
     }
 
     fn blobs(&self) -> PathBuf {

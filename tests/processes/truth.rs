@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use reelkeeper_actors::ids::{RecordingId, RoomId};
-use reelkeeper_actors::recording::ledger::{Phase, RoomState};
+use reelkeeper_actors::recording::RecordingStatus;
+use reelkeeper_actors::recording::ledger::{Cause, Phase, RoomState, Unsettled};
 use reelkeeper_actors::simulator::calls::Method;
 use reelkeeper_actors::simulator::log::CallOutcome;
 use reelkeeper_actors::simulator::views::EgressView;
@@ -60,12 +61,14 @@ async fn at_rest(stage: &Stage, room: &RoomId) -> Result<(), String> {
     for egress in stage.livekit.egresses(room) {
         let id = recording_of(&egress);
         let is_current = current.as_ref() == Some(&egress.egress);
-        if egress.status.is_terminal() == is_current {
+        let is_over = egress.status.is_terminal() || stage.livekit.is_dead(&egress.egress);
+        if is_over == is_current {
             return Err(format!("egress {} is {:?}, current is {current:?}", egress.egress, egress.status));
         }
         let status = status_of(stage, &id).await?;
         let expected: &[Option<&str>] = match egress.status.recorded_as().name() {
             _ if deletion(stage, &id) != Deletion::Never => continue,
+            _ if stage.livekit.is_dead(&egress.egress) => &[Some("failed")],
             "active" => &[Some("active")],
             // One that never recorded may have no document, or one that says why a start was refused.
             "aborted" | "failed" => &[None, Some("aborted"), Some("failed")],
@@ -79,7 +82,8 @@ async fn at_rest(stage: &Stage, room: &RoomId) -> Result<(), String> {
     Ok(())
 }
 
-/// A uid that LiveKit never showed stays for ten minutes, blocks nothing, and is at rest.
+/// A uid that LiveKit never showed stays for ten minutes, and a lost one until the upload limit, should it
+/// upload after all: they block nothing, and are at rest.
 fn row_at_rest(row: &RoomState) -> Result<(), &'static str> {
     match row.phase {
         Phase::Idle | Phase::Active => {}
@@ -88,10 +92,14 @@ fn row_at_rest(row: &RoomState) -> Result<(), &'static str> {
     if !row.pending.is_empty() {
         return Err("effects are owed");
     }
-    if row.unsettled.iter().any(|unsettled| unsettled.track.egress.is_some()) {
+    if row.unsettled.iter().any(|unsettled| unsettled.track.egress.is_some() && !is_given_up(unsettled)) {
         return Err("a known egress is unsettled");
     }
     Ok(())
+}
+
+fn is_given_up(unsettled: &Unsettled) -> bool {
+    unsettled.cause == Cause::Lost && unsettled.track.shown == Some(RecordingStatus::Failed)
 }
 
 /// At most one StartEgress for each uid, on pain of two egresses that write one file.

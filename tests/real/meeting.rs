@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::film;
 use crate::node::{Node, webhook_url};
 use crate::stack::{Process, Stack, Tools, eventually, free_address};
 
@@ -16,7 +17,7 @@ pub enum Webhooks {
 pub struct Meeting {
     pub room: String,
     pub node: Node,
-    _publisher: Process,
+    publisher: Process,
     workers: Vec<Process>,
     pub stack: Stack,
 }
@@ -39,7 +40,7 @@ impl Meeting {
         let node = Node::start(&stack, address, options).await;
         let room = node.make_room("Town Hall").await;
         let publisher = stack.publisher(&room).await;
-        Self { room, node, _publisher: publisher, workers: Vec::new(), stack }
+        Self { room, node, publisher, workers: Vec::new(), stack }
     }
 
     /// A worker with these options (`tests/stack/README.md`).
@@ -57,6 +58,47 @@ impl Meeting {
     /// Ends the meeting on LiveKit.
     pub async fn delete_room(&self) {
         self.stack.livekit("RoomService/DeleteRoom", json!({"room": self.room})).await;
+    }
+
+    /// People meet again in a room that was deleted.
+    pub async fn meet_again(&mut self) {
+        self.publisher = self.stack.publisher(&self.room).await;
+    }
+
+    /// Waits until LiveKit shows the recorder of a recording no more.
+    pub async fn recorder_leaves(&self, recording: &str) {
+        let identity = egress_of(recording);
+        eventually(&format!("recorder {identity} has left"), async || {
+            let room = json!({"room": self.room});
+            let listed = self.stack.livekit("RoomService/ListParticipants", room).await;
+            let mut people = listed["participants"].as_array().unwrap().iter();
+            people.all(|person| person["identity"] != identity).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until LiveKit shows the egress of a recording with this status.
+    pub async fn egress_becomes(&self, recording: &str, status: &str) {
+        let egress = json!({"egressId": egress_of(recording)});
+        eventually(&format!("the egress of '{recording}' is {status}"), async || {
+            let listed = self.stack.livekit("Egress/ListEgress", egress.clone()).await;
+            (listed["items"][0]["status"] == status).then_some(())
+        })
+        .await;
+    }
+
+    /// That a complete recording has its file, which plays and can be fetched.
+    pub async fn is_kept(&self, recording: &str) {
+        let shown = self.node.get(&format!("recordings/{recording}")).await.expect(200);
+        assert_eq!((&shown["status"], shown.get("error")), (&"complete".into(), None), "{shown}");
+        let uid = recording.rsplit("--").next().unwrap();
+        let room = &self.room;
+        let file = self.stack.blobs().join(format!("openvidu-meet/recordings/{room}/{room}--{uid}.mp4"));
+        let media = self.node.media(recording, None).await;
+        assert_eq!(media.status, 200, "media of '{recording}'");
+        assert!(media.body == std::fs::read(&file).unwrap(), "the media of '{recording}' is not its file");
+        assert_eq!(shown["size"], media.body.len(), "{shown}");
+        assert!(film::read(self.stack.tools(), &file).duration > 0.0);
     }
 
     /// Waits until LiveKit lists the room's egresses with these statuses, in any order.
@@ -87,4 +129,8 @@ impl Meeting {
         })
         .await;
     }
+}
+
+fn egress_of(recording: &str) -> &str {
+    recording.split("--").nth(1).unwrap()
 }

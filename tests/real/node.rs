@@ -127,6 +127,15 @@ impl Node {
         states.map(|state| serde_json::from_str(&state.unwrap()).unwrap()).collect()
     }
 
+    /// Waits until its only recording's recorder has been seen in the room.
+    pub async fn sees_the_recorder(&self) {
+        eventually("the recorder is seen", async || {
+            let row = self.ledger().pop().unwrap();
+            (row["current"]["track"]["recorder_seen"] == true).then_some(())
+        })
+        .await;
+    }
+
     pub fn log(&self) -> String {
         self.process.log()
     }
@@ -188,6 +197,21 @@ impl Node {
             (seen.status == 200).then(|| seen.json()).filter(|seen| seen["status"] == status)
         })
         .await
+    }
+
+    /// The statuses that a recording shows until it has this one, each once, in order.
+    pub async fn statuses_until(&self, recording: &str, last: &str) -> Vec<String> {
+        let mut seen = Vec::new();
+        eventually(&format!("recording '{recording}' is {last}"), async || {
+            let shown = self.get(&format!("recordings/{recording}")).await.expect(200);
+            let status = shown["status"].as_str().unwrap().to_owned();
+            if seen.last() != Some(&status) {
+                seen.push(status);
+            }
+            (seen.last().unwrap() == last).then_some(())
+        })
+        .await;
+        seen
     }
 
     /// The recordings of a room, newest first.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub use self::ports::free_port;
-pub use self::process::{Process, Program, eventually};
+pub use self::process::{Process, Program, before, eventually};
 pub use self::tools::Tools;
 
 pub const KEY: &str = "devkey";

@@ -25,21 +25,33 @@ struct Behind {
     recorder: Presence,
 }
 
+/// A row whose phase is not idle.
+#[derive(Debug, Clone, Copy)]
+struct Lock {
+    phase: Phase,
+    /// Of a start.
+    deadline: Option<Timestamp>,
+    /// When it began to record, or until when its StartEgress could begin it.
+    since: Timestamp,
+}
+
+impl Lock {
+    fn of(phase: Phase, current: &Current) -> Self {
+        let track = &current.track;
+        let began = track.seen.as_ref().map(|info| Timestamp(info.started_at.max(0) / NS_PER_MS));
+        Self { phase, deadline: current.deadline, since: began.unwrap_or(track.call_ends) }
+    }
+}
+
 /// What the row alone says; none if LiveKit must be asked.
-fn judge_row(phase: Phase, current: &Current, at: Timestamp, grace: Duration) -> Option<Verdict> {
-    let starts = matches!(phase, Phase::Starting | Phase::Uncertain);
-    let deadline = current.deadline.filter(|_| starts);
+fn judge_row(lock: Lock, at: Timestamp, grace: Duration) -> Option<Verdict> {
+    let starts = matches!(lock.phase, Phase::Starting | Phase::Uncertain);
+    let deadline = lock.deadline.filter(|_| starts);
     if deadline.is_some_and(|deadline| at < deadline.plus(grace)) {
         return Some(Verdict::keep("a start is judged by its deadline alone"));
     }
-    let young = at.since(age_begins(&current.track)) < grace;
+    let young = at.since(lock.since) < grace;
     young.then(|| Verdict::keep(format!("it is younger than {grace:?}")))
-}
-
-/// When it began to record, or until when its StartEgress could begin it.
-fn age_begins(track: &Track) -> Timestamp {
-    let seen = track.seen.as_ref().map(|info| Timestamp(info.started_at.max(0) / NS_PER_MS));
-    seen.unwrap_or(track.call_ends)
 }
 
 fn judge(behind: Behind) -> Verdict {
@@ -60,7 +72,7 @@ fn judge(behind: Behind) -> Verdict {
 pub(super) async fn find(finder: &Finder, row: Row) -> Option<Finding> {
     let current = row.state.current.as_ref().filter(|_| row.state.phase != Phase::Idle)?;
     let grace = finder.sources.lock_grace;
-    let verdict = match judge_row(row.state.phase, current, finder.now(), grace) {
+    let verdict = match judge_row(Lock::of(row.state.phase, current), finder.now(), grace) {
         Some(verdict) => verdict,
         None => match finder.livekit(look_behind(finder, &row.room, &current.track)).await {
             Ok(behind) => judge(behind),
@@ -96,70 +108,26 @@ async fn look_behind(finder: &Finder, room: &RoomId, track: &Track) -> Result<Be
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{EgressId, Uid};
-    use crate::recording::AccessSecrets;
-    use crate::recording::encoding::{Encoding, Layout};
-
-    const GRACE: Duration = Duration::from_secs(30);
-
-    fn current(started_at_ms: Option<i64>, call_ends: i64, deadline: Option<i64>) -> Current {
-        let info = |ms: i64| EgressInfo {
-            egress: EgressId::from_trusted("EG_1"),
-            room: RoomId::from_trusted("room"),
-            status: EgressStatus::Active,
-            filepath: None,
-            layout: Layout::Grid,
-            encoding: Encoding::default(),
-            filename: String::new(),
-            started_at: ms * NS_PER_MS,
-            ended_at: 0,
-            updated_at: 0,
-            duration: 0,
-            size: 0,
-            error: String::new(),
-            error_code: 0,
-            details: String::new(),
-        };
-        let track = Track {
-            uid: Uid::from_trusted("u1"),
-            egress: None,
-            secrets: AccessSecrets { public: String::new(), private: String::new() },
-            call_ends: Timestamp(call_ends),
-            seen: started_at_ms.map(|ms| Box::new(info(ms))),
-            ran: false,
-            recorder_seen: false,
-            left: None,
-            shown: None,
-            stop: None,
-        };
-        Current {
-            track,
-            command: None,
-            deadline: deadline.map(Timestamp),
-            layout: Layout::Grid,
-            encoding: Encoding::default(),
-            stopping_since: None,
-        }
-    }
 
     #[test]
     fn a_young_lock_and_a_start_in_time_are_kept_without_asking_livekit() {
         use Phase::{Active, Starting, Stopping, Uncertain};
         let (young, start) = ("it is younger than 30s", "a start is judged by its deadline alone");
         let table = [
-            (Active, current(Some(1_000), 0, None), 30_999, Some(young)),
-            (Active, current(Some(1_000), 0, None), 31_000, None),
-            (Stopping, current(Some(1_000), 0, None), 31_000, None),
+            (Active, None, 1_000, 30_999, Some(young)),
+            (Active, None, 1_000, 31_000, None),
+            (Stopping, None, 1_000, 31_000, None),
             // LiveKit's clock is ahead of ours.
-            (Active, current(Some(90_000), 0, None), 31_000, Some(young)),
-            (Starting, current(None, 50_000, Some(20_000)), 49_999, Some(start)),
-            (Uncertain, current(None, 50_000, Some(20_000)), 50_000, Some(young)),
-            (Uncertain, current(None, 50_000, Some(20_000)), 80_000, None),
-            (Starting, current(None, 0, None), 31_000, None),
+            (Active, None, 90_000, 31_000, Some(young)),
+            (Starting, Some(20_000), 50_000, 49_999, Some(start)),
+            (Uncertain, Some(20_000), 50_000, 50_000, Some(young)),
+            (Uncertain, Some(20_000), 50_000, 80_000, None),
+            (Starting, None, 0, 31_000, None),
         ];
-        for (phase, current, at, expected) in table {
-            let verdict = judge_row(phase, &current, Timestamp(at), GRACE);
-            assert_eq!(verdict, expected.map(Verdict::keep), "{phase:?} at {at}");
+        for (phase, deadline, since, at, expected) in table {
+            let lock = Lock { phase, deadline: deadline.map(Timestamp), since: Timestamp(since) };
+            let verdict = judge_row(lock, Timestamp(at), Duration::from_secs(30));
+            assert_eq!(verdict, expected.map(Verdict::keep), "{lock:?} at {at}");
         }
     }
 

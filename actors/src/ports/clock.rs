@@ -6,7 +6,8 @@ use crate::recording::{AccessSecrets, Timestamp};
 /// Characters of a uid and of an access secret.
 const SHORT_ID: usize = 10;
 
-/// Tells the time.
+/// Tells the time. What decides needs one that is steady while the process runs ([`SteadyClock`]); what is
+/// compared with other machines, such as the age of a signature, needs the machine's own.
 pub trait Clock: Send + Sync {
     /// Now.
     fn now(&self) -> Timestamp;
@@ -20,6 +21,28 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+/// The machine's clock as it was at first, and steady from then on: a clock that is set while the process
+/// runs moves no deadline. A suspended machine's time stands still, like that of its timers.
+#[derive(Debug, Clone, Copy)]
+pub struct SteadyClock {
+    began: Timestamp,
+    since: std::time::Instant,
+}
+
+impl SteadyClock {
+    /// Takes the machine's time.
+    #[must_use]
+    pub fn begin() -> Self {
+        Self { began: SystemClock.now(), since: std::time::Instant::now() }
+    }
+}
+
+impl Clock for SteadyClock {
+    fn now(&self) -> Timestamp {
+        self.began.plus(self.since.elapsed())
     }
 }
 

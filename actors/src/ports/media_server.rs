@@ -44,6 +44,19 @@ pub fn recorder_among(participants: &[Participant], egress: Option<&EgressId>) -
     }
 }
 
+/// A message to those in a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataMessage {
+    /// The room.
+    pub room: RoomId,
+    /// LiveKit's topic, by which clients tell messages apart.
+    pub topic: &'static str,
+    /// UTF-8 JSON.
+    pub payload: String,
+    /// Sids of those it is for; empty = everybody.
+    pub to: Vec<String>,
+}
+
 /// What an incoming webhook tells, as far as it matters to us.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LiveKitNews {
@@ -145,6 +158,13 @@ pub trait MediaServer: Send + Sync {
     /// # Errors
     /// When LiveKit did not answer.
     async fn participants(&self, room: &RoomId) -> Result<Vec<Participant>, CallError>;
+
+    /// Sends a reliable data message to those in a room: to these sids, or to everybody. A room that is not
+    /// there hears nothing.
+    ///
+    /// # Errors
+    /// When LiveKit did not answer, or refused it.
+    async fn send_data(&self, message: &DataMessage) -> Result<(), CallError>;
 
     /// Cheap proof that LiveKit answers and takes our token.
     ///

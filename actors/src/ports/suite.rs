@@ -8,11 +8,13 @@ mod blobs;
 mod catalog;
 mod coordination;
 mod ledger;
+mod outbox;
 
 pub use self::blobs::blobs;
 pub use self::catalog::catalog;
 pub use self::coordination::coordination;
 pub use self::ledger::ledger;
+pub use self::outbox::outbox;
 
 use crate::ids::RoomId;
 

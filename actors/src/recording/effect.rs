@@ -5,6 +5,7 @@ use std::fmt;
 use super::Recording;
 use super::egress::EgressOrder;
 use super::ledger::Owed;
+use super::signal::Signal;
 use crate::ids::{CommandId, EgressId, Uid};
 
 /// Something to be done after the decision is committed.
@@ -54,6 +55,8 @@ pub enum Effect {
         /// What.
         owed: Owed,
     },
+    /// Tell the clients in the meeting. Once, and never owed.
+    Signal(Signal),
     /// Answer a client that waits in this process.
     Answer {
         /// Whose answer.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::effect::Answer;
 use super::egress::{EgressInfo, LeaveReason};
 use super::encoding::{Encoding, Layout};
+use super::notice::Notice;
 use super::reconcile::Strikes;
 use super::{AccessSecrets, Recording, RecordingStatus, Timestamp};
 use crate::ids::{ClaimId, CommandId, DecisionId, EgressId, NodeId, RecordingId, RoomId, Uid};
@@ -126,6 +127,9 @@ pub struct Track {
     pub left: Option<LeaveReason>,
     /// The status that the document shows; none while there is no document.
     pub shown: Option<RecordingStatus>,
+    /// Notices so far.
+    #[serde(default)]
+    pub notices: u32,
     /// The stop that is owed, from its decision until a terminal state or the recorder's leave.
     pub stop: Option<StopOwed>,
 }
@@ -235,6 +239,8 @@ pub enum Owed {
         /// Given with the first projection only.
         secrets: Option<AccessSecrets>,
     },
+    /// Hand a notice over for delivery, after everything that this recording owed before it.
+    Notify(Box<Notice>),
     /// Remove the file, then the document.
     Remove {
         /// The recording.
@@ -245,11 +251,20 @@ pub enum Owed {
 }
 
 impl Owed {
+    /// Whether this must wait until an earlier one of the same recording is carried out. What clients see
+    /// waits for no notice.
+    #[must_use]
+    pub fn waits_for(&self, earlier: &Self) -> bool {
+        let same = self.recording() == earlier.recording();
+        same && (matches!(self, Self::Notify(_)) || !matches!(earlier, Self::Notify(_)))
+    }
+
     /// The recording it is about.
     #[must_use]
     pub fn recording(&self) -> &RecordingId {
         match self {
             Self::Project { recording, .. } => &recording.recording_id,
+            Self::Notify(notice) => &notice.recording.recording_id,
             Self::Remove { recording, .. } => recording,
         }
     }

@@ -50,9 +50,9 @@ impl Span {
     }
 }
 
-/// The span of something that is shown once more.
-fn strike(so_far: Option<Span>, at: Timestamp) -> Option<Span> {
-    Some(so_far.map_or(Span::at(at), |span| span.until(at)))
+/// Something is shown once more.
+fn strike(span: &mut Option<Span>, at: Timestamp) {
+    span.get_or_insert(Span::at(at)).last = at;
 }
 
 /// A file that is there.
@@ -82,15 +82,15 @@ impl Strikes {
     pub fn take_in(&mut self, evidence: &Evidence, at: Timestamp, policy: &Policy) {
         match evidence.listed {
             Listed::Found(_) => self.unlisted = None,
-            Listed::Absent => self.unlisted = strike(self.unlisted, at),
+            Listed::Absent => strike(&mut self.unlisted, at),
             Listed::Unknown if !policy.keeps(Rule::FailedCallProvesNothing) => {
-                self.unlisted = strike(self.unlisted, at);
+                strike(&mut self.unlisted, at);
             }
             Listed::Doubtful | Listed::Unknown => {}
         }
         match evidence.recorder {
             Presence::Present => self.away = None,
-            Presence::Absent | Presence::RoomEmpty => self.away = strike(self.away, at),
+            Presence::Absent | Presence::RoomEmpty => strike(&mut self.away, at),
             Presence::Unknown => {}
         }
         match evidence.file {
@@ -108,7 +108,7 @@ impl Strikes {
 
     fn no_file(&mut self, at: Timestamp) {
         self.file = None;
-        self.no_file = strike(self.no_file, at);
+        strike(&mut self.no_file, at);
     }
 
     /// LiveKit said that its recorder left: one look more proves it.
@@ -125,6 +125,12 @@ impl Strikes {
     #[must_use]
     pub fn is_suspicious(&self) -> bool {
         self.unlisted.is_some() || self.away.is_some()
+    }
+
+    /// Whether the last that LiveKit said of it is that it does not know it.
+    #[must_use]
+    pub fn is_missed(&self) -> bool {
+        self.unlisted.is_some()
     }
 
     /// Whether LiveKit does not know it, by two looks.
@@ -149,6 +155,12 @@ impl Strikes {
     #[must_use]
     pub fn has_file(&self) -> bool {
         self.file.is_some()
+    }
+
+    /// Whether its file was looked at, and one look more may prove something.
+    #[must_use]
+    pub fn is_file_near(&self, policy: &Policy) -> bool {
+        (self.file.is_some() || self.no_file.is_some()) && self.file(policy) == FileVerdict::Open
     }
 
     /// What is proved about its file.

@@ -13,12 +13,13 @@ use crate::ids::{EgressId, RoomId, Uid};
 use crate::ports::PortError;
 use crate::ports::blobs::BlobHead;
 use crate::ports::catalog::StoredRecording;
-use crate::ports::media_server::recorder_among;
+use crate::ports::media_server::{DataMessage, recorder_among};
 use crate::recording::effect::{Depth, Effect};
 use crate::recording::egress::{CallError, EgressInfo};
 use crate::recording::event::{Evidence, FileEvidence, Happening, Listed, Presence, Sighting, Source};
 use crate::recording::ledger::Owed;
 use crate::recording::rules::Rule;
+use crate::recording::signal::Signal;
 
 /// Begins an effect. Its outcome goes to the actor, marked with the claim under which it was begun.
 pub(super) fn run(
@@ -68,6 +69,10 @@ async fn carry_out(shared: &Arc<Shared>, room: &RoomId, effect: Effect) -> Optio
                 Some(Happening::EffectFailed { number })
             }
         },
+        Effect::Signal(signal) => {
+            send_signal(shared, signal).await;
+            None
+        }
         Effect::Answer { .. } => None,
     }
 }
@@ -223,6 +228,22 @@ async fn identify(shared: &Arc<Shared>, room: &RoomId, egress: &EgressId) -> Opt
     news::sighting(shared, info, Source::Call).await.ok().map(Happening::EgressSeen)
 }
 
+/// A signal is a hint: whoever misses it sees the recording when asking for it.
+async fn send_signal(shared: &Arc<Shared>, signal: Signal) {
+    let room = signal.payload.room_id.clone();
+    let payload = match serde_json::to_string(&signal.payload) {
+        Ok(payload) => payload,
+        Err(error) => {
+            tracing::error!(room.id = %room, %error, "signal cannot be written");
+            return;
+        }
+    };
+    let message = DataMessage { room: room.clone(), topic: signal.topic, payload, to: Vec::new() };
+    if let Err(error) = shared.world.media_server.send_data(&message).await {
+        tracing::debug!(room.id = %room, topic = signal.topic, %error, "signal was not sent");
+    }
+}
+
 async fn carry(shared: &Arc<Shared>, owed: &Owed) -> Result<(), PortError> {
     let world = &shared.world;
     match owed {
@@ -240,6 +261,7 @@ async fn carry(shared: &Arc<Shared>, owed: &Owed) -> Result<(), PortError> {
             bounded(shared, world.catalog.update_recording(recording, *updated_at)).await?;
             Ok(())
         }
+        Owed::Notify(notice) => bounded(shared, world.notifier.take(notice)).await,
         Owed::Remove { recording, key } => {
             bounded(shared, world.blobs.remove(key)).await?;
             bounded(shared, world.catalog.remove_recording(recording)).await?;

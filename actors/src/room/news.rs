@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::Shared;
 use super::commit::bounded;
+use crate::ids::EgressId;
 use crate::ports::PortError;
+use crate::recording::RecordingStatus;
 use crate::recording::egress::EgressInfo;
 use crate::recording::event::{Sighting, Source};
 
@@ -13,15 +15,15 @@ pub(crate) async fn of_egress(shared: &Arc<Shared>, info: EgressInfo) -> Result<
     let world = &shared.world;
     let row = bounded(shared, world.ledger.load(&info.room)).await?;
     let known_by_id = row.as_ref().is_some_and(|row| {
-        let current = row.state.current.iter().map(|current| &current.track);
-        let unsettled = row.state.unsettled.iter().map(|unsettled| &unsettled.track);
-        current.chain(unsettled).any(|track| track.egress.as_ref() == Some(&info.egress))
+        let mut tracks = row.state.tracks();
+        tracks.any(|track| track.egress.as_ref() == Some(&info.egress))
     });
     let path = info.filepath.as_deref();
-    let of_our_form = path.is_some_and(|path| world.policy.files.uid_of(&info.room, path).is_some());
-    if !of_our_form && !known_by_id {
+    let uid = path.and_then(|path| world.policy.files.uid_of(&info.room, path));
+    if uid.is_none() && !known_by_id {
         return Ok(None);
     }
+    let known = known_by_id || row.as_ref().zip(uid).is_some_and(|(row, uid)| row.state.holds(&uid));
     let status = info.status.recorded_as();
     let held = row.is_some();
     let sighting = sighting(shared, info, Source::Webhook).await?;
@@ -32,7 +34,21 @@ pub(crate) async fn of_egress(shared: &Arc<Shared>, info: EgressInfo) -> Result<
         None if status.is_terminal() => false,
         None => bounded(shared, world.catalog.room(&sighting.info.room)).await?.is_some(),
     };
-    Ok(worth_it.then_some(sighting))
+    if !worth_it {
+        return Ok(None);
+    }
+    let is_over = status.is_terminal() || sighting.document.is_some_and(RecordingStatus::is_terminal);
+    if known || is_over { Ok(Some(sighting)) } else { identify(shared, &sighting.info.egress).await }
+}
+
+/// A webhook may be old: of an egress that nobody holds LiveKit itself says whether it lives, before the
+/// webhook is acknowledged. None if LiveKit does not know it.
+async fn identify(shared: &Arc<Shared>, egress: &EgressId) -> Result<Option<Sighting>, PortError> {
+    match shared.world.media_server.egress(egress).await {
+        Ok(Some(info)) => sighting(shared, info, Source::Call).await.map(Some),
+        Ok(None) => Ok(None),
+        Err(error) => Err(PortError::unavailable("LiveKit", error)),
+    }
 }
 
 /// Completes a view of an egress with what the catalog knows.

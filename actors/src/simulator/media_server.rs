@@ -14,7 +14,7 @@ use super::views::{EgressView, ParticipantView};
 use crate::ids::{EgressId, RoomId};
 use crate::ports::blobs::Blobs;
 use crate::ports::clock::Clock;
-use crate::ports::media_server::{LiveKitEvent, MediaServer, Participant};
+use crate::ports::media_server::{DataMessage, LiveKitEvent, MediaServer, Participant};
 use crate::recording::egress::{CallError, EgressInfo, EgressOrder};
 
 /// Webhooks that wait for their receiver; more are dropped, as LiveKit drops them.
@@ -153,6 +153,16 @@ impl MediaServer for SimulatedMediaServer {
             Reply::Participants(found) => Ok(found.iter().map(ParticipantView::to_domain).collect()),
             other => Err(unreadable(&other)),
         }
+    }
+
+    async fn send_data(&self, message: &DataMessage) -> Result<(), CallError> {
+        let message = super::calls::DataMessage {
+            room: message.room.clone(),
+            topic: message.topic.to_owned(),
+            payload: message.payload.clone(),
+            to: message.to.clone(),
+        };
+        self.call(Request::SendData(message)).await.map(drop)
     }
 
     async fn ping(&self) -> Result<(), CallError> {

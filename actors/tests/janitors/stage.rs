@@ -12,6 +12,7 @@ use reelkeeper_actors::ports::catalog::{Catalog as _, StoredRecording};
 use reelkeeper_actors::ports::clock::{Clock, SystemEntropy, fresh_node};
 use reelkeeper_actors::ports::media_probe::NoProbe;
 use reelkeeper_actors::ports::media_server::MediaServer as _;
+use reelkeeper_actors::ports::notifier::NobodyToNotify;
 use reelkeeper_actors::recording::egress::{EgressInfo, EgressOrder, EgressStatus};
 use reelkeeper_actors::recording::encoding::{Encoding, Layout};
 use reelkeeper_actors::recording::ledger::Phase;
@@ -89,6 +90,7 @@ impl Stage {
             coordination: Arc::new(AloneCoordination::new()),
             blobs: Arc::new(DirectoryBlobs::open(self.folder.path()).await.unwrap()),
             media_probe: Arc::new(NoProbe),
+            notifier: Arc::new(NobodyToNotify),
             media_server: self.livekit.clone(),
             clock: self.clock.clone(),
             entropy: Arc::new(SystemEntropy),

@@ -189,8 +189,10 @@ proptest! {
         }
         story.then(5_000, found("u1", EgressStatus::Complete));
         story.then(6_000, Happening::Tick).then(6_001, file("u1", Some(1000)));
-        let shown = story.told.iter().filter(|line| line.contains(" complete")).count();
-        prop_assert_eq!(shown, 1, "{}", story.tell());
+        for (once, what) in [(1, "show u1 complete"), (1, "tell recordingStarted"), (1, "tell recordingEnded")] {
+            let told: usize = story.told.iter().map(|line| line.matches(what).count()).sum();
+            prop_assert_eq!(told, once, "{}: {}", what, story.tell());
+        }
         prop_assert!(story.state.durable.is_settled(), "{}", story.tell());
     }
 }

@@ -334,8 +334,12 @@ fn describe(effect: &Effect) -> String {
                 recording.status.name(),
                 recording.error.as_ref().map(|error| format!(" ({error})")).unwrap_or_default(),
             ),
+            Owed::Notify(notice) => {
+                format!("{number}: tell {} {}", notice.event.name(), notice.recording.status.name())
+            }
             Owed::Remove { recording, .. } => format!("{number}: remove {}", recording.uid),
         },
+        Effect::Signal(signal) => format!("signal {}", signal.topic),
         Effect::Answer { command, answer } => match answer {
             Answer::Recording(recording) => format!("ANSWER {command} {}", recording.status.name()),
             Answer::Deleted => format!("ANSWER {command} deleted"),

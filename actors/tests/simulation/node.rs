@@ -17,7 +17,7 @@ use reelkeeper_actors::ports::blobs::{BlobHead, Blobs, ByteStream};
 use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, Page, StoredRecording};
 use reelkeeper_actors::ports::clock::{Clock, Entropy};
 use reelkeeper_actors::ports::ledger::{Expected, Ledger, Written};
-use reelkeeper_actors::ports::media_server::{MediaServer, Participant};
+use reelkeeper_actors::ports::media_server::{DataMessage, MediaServer, Participant};
 use reelkeeper_actors::recording::egress::{CallError, EgressInfo, EgressOrder};
 use reelkeeper_actors::recording::ledger::Row;
 use reelkeeper_actors::recording::{Recording, Timestamp};
@@ -390,6 +390,11 @@ impl MediaServer for Run {
     async fn participants(&self, room: &RoomId) -> Result<Vec<Participant>, CallError> {
         let work = self.around.livekit.participants(room);
         self.list("list participants of", room.as_str(), work, |found| found.len().to_string()).await
+    }
+
+    async fn send_data(&self, message: &DataMessage) -> Result<(), CallError> {
+        let work = self.around.livekit.send_data(message);
+        self.list("signal", message.topic, work, |()| "sent".to_owned()).await
     }
 
     async fn ping(&self) -> Result<(), CallError> {

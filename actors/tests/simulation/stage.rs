@@ -12,6 +12,7 @@ use reelkeeper_actors::ports::clock::{Clock, fresh_node};
 use reelkeeper_actors::ports::ledger::Ledger as _;
 use reelkeeper_actors::ports::media_probe::NoProbe;
 use reelkeeper_actors::ports::media_server::{LiveKitEvent, LiveKitNews};
+use reelkeeper_actors::ports::notifier::NobodyToNotify;
 use reelkeeper_actors::recording::effect::Refusal;
 use reelkeeper_actors::recording::policy::Policy;
 use reelkeeper_actors::recording::{Recording, Timestamp};
@@ -334,6 +335,7 @@ async fn build(stage: &Arc<Stage>, run: &Arc<Run>) -> Option<Node> {
         coordination: Arc::new(AloneCoordination::new()),
         blobs: run.clone(),
         media_probe: Arc::new(NoProbe),
+        notifier: Arc::new(NobodyToNotify),
         media_server: run.clone(),
         clock: run.clone(),
         entropy: stage.around.chance.clone(),

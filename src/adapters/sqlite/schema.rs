@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use super::STORE;
 use super::connection::failed;
 
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     // Columns beside a document are read from it, so that they can never tell another story. The ledger's
     // are its fencing header, compared by every write.
     "CREATE TABLE reelkeeper_rooms (
@@ -55,6 +55,22 @@ const STEPS: [&str; 2] = [
     // What is not over is looked for at every start, and there is never much of it.
     "CREATE INDEX recordings_unfinished ON recordings (recording_id)
         WHERE status IN ('starting', 'active', 'ending');",
+    "CREATE TABLE reelkeeper_outbox (
+        id TEXT NOT NULL PRIMARY KEY,
+        subject TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        event TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        body TEXT NOT NULL,
+        state TEXT NOT NULL DEFAULT 'waiting',
+        tries INTEGER NOT NULL DEFAULT 0,
+        due INTEGER NOT NULL,
+        last_error TEXT NOT NULL DEFAULT '',
+        delivered_at INTEGER
+    ) STRICT;
+    CREATE INDEX reelkeeper_outbox_due ON reelkeeper_outbox (due) WHERE state = 'waiting';
+    CREATE INDEX reelkeeper_outbox_order ON reelkeeper_outbox (subject, number) WHERE state = 'waiting';
+    CREATE INDEX reelkeeper_outbox_delivered ON reelkeeper_outbox (delivered_at) WHERE state = 'delivered';",
 ];
 
 /// Takes the steps that a file still lacks, each whole or not at all.

@@ -95,6 +95,13 @@ async fn it_passes_the_catalog_suite() {
     store.close().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn it_passes_the_outbox_suite() {
+    let (_folder, store) = fresh().await;
+    suite::outbox(&store).await;
+    store.close().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_file_in_use_can_be_read_but_not_written() {
     let (folder, store) = fresh().await;

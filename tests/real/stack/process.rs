@@ -19,6 +19,8 @@ pub struct Process {
     name: String,
     child: Child,
     log: PathBuf,
+    /// How long its log was when it started: an earlier process of its name may have written into it.
+    begin: usize,
 }
 
 /// What is to be run.
@@ -34,6 +36,7 @@ impl Process {
     pub fn start(folder: &Path, program: Program<'_>) -> Self {
         let log = folder.join(format!("{}.log", program.name));
         let file = File::options().create(true).append(true).open(&log).unwrap();
+        let begin = std::fs::read(&log).unwrap().len();
         let kept = ["PATH", "HOME"].map(|name| (name, std::env::var_os(name).unwrap_or_default()));
         let child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "--"])
@@ -48,13 +51,13 @@ impl Process {
             .kill_on_drop(true)
             .spawn()
             .unwrap_or_else(|error| panic!("{} cannot be started: {error}", program.name));
-        Self { name: program.name.to_owned(), child, log }
+        Self { name: program.name.to_owned(), child, log, begin }
     }
 
-    /// Waits for a word in its log.
+    /// Waits until it says a word.
     pub async fn says(&mut self, word: &str) {
         let deadline = Instant::now() + PATIENCE;
-        while !self.log().contains(word) {
+        while !self.said().contains(word) {
             self.is_alive();
             assert!(Instant::now() < deadline, "{} did not say '{word}'", self.name);
             tokio::time::sleep(LOOK_AGAIN).await;
@@ -67,8 +70,13 @@ impl Process {
         assert!(ended.is_none(), "{} has ended: {ended:?}", self.name);
     }
 
+    /// What it and those of its name before it wrote.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap()).into_owned()
+    }
+
+    fn said(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap()[self.begin..]).into_owned()
     }
 
     /// SIGKILL, and gone when this returns.
@@ -98,13 +106,18 @@ impl Drop for Process {
 }
 
 /// Asks until there is an answer; the test fails if there is none in time.
-pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub async fn eventually<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
+    before(Instant::now() + PATIENCE, what, ask).await
+}
+
+/// The same with a deadline of the test's own.
+pub async fn before<T>(deadline: Instant, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
     loop {
         if let Some(answer) = ask().await {
             return answer;
         }
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        assert!(Instant::now() < deadline, "not within {:?}: {what}", begun.elapsed());
         tokio::time::sleep(LOOK_AGAIN).await;
     }
 }

@@ -8,9 +8,11 @@ use super::super::event::{Event, Fresh};
 use super::super::ledger::{
     Cause, Current, Owed, Pending, Phase, Retry, State, StopOwed, Track, Unsettled, Waiting, Wants,
 };
+use super::super::notice::{Notice, worth_telling};
 use super::super::policy::{self, Policy};
 use super::super::reconcile::Strikes;
 use super::super::rules::Rule;
+use super::super::signal::Signal;
 use super::super::{AccessSecrets, Recording, RecordingStatus, Timestamp, invariants};
 use super::{Commit, Decision};
 use crate::ids::{CommandId, RecordingId, Uid};
@@ -68,7 +70,9 @@ impl<'a> Draft<'a> {
     /// Answers once what is pending for this recording is carried out, so that a client who looks next
     /// finds what it was told.
     pub(super) fn answer_after(&mut self, command: &CommandId, recording: &RecordingId, answer: Answer) {
-        let last = self.state.durable.pending.iter().rev().find(|p| p.effect.recording() == recording);
+        let pending = self.state.durable.pending.iter().rev();
+        let mut shown = pending.filter(|p| !matches!(p.effect, Owed::Notify(_)));
+        let last = shown.find(|p| p.effect.recording() == recording);
         let last = last.filter(|_| self.policy.keeps(Rule::AnswerAfterProjection));
         let Some(number) = last.map(|pending| pending.number) else {
             return self.answer(command, answer);
@@ -95,10 +99,18 @@ impl<'a> Draft<'a> {
     pub(super) fn owe(&mut self, effect: Owed) {
         let row = &mut self.state.durable;
         row.effects_numbered += 1;
-        let number = row.effects_numbered;
-        let first = row.pending.iter().all(|p| p.effect.recording() != effect.recording());
-        row.pending.push(Pending { number, effect: effect.clone() });
-        if first {
+        row.pending.push(Pending { number: row.effects_numbered, effect });
+        self.carry_what_may_go();
+    }
+
+    /// Begins every pending effect that nobody has begun and that waits for no earlier one.
+    pub(super) fn carry_what_may_go(&mut self) {
+        let pending = &self.state.durable.pending;
+        let begun = &self.state.memory.effects;
+        let waits =
+            |index: usize| pending[..index].iter().any(|p| pending[index].effect.waits_for(&p.effect));
+        let free = (0..pending.len()).filter(|&i| !begun.contains_key(&pending[i].number) && !waits(i));
+        for Pending { number, effect } in free.map(|index| pending[index].clone()).collect::<Vec<_>>() {
             self.carry(number, effect);
         }
     }
@@ -121,8 +133,35 @@ impl<'a> Draft<'a> {
         if track.shown.is_some_and(|shown| !shown.may_become(recording.status)) {
             return;
         }
-        track.shown = Some(recording.status);
+        let before = track.shown.replace(recording.status);
+        let (told, signal) = (self.notices(uid, before, &recording), Signal::of(&recording));
+        let status = recording.status;
         self.owe(Owed::Project { recording: Box::new(recording), updated_at, secrets });
+        for notice in told {
+            self.owe(Owed::Notify(Box::new(notice)));
+        }
+        // Of a start the clients were told before there was a recording.
+        if before != Some(status) && status != RecordingStatus::Starting {
+            self.effects.push(Effect::Signal(signal));
+        }
+    }
+
+    /// The notices that a change of a document is worth. What is first found after its start was given up gets
+    /// none: whoever asked for it knows (design 5).
+    fn notices(&mut self, uid: &Uid, before: Option<RecordingStatus>, recording: &Recording) -> Vec<Notice> {
+        let given_up =
+            self.unsettled(uid).is_some_and(|u| matches!(u.cause, Cause::TimedOut | Cause::Refused));
+        if before.is_none() && given_up && !recording.status.has_file() {
+            return Vec::new();
+        }
+        let created_at = self.at;
+        let Some(track) = self.track_mut(uid) else { return Vec::new() };
+        let told = worth_telling(before, recording).into_iter();
+        let numbered = told.map(|(event, recording)| {
+            track.notices += 1;
+            Notice { number: track.notices, event, created_at, recording }
+        });
+        numbered.collect()
     }
 
     /// Shows what LiveKit last said, if the document does not show that status yet.
@@ -268,6 +307,7 @@ impl Track {
             recorder_seen: false,
             left: None,
             shown: None,
+            notices: 0,
             stop: None,
         }
     }

@@ -39,13 +39,19 @@ impl Draft<'_> {
         self.stop_waiters_looked(uid);
     }
 
-    /// Whether one look more may prove something that the last one missed.
+    /// Whether one look more, soon, may prove what the last one showed.
     fn is_proof_near(&self, uid: &Uid) -> bool {
-        let starts = matches!(self.state.durable.phase, Phase::Starting | Phase::Uncertain);
-        let Some(track) = self.track(uid) else { return false };
-        let waits = track.shown.is_none_or(|shown| !shown.is_terminal());
-        let current = self.is_current(uid) && !starts;
-        (current || (waits && track.ran)) && self.strikes(uid).is_suspicious()
+        let Some(track) = self.track(uid).filter(|track| track.ran && !track.is_over()) else { return false };
+        let strikes = self.strikes(uid);
+        let leave_is_near = strikes.is_suspicious() && (track.recorder_seen || strikes.is_missed());
+        match self.unsettled(uid) {
+            None => leave_is_near,
+            Some(unsettled) if unsettled.cause == Cause::Held => leave_is_near,
+            Some(_) => {
+                let waits = track.shown.is_none_or(|shown| !shown.is_terminal());
+                waits && strikes.is_file_near(self.policy)
+            }
+        }
     }
 
     fn recorder_looked(&mut self, uid: &Uid, recorder: Presence) {

@@ -180,9 +180,10 @@ impl Draft<'_> {
     /// Projections that nobody has begun would only bring a deleted document back.
     fn drop_unbegun_projections(&mut self, recording: &RecordingId) {
         let begun = &self.state.memory.effects;
-        self.state
-            .durable
-            .pending
-            .retain(|pending| pending.effect.recording() != recording || begun.contains_key(&pending.number));
+        self.state.durable.pending.retain(|pending| {
+            let shows =
+                matches!(pending.effect, Owed::Project { .. }) && pending.effect.recording() == recording;
+            !shows || begun.contains_key(&pending.number)
+        });
     }
 }

@@ -5,6 +5,7 @@ use super::super::egress::{CallError, EgressInfo, EgressOrder, StartClass, class
 use super::super::event::Sighting;
 use super::super::ledger::{Cause, Phase, Track};
 use super::super::rules::Rule;
+use super::super::signal::Signal;
 use super::super::{RecordingStatus, Timestamp, policy};
 use super::draft::Draft;
 use crate::ids::{RecordingId, Uid};
@@ -45,7 +46,12 @@ impl Draft<'_> {
             encoding: current.encoding.clone(),
             filepath: self.policy.files.egress_path(&self.state.room, &uid),
         };
+        let first = self.state.memory.start_tries == 0;
         self.state.memory.may_send = None;
+        if first {
+            let signal = Signal::of_start(&self.state.room, RecordingStatus::Starting);
+            self.effects.push(Effect::Signal(signal));
+        }
         self.effects.push(Effect::StartEgress { uid, order });
     }
 
@@ -155,6 +161,8 @@ impl Draft<'_> {
         let memory = &mut self.state.memory;
         (memory.may_send, memory.retry_start, memory.start_tries) = (None, None, 0);
         self.look_anew(uid);
+        // Soon, so that its recorder was seen before it goes: one that never was is missed for longer.
+        self.look_within(uid, policy::START_POLL);
         let waiters = self.start_waiters();
         self.show_seen(uid);
         let room_name = self.state.durable.room_name.clone();
@@ -181,6 +189,10 @@ impl Draft<'_> {
             self.owe_stop(&uid);
         }
         let recording = self.track(&uid).and_then(|track| track.recording(""));
+        if shown.is_none() && self.track(&uid).is_some() {
+            let signal = Signal::of_start(&self.state.room, RecordingStatus::Failed);
+            self.effects.push(Effect::Signal(signal));
+        }
         for command in waiters {
             let answer = Answer::Refused(Refusal::TimedOutStarting);
             match &recording {

@@ -171,11 +171,8 @@ impl Draft<'_> {
         self.state.memory.effects.remove(&number);
         let pending = &mut self.state.durable.pending;
         let Some(index) = pending.iter().position(|p| p.number == number) else { return };
-        let done = pending.remove(index);
-        let next = pending.iter().find(|p| p.effect.recording() == done.effect.recording()).cloned();
-        if let Some(next) = next {
-            self.carry(next.number, next.effect);
-        }
+        pending.remove(index);
+        self.carry_what_may_go();
         let waiting = self.state.memory.waiting.clone();
         for Waiting { command, wants, .. } in waiting {
             if let Wants::Effect { number: waits_for, answer } = wants
@@ -196,14 +193,8 @@ impl Draft<'_> {
 
     /// Takes a row up: everything owed is begun again, everything held is looked at.
     pub(super) fn resume(&mut self) {
-        let mut begun = Vec::new();
-        let repeats = self.policy.keeps(Rule::RepeatEffects);
-        for pending in self.state.durable.pending.clone() {
-            let recording = pending.effect.recording().clone();
-            if repeats && !begun.contains(&recording) {
-                begun.push(recording);
-                self.carry(pending.number, pending.effect);
-            }
+        if self.policy.keeps(Rule::RepeatEffects) {
+            self.carry_what_may_go();
         }
         let current = self.current().map(|current| current.track.uid.clone());
         let unsettled = self.state.durable.unsettled.iter().map(|u| u.track.uid.clone());

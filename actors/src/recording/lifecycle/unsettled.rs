@@ -23,10 +23,11 @@ impl Draft<'_> {
         if status.is_terminal() {
             self.judge_needless_file(uid);
             self.stop_waiters_see_end(&info.egress);
-        } else if status != RecordingStatus::Ending && (cause.is_stopped_when_listed() || deleted) {
-            if self.policy.keeps(Rule::StopUnwanted) {
-                self.owe_stop(uid);
-            }
+        } else if status != RecordingStatus::Ending
+            && (cause.is_stopped_when_listed() || deleted)
+            && self.policy.keeps(Rule::StopUnwanted)
+        {
+            self.owe_stop(uid);
         }
     }
 

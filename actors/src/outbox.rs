@@ -1,0 +1,270 @@
+//! Delivery of outgoing webhooks: from the outbox to their receiver, in order, until taken or dead.
+//!
+//! Owns when an attempt is made and when a letter is given up (design 9). A slow or dead receiver holds only
+//! the letters about the same recording, and the bounded attempts under way. Decides nothing about
+//! recordings. Read `ports/outbox.rs` for what is promised of the store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::Serialize;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
+
+use crate::ports::PortError;
+use crate::ports::clock::Clock;
+use crate::ports::notifier::Notifier;
+use crate::ports::outbox::{Delivery, Letter, Outbox};
+use crate::ports::webhook_sender::WebhookSender;
+use crate::recording::notice::Notice;
+use crate::recording::policy::back_off;
+use crate::recording::{Recording, Timestamp};
+
+/// The contract's pauses after the first attempts (contract `recordings.md` 6).
+const FIRST_PAUSES_MS: [u64; 5] = [300, 600, 1_200, 2_400, 4_800];
+/// The first pause after those.
+const LATER_PAUSE: Duration = Duration::from_secs(10);
+/// What a lease lasts beyond the attempt, for the store to hear how it went.
+const LEASE_GRACE: Duration = Duration::from_secs(10);
+/// Pause before the store is asked again that did not answer.
+const STORE_RETRY: Duration = Duration::from_secs(1);
+/// How long a delivered letter is remembered, and how many are forgotten at once.
+const REMEMBERED: Duration = Duration::from_hours(24);
+const PURGE_PAGE: usize = 500;
+
+/// How deliveries are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeliveryLimits {
+    /// One attempt, until the receiver's answer.
+    pub timeout: Duration,
+    /// Attempts at once.
+    pub in_flight: usize,
+    /// Longest pause between two attempts.
+    pub longest_pause: Duration,
+    /// Age at which a letter is given up.
+    pub give_up_after: Duration,
+}
+
+impl Default for DeliveryLimits {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(5),
+            in_flight: 16,
+            longest_pause: Duration::from_mins(15),
+            give_up_after: Duration::from_hours(24),
+        }
+    }
+}
+
+/// When a letter that failed is tried again; none if it is given up.
+#[must_use]
+pub fn next_attempt(delivery: &Delivery, now: Timestamp, limits: &DeliveryLimits) -> Option<Timestamp> {
+    let tries = usize::try_from(delivery.tries.max(1) - 1).unwrap_or(usize::MAX);
+    let pause = if let Some(ms) = FIRST_PAUSES_MS.get(tries) {
+        Duration::from_millis(*ms)
+    } else {
+        let later = u32::try_from(tries - FIRST_PAUSES_MS.len()).unwrap_or(u32::MAX);
+        back_off((LATER_PAUSE, limits.longest_pause), later)
+    };
+    let due = now.plus(pause);
+    (due <= delivery.letter.created_at.plus(limits.give_up_after)).then_some(due)
+}
+
+/// The body of an outgoing webhook, in the contract's order of keys.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    event: &'a str,
+    creation_date: i64,
+    data: &'a Recording,
+}
+
+/// Puts notices into an outbox.
+pub struct OutboxNotifier {
+    outbox: Arc<dyn Outbox>,
+    news: Arc<Notify>,
+}
+
+#[async_trait]
+impl Notifier for OutboxNotifier {
+    async fn take(&self, notice: &Notice) -> Result<(), PortError> {
+        let subject = notice.recording.recording_id.to_string();
+        let event = notice.event.name();
+        let body = Body { event, creation_date: notice.created_at.0, data: &notice.recording };
+        let body = serde_json::to_string(&body)
+            .map_err(|error| PortError::misused("store", format_args!("notice of {subject}: {error}")))?;
+        let letter = Letter {
+            id: format!("{subject}.{}", notice.number),
+            subject,
+            number: notice.number,
+            event: event.to_owned(),
+            created_at: notice.created_at,
+            body,
+        };
+        if self.outbox.put(&letter).await? {
+            self.news.notify_one();
+        }
+        Ok(())
+    }
+}
+
+/// Delivers what lies in an outbox.
+pub struct Deliverer {
+    outbox: Arc<dyn Outbox>,
+    sender: Arc<dyn WebhookSender>,
+    clock: Arc<dyn Clock>,
+    limits: DeliveryLimits,
+    news: Arc<Notify>,
+}
+
+impl Deliverer {
+    /// Delivers from this outbox by this sender.
+    #[must_use]
+    pub fn new(
+        outbox: Arc<dyn Outbox>,
+        sender: Arc<dyn WebhookSender>,
+        clock: Arc<dyn Clock>,
+        limits: DeliveryLimits,
+    ) -> Self {
+        Self { outbox, sender, clock, limits, news: Arc::new(Notify::new()) }
+    }
+
+    /// What takes notices into the same outbox, and wakes this deliverer.
+    #[must_use]
+    pub fn notifier(&self) -> OutboxNotifier {
+        OutboxNotifier { outbox: self.outbox.clone(), news: self.news.clone() }
+    }
+
+    /// Delivers until dropped. An attempt that is cut off counts, and its letter comes up again by itself.
+    pub async fn run(self) {
+        let limits = self.limits;
+        let carrier =
+            Arc::new(Carrier { outbox: self.outbox, sender: self.sender, clock: self.clock, limits });
+        let slots = Arc::new(Semaphore::new(limits.in_flight.max(1)));
+        let mut attempts = JoinSet::new();
+        loop {
+            while attempts.try_join_next().is_some() {}
+            let free = slots.available_permits();
+            let leased = if free == 0 { Ok(Vec::new()) } else { carrier.lease(free).await };
+            let pause = match leased {
+                Ok(leased) if !leased.is_empty() => {
+                    for delivery in leased {
+                        let Ok(slot) = slots.clone().acquire_owned().await else { return };
+                        let carrier = carrier.clone();
+                        attempts.spawn(async move {
+                            carrier.attempt(delivery).await;
+                            drop(slot);
+                        });
+                    }
+                    continue;
+                }
+                Ok(_) => carrier.idle().await,
+                Err(error) => {
+                    tracing::warn!(%error, "outbox cannot be read");
+                    STORE_RETRY
+                }
+            };
+            tokio::select! {
+                () = self.news.notified() => {}
+                // The next letter about the same may go.
+                Some(_) = attempts.join_next() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+}
+
+/// What every attempt needs.
+struct Carrier {
+    outbox: Arc<dyn Outbox>,
+    sender: Arc<dyn WebhookSender>,
+    clock: Arc<dyn Clock>,
+    limits: DeliveryLimits,
+}
+
+impl Carrier {
+    async fn lease(&self, free: usize) -> Result<Vec<Delivery>, PortError> {
+        let now = self.clock.now();
+        self.outbox.lease(now, now.plus(self.limits.timeout + LEASE_GRACE), free).await
+    }
+
+    /// Nothing is due: forgets what was delivered long ago, and says when to look again.
+    async fn idle(&self) -> Duration {
+        let now = self.clock.now();
+        let remembered = i64::try_from(REMEMBERED.as_millis()).unwrap_or(i64::MAX);
+        if let Err(error) = self.outbox.purge(Timestamp(now.0 - remembered), PURGE_PAGE).await {
+            tracing::warn!(%error, "delivered notices cannot be forgotten");
+        }
+        match self.outbox.next_due().await {
+            Ok(Some(due)) => due.since(now).clamp(Duration::from_millis(10), LATER_PAUSE),
+            Ok(None) => LATER_PAUSE,
+            Err(_) => STORE_RETRY,
+        }
+    }
+
+    async fn attempt(&self, delivery: Delivery) {
+        let letter = &delivery.letter;
+        let sent = tokio::time::timeout(self.limits.timeout, self.sender.send(letter)).await;
+        let failure = match sent {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(format!("no answer within {:?}", self.limits.timeout)),
+        };
+        let told = match &failure {
+            None => self.outbox.delivered(&letter.id, self.clock.now()).await,
+            Some(reason) => {
+                let due = next_attempt(&delivery, self.clock.now(), &self.limits);
+                log_failure(&delivery, reason, due.is_none());
+                self.outbox.failed(&letter.id, due, reason).await
+            }
+        };
+        if let Err(error) = told {
+            // Its lease ends, and it is tried again.
+            tracing::warn!(notice.id = %letter.id, %error, "how a delivery went cannot be stored");
+        }
+    }
+}
+
+fn log_failure(delivery: &Delivery, reason: &str, dead: bool) {
+    let (id, tries) = (&delivery.letter.id, delivery.tries);
+    if dead {
+        tracing::error!(notice.id = %id, tries, reason, "notice was given up");
+    } else if tries == 1 {
+        tracing::warn!(notice.id = %id, reason, "notice was not taken, trying again");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::outbox::LetterState;
+
+    const DAY_MS: i64 = 24 * 3_600_000;
+
+    #[test]
+    fn a_letter_is_tried_at_the_contracts_pauses_then_for_hours_then_given_up() {
+        let limits = DeliveryLimits::default();
+        let pause = |tries: u32, now: i64| {
+            let letter = Letter {
+                id: "id".to_owned(),
+                subject: "subject".to_owned(),
+                number: 1,
+                event: "event".to_owned(),
+                created_at: Timestamp(0),
+                body: String::new(),
+            };
+            let (state, due) = (LetterState::Waiting, Timestamp(0));
+            let delivery = Delivery { letter, state, tries, due, last_error: String::new() };
+            next_attempt(&delivery, Timestamp(now), &limits).map(|due| due.0 - now)
+        };
+        let first: Vec<_> = (1..=9).map(|tries| pause(tries, 0)).collect();
+        let expected = [300, 600, 1_200, 2_400, 4_800, 10_000, 20_000, 40_000, 80_000];
+        assert_eq!(first, expected.map(Some));
+        assert_eq!(pause(40, 0), Some(15 * 60_000), "the longest pause");
+        assert_eq!(pause(u32::MAX, 0), Some(15 * 60_000));
+        assert_eq!(pause(100, DAY_MS - 15 * 60_000), Some(15 * 60_000), "just young enough");
+        assert_eq!(pause(100, DAY_MS), None);
+        assert_eq!(pause(1, DAY_MS), None, "a day away, and given up at the first attempt that fails");
+    }
+}

@@ -1,0 +1,245 @@
+//! Outgoing notices: order, body, headers and signature, receivers that refuse, hang or are away, restarts;
+//! and the signals to those in a meeting (contract `recordings.md` 6 and 7).
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use hmac::{Hmac, Mac as _};
+use reelkeeper_actors::simulator::calls::Method;
+use serde_json::Value;
+use sha2::Sha256;
+use tokio::net::TcpListener;
+
+use crate::harness::{API_KEY, Reelkeeper, Sim, folder, quick, simulated};
+use crate::wire::eventually;
+
+/// How long a receiver hangs that hangs: longer than any test.
+const HANGS: Duration = Duration::from_mins(10);
+
+/// A webhook as it came.
+#[derive(Debug, Clone)]
+struct Received {
+    id: String,
+    timestamp: String,
+    signature: String,
+    text: String,
+    body: Value,
+    /// What it was answered; 0 = nothing.
+    answered: u16,
+}
+
+impl Received {
+    fn word(&self) -> String {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        format!("{} {}", text(&self.body["event"]), text(&self.body["data"]["status"]))
+    }
+}
+
+/// An application that listens.
+#[derive(Clone, Default)]
+struct Receiver {
+    received: Arc<Mutex<Vec<Received>>>,
+    /// What it answers next; 0 = it hangs. Afterwards 200.
+    answers: Arc<Mutex<VecDeque<u16>>>,
+    url: String,
+}
+
+impl Receiver {
+    async fn run(answers: &[u16]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/hook?tenant=1", listener.local_addr().unwrap());
+        let answers = Arc::new(Mutex::new(answers.iter().copied().collect()));
+        let receiver = Self { answers, url, ..Self::default() };
+        let listening = receiver.clone();
+        let hook =
+            post(move |headers: HeaderMap, body: Bytes| async move { listening.take(&headers, &body).await });
+        tokio::spawn(axum::serve(listener, Router::new().route("/hook", hook)).into_future());
+        receiver
+    }
+
+    async fn take(&self, headers: &HeaderMap, body: &Bytes) -> StatusCode {
+        let header = |name: &str| headers[name].to_str().unwrap().to_owned();
+        assert_eq!(header("content-type"), "application/json");
+        let answered = self.answers.lock().unwrap().pop_front().unwrap_or(200);
+        self.received.lock().unwrap().push(Received {
+            id: header("x-notice-id"),
+            timestamp: header("x-timestamp"),
+            signature: header("x-signature"),
+            text: String::from_utf8(body.to_vec()).unwrap(),
+            body: serde_json::from_slice(body).unwrap(),
+            answered,
+        });
+        if answered == 0 {
+            tokio::time::sleep(HANGS).await;
+        }
+        StatusCode::from_u16(answered).unwrap_or(StatusCode::OK)
+    }
+
+    fn all(&self) -> Vec<Received> {
+        self.received.lock().unwrap().clone()
+    }
+
+    /// Those about a recording.
+    fn about(&self, id: &str) -> Vec<Received> {
+        self.all().into_iter().filter(|received| received.body["data"]["recordingId"] == id).collect()
+    }
+
+    async fn until_ended(&self, id: &str) -> Vec<Received> {
+        eventually("the end is told", async || {
+            let about = self.about(id);
+            let ended = |received: &Received| {
+                received.answered == 200 && received.word() == "recordingEnded complete"
+            };
+            about.iter().any(ended).then_some(about)
+        })
+        .await
+    }
+
+    fn settings(&self) -> [(&'static str, &str); 2] {
+        [("MEET_INITIAL_WEBHOOK_ENABLED", "true"), ("MEET_INITIAL_WEBHOOK_URL", &self.url)]
+    }
+}
+
+const ALL: [&str; 4] = [
+    "recordingStarted starting",
+    "recordingUpdated active",
+    "recordingUpdated ending",
+    "recordingEnded complete",
+];
+
+fn words(received: &[Received]) -> Vec<String> {
+    received.iter().map(Received::word).collect()
+}
+
+async fn record(service: &Reelkeeper, sim: &Sim) -> (String, String) {
+    let room = sim.room(service).await;
+    let id = service.start_recording(&room).await.expect(201).id();
+    service.stop_recording(&id).await.expect(202);
+    service.until(&id, "complete").await;
+    (room, id)
+}
+
+fn signature(timestamp: &str, body: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(API_KEY.as_bytes()).unwrap();
+    mac.update(format!("{timestamp}.{body}").as_bytes());
+    format!("{:x}", mac.finalize().into_bytes())
+}
+
+#[tokio::test]
+async fn a_recording_is_told_in_four_signed_notices() {
+    let receiver = Receiver::run(&[]).await;
+    let (service, sim) = simulated(&receiver.settings()).await;
+    let (room, id) = record(&service, &sim).await;
+    let told = receiver.until_ended(&id).await;
+    assert_eq!(words(&told), ALL);
+    for (received, number) in told.iter().zip(1..) {
+        assert_eq!(received.id, format!("{id}.{number}"));
+        assert_eq!(received.timestamp, received.body["creationDate"].to_string());
+        assert_eq!(received.signature, signature(&received.timestamp, &received.text), "{}", received.text);
+        let keys: Vec<_> = received.body.as_object().unwrap().keys().cloned().collect();
+        assert_eq!(keys, ["event", "creationDate", "data"]);
+        assert_eq!(received.body["data"]["roomId"], room);
+        assert!(received.body["data"].get("accessSecrets").is_none());
+    }
+    let shown = service.recording(&id).await.json();
+    assert_eq!(told[3].body["data"], shown, "the last notice shows what the document shows");
+    service.finish().await;
+}
+
+#[tokio::test]
+async fn those_in_the_meeting_hear_each_step_once() {
+    let (service, sim) = simulated(&[]).await;
+    let (room, id) = record(&service, &sim).await;
+    let signals = eventually("all signals", async || {
+        let calls = sim.calls(&room, Method::SendData);
+        (calls.len() >= 4).then_some(calls)
+    })
+    .await;
+    let said: Vec<_> = signals
+        .iter()
+        .map(|call| {
+            let message = call.data.as_ref().unwrap();
+            assert!(message.to.is_empty(), "everybody hears it");
+            let payload: Value = serde_json::from_str(&message.payload).unwrap();
+            assert_eq!(
+                (&payload["roomId"], &payload["roomName"]),
+                (&room.clone().into(), &room.clone().into())
+            );
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            (message.topic.clone(), text(&payload["status"]), text(&payload["id"]))
+        })
+        .collect();
+    let expected = [
+        ("recordingStarting", "STARTING", ""),
+        ("recordingStarted", "STARTED", &id),
+        ("recordingStopping", "STOPPING", &id),
+        ("recordingStopped", "READY", &id),
+    ];
+    let expected = expected.map(|(topic, status, id)| (topic.to_owned(), status.to_owned(), id.to_owned()));
+    assert_eq!(said, expected);
+    service.finish().await;
+}
+
+#[tokio::test]
+async fn a_receiver_that_refuses_gets_the_same_again_and_nothing_overtakes_it() {
+    let receiver = Receiver::run(&[500, 404, 200, 302, 200]).await;
+    let (service, sim) = simulated(&receiver.settings()).await;
+    let (_, id) = record(&service, &sim).await;
+    let told = receiver.until_ended(&id).await;
+    let expected = [ALL[0], ALL[0], ALL[0], ALL[1], ALL[1], ALL[2], ALL[3]];
+    assert_eq!(words(&told), expected);
+    let same = |a: &Received, b: &Received| (&a.id, &a.text, &a.signature) == (&b.id, &b.text, &b.signature);
+    assert!(same(&told[0], &told[1]) && same(&told[0], &told[2]) && same(&told[3], &told[4]));
+    service.finish().await;
+}
+
+#[tokio::test]
+async fn a_receiver_that_hangs_slows_no_recording_and_no_other_notice() {
+    let receiver = Receiver::run(&[0]).await;
+    let settings = [&receiver.settings()[..], &[("REELKEEPER_WEBHOOKS_TIMEOUT", "2s")]].concat();
+    let (service, sim) = simulated(&settings).await;
+    let (_, held) = record(&service, &sim).await;
+    let (_, other) = record(&service, &sim).await;
+    let told = receiver.until_ended(&other).await;
+    assert_eq!(words(&told), ALL);
+    assert_eq!(words(&receiver.until_ended(&held).await), [ALL[0], ALL[0], ALL[1], ALL[2], ALL[3]]);
+    service.finish().await;
+}
+
+#[tokio::test]
+async fn what_nobody_took_is_told_by_the_next_run() {
+    let folder = folder();
+    let sim = Sim::run(&folder, quick()).await;
+    let receiver = Receiver::run(&[]).await;
+    let store = format!("sqlite://{}", folder.path().join("reelkeeper.db").display());
+    let away =
+        [("MEET_INITIAL_WEBHOOK_ENABLED", "true"), ("MEET_INITIAL_WEBHOOK_URL", "http://127.0.0.1:9/")];
+    let service = Reelkeeper::start_in(
+        folder.clone(),
+        &sim.url,
+        &[&away[..], &[("REELKEEPER_STORE", &store)]].concat(),
+    )
+    .await;
+    let (_, id) = record(&service, &sim).await;
+    eventually("all notices wait", async || (service.outbox_depth().await.waiting == 4).then_some(())).await;
+    service.stop().await;
+    let settings = [&receiver.settings()[..], &[("REELKEEPER_STORE", &store)]].concat();
+    let service = Reelkeeper::start_in(folder, &sim.url, &settings).await;
+    assert_eq!(words(&receiver.until_ended(&id).await), ALL);
+    service.finish().await;
+}
+
+#[tokio::test]
+async fn nobody_is_told_unless_it_is_asked_for() {
+    let receiver = Receiver::run(&[]).await;
+    let (service, sim) = simulated(&[("MEET_INITIAL_WEBHOOK_URL", &receiver.url)]).await;
+    record(&service, &sim).await;
+    assert_eq!(service.outbox_depth().await.waiting, 0);
+    service.finish().await;
+    assert!(receiver.all().is_empty());
+}
