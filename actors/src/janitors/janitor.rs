@@ -12,7 +12,7 @@ use futures::FutureExt;
 use futures::future::join_all;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
-use tokio::task::AbortHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::pass::Pass;
 use super::{Counts, Finder, Finding, Observed, Task, Verdict};
@@ -68,8 +68,9 @@ pub(super) struct JanitorState {
     passes: u64,
     last: Counts,
     tries: u32,
-    /// The pass under way, or the wait for the next.
-    busy: AbortHandle,
+    /// The pass under way, or the wait for the next; it ends with the actor, however that ends. Whatever was
+    /// not handed over then is found again.
+    busy: AbortOnDropHandle<()>,
 }
 
 impl Actor for Janitor {
@@ -82,7 +83,7 @@ impl Actor for Janitor {
         myself: ActorRef<JanitorMessage>,
         start: Start,
     ) -> Result<JanitorState, ActorProcessingErr> {
-        let busy = tokio::spawn(wait(myself.clone(), Duration::ZERO)).abort_handle();
+        let busy = beside(wait(myself.clone(), Duration::ZERO));
         let (last, interrupted) = (Counts::default(), None);
         Ok(JanitorState { start, myself, interrupted, passes: 0, last, tries: 0, busy })
     }
@@ -103,16 +104,6 @@ impl Actor for Janitor {
         }
         Ok(())
     }
-
-    async fn post_stop(
-        &self,
-        _myself: ActorRef<JanitorMessage>,
-        janitor: &mut JanitorState,
-    ) -> Result<(), ActorProcessingErr> {
-        // Whatever was not handed over yet is found again.
-        janitor.busy.abort();
-        Ok(())
-    }
 }
 
 impl JanitorState {
@@ -124,14 +115,13 @@ impl JanitorState {
         let (pass, counts) =
             self.interrupted.take().unwrap_or_else(|| (Pass::begin(finder, task), Counts::default()));
         let (orchestrator, myself) = (self.start.orchestrator.clone(), self.myself.clone());
-        let sweeping = tokio::spawn(async move {
+        self.busy = beside(async move {
             let swept = AssertUnwindSafe(carry_out(pass, counts, &orchestrator)).catch_unwind().await;
             let _ = myself.cast(match swept {
                 Ok(swept) => JanitorMessage::Swept(Box::new(swept)),
                 Err(_) => JanitorMessage::Fell("its pass panicked".to_owned()),
             });
         });
-        self.busy = sweeping.abort_handle();
     }
 
     fn swept(&mut self, swept: Swept) {
@@ -151,7 +141,7 @@ impl JanitorState {
                 self.tries += 1;
             }
         }
-        self.busy = tokio::spawn(wait(self.myself.clone(), self.pause())).abort_handle();
+        self.busy = beside(wait(self.myself.clone(), self.pause()));
     }
 
     fn pause(&self) -> Duration {
@@ -167,6 +157,10 @@ impl JanitorState {
     fn observe(&self) -> Observed {
         Observed { task: self.start.task, passes: self.passes, last: self.last, tries: self.tries }
     }
+}
+
+fn beside(work: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(work))
 }
 
 async fn wait(janitor: ActorRef<JanitorMessage>, pause: Duration) {

@@ -119,3 +119,14 @@ async fn a_janitor_that_falls_is_started_again() {
     assert!(stage.stores.trouble().panics_after.is_none());
     node.leave().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn janitors_leave_with_their_node() {
+    let stage = Stage::set().await;
+    let node = stage.node(Policy::default()).await;
+    stage.until_passes(&node, Task::UnheldEgresses, 2).await;
+    node.leave().await;
+    let asked = stage.calls(Method::ListEgress);
+    tokio::time::sleep(Duration::from_hours(2)).await;
+    assert_eq!(stage.calls(Method::ListEgress), asked);
+}
