@@ -7,6 +7,7 @@
 
 mod check;
 mod flags;
+pub mod help;
 mod layers;
 mod meet_env;
 mod options;
@@ -181,10 +182,8 @@ pub struct Limits {
 pub struct Examined {
     /// Every option as it is in effect, in the order of `config/default.toml`.
     pub settings: Vec<Setting>,
-    /// What may not be meant.
-    pub warnings: Vec<Warning>,
-    /// The configuration, or all that must be mended first.
-    pub outcome: Result<Config, Faults>,
+    /// The configuration and what may not be meant, or all that must be mended first.
+    pub outcome: Result<(Config, Vec<Warning>), Faults>,
 }
 
 impl Config {
@@ -196,8 +195,7 @@ impl Config {
         flags: &Flags,
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<(Self, Vec<Warning>), Faults> {
-        let Examined { warnings, outcome, .. } = examine(flags, env);
-        outcome.map(|config| (config, warnings))
+        examine(flags, env).outcome
     }
 
     /// Every option as it is in effect, secrets hidden.
@@ -267,8 +265,8 @@ pub fn examine(flags: &Flags, env: impl IntoIterator<Item = (String, String)>) -
     }
     let settings = reader.settings;
     config.settings.clone_from(&settings);
-    let outcome = if faults.is_empty() { Ok(config) } else { Err(Faults(faults)) };
-    Examined { settings, warnings, outcome }
+    let outcome = if faults.is_empty() { Ok((config, warnings)) } else { Err(Faults { faults, warnings }) };
+    Examined { settings, outcome }
 }
 
 /// The environment of this process. What is not UTF-8 is passed over: no option of ours can be in it.

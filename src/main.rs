@@ -2,13 +2,13 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use reelkeeper::commands::config::ConfigCommand;
 use reelkeeper::commands::demo::DemoArgs;
 use reelkeeper::commands::gc::GcArgs;
 use reelkeeper::commands::simulator::SimulatorArgs;
 use reelkeeper::commands::{Failure, demo, dev, gc, serve, simulator};
-use reelkeeper::config::{Flags, process_env};
+use reelkeeper::config::{Flags, help, process_env};
 
 /// Records LiveKit rooms and never loses a recording.
 ///
@@ -37,7 +37,8 @@ enum Command {
     /// Record a simulated room into a file and check that it plays
     ///
     /// Runs the whole service on free ports and a fresh folder, shows each step, and exits 0 only if the
-    /// file has a video track, a duration above 0 and the recorded size.
+    /// file has a video track, a duration above 0 and the recorded size. A signal cuts the recording short
+    /// and keeps its file; a second one gives it up.
     Demo(DemoArgs),
     /// Run the simulated LiveKit alone: rooms, egress and signed webhooks without a media server
     ///
@@ -56,8 +57,20 @@ enum Command {
     Config(ConfigCommand),
 }
 
+/// The command line, with a help that says where each option comes from.
+fn arguments() -> Arguments {
+    let line = Arguments::command()
+        .mut_subcommand("serve", |serve| help::with_every_option(help::with_sources(serve, &[])))
+        .mut_subcommand("dev", |dev| help::with_sources(dev, dev::PRESETS))
+        .mut_subcommand("gc", |gc| help::with_sources(gc, &[]))
+        .mut_subcommand("config", |config| {
+            config.mut_subcommand("check", |check| help::with_sources(check, &[]))
+        });
+    Arguments::from_arg_matches(&line.get_matches()).unwrap_or_else(|error| error.exit())
+}
+
 fn main() -> ExitCode {
-    let command = Arguments::parse().command;
+    let command = arguments().command;
     if let Command::Config(config) = &command {
         return config.run(process_env());
     }

@@ -16,6 +16,7 @@ use crate::ids::{CommandId, RecordingId, RoomId};
 use crate::janitors::{Ask, Finder, Finding, Janitors, Pass, Sweeps, Task, Verdict};
 use crate::meeting::Room;
 use crate::ports::PortError;
+use crate::ports::catalog::StoredRecording;
 use crate::ports::clock::fresh_command;
 use crate::ports::media_server::{LiveKitEvent, LiveKitNews};
 use crate::recording::effect::{Answer, Refusal};
@@ -29,6 +30,8 @@ use crate::room::{Observed, RoomMessage, Shared, World, news};
 
 /// How long after its deadline a request waits for the actor's answer before it is cut off.
 const BACKSTOP: Duration = Duration::from_secs(5);
+/// How long the supervision tree may take to fall once nothing is asked of it any more.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What an earlier run left, or an older process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -203,10 +206,12 @@ impl Orchestrator {
         match self.ask_to_stop(recording, deadline, document).await? {
             Answer::Recording(stopped) => Ok(*stopped),
             // It may have ended while we waited, or LiveKit may still run it.
-            Answer::Refused(Refusal::NotHeld) => match self.document(recording).await? {
-                Some(status) if status.is_terminal() => Err(Refusal::AlreadyStopped),
-                document => self.stop_after_adoption(recording, deadline, document).await,
-            },
+            Answer::Refused(Refusal::NotHeld) => {
+                match self.store(self.shared.world.catalog.recording(recording)).await? {
+                    Some(stored) if stored.recording.status.is_terminal() => Err(Refusal::AlreadyStopped),
+                    stored => self.stop_after_adoption(recording, deadline, stored).await,
+                }
+            }
             Answer::Refused(refusal) => Err(refusal),
             Answer::Deleted => Err(Refusal::Broken),
         }
@@ -228,7 +233,7 @@ impl Orchestrator {
         &self,
         recording: &RecordingId,
         deadline: Timestamp,
-        document: Option<RecordingStatus>,
+        stored: Option<StoredRecording>,
     ) -> Result<Recording, Refusal> {
         let asked = self.shared.world.media_server.egress(&recording.egress);
         let found = match tokio::time::timeout(self.left_until(deadline), asked).await {
@@ -239,20 +244,25 @@ impl Orchestrator {
             }
             Err(_) => return Err(Refusal::Unavailable { dependency: "LiveKit" }),
         };
-        let refusal = if document.is_some() { Refusal::AlreadyStopped } else { Refusal::NotFound };
-        let Some(info) = found.filter(|info| info.room == recording.room) else { return Err(refusal) };
-        if info.status.is_terminal() {
-            return Err(Refusal::AlreadyStopped);
-        }
-        let sighting = self.store(news::sighting(&self.shared, info, Source::Call)).await?;
-        let adopted = self.tell(&recording.room, Happening::EgressSeen(sighting));
-        match tokio::time::timeout(self.left_until(deadline), adopted).await {
+        let document = stored.as_ref().map(|stored| stored.recording.status);
+        let news = match (found.filter(|info| info.room == recording.room), stored) {
+            (Some(info), _) if info.status.is_terminal() => return Err(Refusal::AlreadyStopped),
+            (Some(info), _) => {
+                let sighting = self.store(news::sighting(&self.shared, info, Source::Call)).await?;
+                Happening::EgressSeen(sighting)
+            }
+            // That LiveKit does not know it, once, proves nothing: the document says that it is not over.
+            (None, Some(stored)) => Happening::Unheld(Box::new(stored.into())),
+            (None, None) => return Err(Refusal::NotFound),
+        };
+        match tokio::time::timeout(self.left_until(deadline), self.tell(&recording.room, news)).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) | Err(_) => return Err(Refusal::Unavailable { dependency: "store" }),
         }
         match self.ask_to_stop(recording, deadline, document).await? {
             Answer::Recording(stopped) => Ok(*stopped),
-            Answer::Refused(Refusal::NotHeld) => Err(refusal),
+            Answer::Refused(Refusal::NotHeld) if document.is_some() => Err(Refusal::AlreadyStopped),
+            Answer::Refused(Refusal::NotHeld) => Err(Refusal::NotFound),
             Answer::Refused(refusal) => Err(refusal),
             Answer::Deleted => Err(Refusal::Broken),
         }
@@ -303,7 +313,7 @@ impl Orchestrator {
             },
             LiveKitNews::RecorderLeft { egress, reason } => {
                 let Some(room) = event.room else { return Ok(()) };
-                if self.shared.world.ledger.load(&room).await?.is_none() {
+                if !news::is_held(&self.shared, &room).await? {
                     return Ok(());
                 }
                 self.tell(&room, Happening::RecorderLeft { egress, reason }).await
@@ -344,7 +354,8 @@ impl Orchestrator {
         self.stop_intake();
         self.requests.close();
         let answered = tokio::time::timeout(limit, self.requests.wait()).await;
-        self.supervisor.stop(Some("drained".to_owned()));
+        // The actors go before the stores that they write to.
+        let _ = self.supervisor.stop_and_wait(Some("drained".to_owned()), Some(FAREWELL)).await;
         answered.is_ok()
     }
 

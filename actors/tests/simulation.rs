@@ -5,10 +5,18 @@
 //!
 //! `REELKEEPER_SEED` = the first seed; `REELKEEPER_HISTORIES` = how many from there on.
 
+#[path = "simulation/answers.rs"]
+mod answers;
 #[path = "simulation/backing.rs"]
 mod backing;
+#[path = "simulation/documents.rs"]
+mod documents;
+#[path = "simulation/draw.rs"]
+mod draw;
 #[path = "simulation/node.rs"]
 mod node;
+#[path = "simulation/original.rs"]
+mod original;
 #[path = "simulation/plan.rs"]
 mod plan;
 #[path = "simulation/promises.rs"]
@@ -19,15 +27,22 @@ mod stage;
 mod stories;
 #[path = "simulation/timeline.rs"]
 mod timeline;
+#[path = "simulation/truth.rs"]
+mod truth;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::plan::Plan;
 use self::promises::{Broken, Promises};
 use self::stage::{Stage, Told};
 
 /// How many histories are played unless the environment says otherwise.
-const HISTORIES: u64 = 400;
+const HISTORIES: u64 = 10_000;
+/// Histories that are played at once.
+const THREADS: usize = 2;
 
 /// Locks for a moment. A run that dies on purpose may have unwound while it held the lock; what is behind it
 /// is whole all the same.
@@ -82,26 +97,50 @@ fn from_environment(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|value| value.parse().ok())
 }
 
-/// Plays the histories of some seeds, and tells everything about those that break a promise.
-fn failures(seeds: impl Iterator<Item = u64>) -> Vec<String> {
-    let mut failures = Vec::new();
-    for seed in seeds {
-        let broken = play(&Plan::of(seed), false).broken;
-        let Some(first) = broken.first() else { continue };
-        let plan = cut_down(Plan::of(seed), first.promise);
-        let steps: Vec<_> = plan.steps.iter().map(|(at, step)| format!("    ({at}, {step:?}),")).collect();
-        let story = play(&plan, true);
-        let until = story.timeline.iter().position(|line| line.contains("BROKEN")).unwrap_or(0);
-        failures.push(format!(
-            "REELKEEPER_SEED={seed} breaks {broken:#?}\ncut down to {} rooms, {:?}:\n{}\n{:#?}\n{}",
-            plan.rooms,
-            plan.timing,
-            steps.join("\n"),
-            story.broken,
-            story.timeline[..=until].join("\n")
-        ));
+/// Plays the histories of some seeds on two threads. Those that break a promise, and what they break.
+fn failing(seeds: Range<u64>) -> BTreeMap<u64, Vec<Broken>> {
+    let next = Arc::new(AtomicU64::new(seeds.start));
+    let threads = [(); THREADS].map(|()| {
+        let (next, end) = (next.clone(), seeds.end);
+        std::thread::spawn(move || {
+            let seeds = std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)));
+            let played =
+                seeds.take_while(|seed| *seed < end).map(|seed| (seed, play(&Plan::of(seed), false)));
+            let failing = played.filter(|(_, outcome)| !outcome.broken.is_empty());
+            failing.map(|(seed, outcome)| (seed, outcome.broken)).collect::<Vec<_>>()
+        })
+    });
+    threads.into_iter().flat_map(|thread| thread.join().expect("a history can be played")).collect()
+}
+
+/// Tells everything about the first history that breaks each promise, and the seeds of the others.
+fn tell(failing: &BTreeMap<u64, Vec<Broken>>) -> String {
+    let mut promises = BTreeMap::<&str, Vec<u64>>::new();
+    for (seed, broken) in failing {
+        let broken: BTreeSet<_> = broken.iter().map(|broken| broken.promise).collect();
+        broken.into_iter().for_each(|promise| promises.entry(promise).or_default().push(*seed));
     }
-    failures
+    let mut told = Vec::new();
+    for (promise, seeds) in promises {
+        told.push(format!("{promise}: {} histories, seeds {seeds:?}", seeds.len()));
+        told.push(tell_one(seeds[0], promise));
+    }
+    told.join("\n\n")
+}
+
+fn tell_one(seed: u64, promise: &str) -> String {
+    let plan = cut_down(Plan::of(seed), promise);
+    let steps: Vec<_> = plan.steps.iter().map(|(at, step)| format!("    ({at}, {step:?}),")).collect();
+    let story = play(&plan, true);
+    let until = story.timeline.iter().position(|line| line.contains("BROKEN")).unwrap_or(0);
+    format!(
+        "REELKEEPER_SEED={seed} cut down to {} rooms, {:?}:\n{}\n{:#?}\n{}",
+        plan.rooms,
+        plan.timing,
+        steps.join("\n"),
+        story.broken,
+        story.timeline[..=until].join("\n")
+    )
 }
 
 #[test]
@@ -109,12 +148,8 @@ fn whatever_happens_the_promises_hold() {
     let first = from_environment("REELKEEPER_SEED").unwrap_or(1);
     let histories = from_environment("REELKEEPER_HISTORIES").unwrap_or(HISTORIES);
     println!("seeds {first} to {}", first + histories - 1);
-    let halves = [0, 1].map(|half| {
-        std::thread::spawn(move || failures((first..first + histories).filter(move |seed| seed % 2 == half)))
-    });
-    let failures: Vec<String> =
-        halves.into_iter().flat_map(|half| half.join().expect("a history can be played")).collect();
-    assert!(failures.is_empty(), "{} histories fail\n{}", failures.len(), failures.join("\n\n"));
+    let failing = failing(first..first + histories);
+    assert!(failing.is_empty(), "{} histories fail\n{}", failing.len(), tell(&failing));
 }
 
 #[test]

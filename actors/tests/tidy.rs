@@ -93,6 +93,18 @@ fn names_say_something() {
     no_places("names that say nothing", &places);
 }
 
+#[test]
+fn no_function_takes_a_bare_yes_or_no() {
+    let bare = |file: &Rust| {
+        let is_for_tests =
+            ["/tests", "_tests", "tests/", "/fakes"].iter().any(|part| file.name.contains(part));
+        let signatures = if is_for_tests { Vec::new() } else { file.signatures() };
+        let bare = signatures.into_iter().filter(|signature| signature.contains(": bool"));
+        bare.map(|signature| format!("{}: {signature}", file.name)).collect()
+    };
+    no_places("a choice that is handed over has a name: take an enum instead of a bool", &places(bare));
+}
+
 /// The words of a name, in singular and lower case.
 fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];

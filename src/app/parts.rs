@@ -58,6 +58,8 @@ impl Stores {
         let key = ApiKey { key: key.expose().to_owned(), creation_date: SystemClock.now().0 };
         if self.catalog.insert_first_api_key(&key).await? {
             tracing::info!("stored the initial API key");
+        } else if self.catalog.api_keys().await?.iter().all(|kept| kept.key != key.key) {
+            tracing::warn!("initial_api_key has no effect: the store has an API key already, another one");
         }
         Ok(())
     }

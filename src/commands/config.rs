@@ -8,7 +8,7 @@ use crate::config::{self, DEFAULT_TOML, Examined, Flags};
 /// Looks at the configuration without starting anything.
 #[derive(Debug, clap::Subcommand)]
 pub enum ConfigCommand {
-    /// Print every option in effect with its source, then warnings and faults; exit 1 if there are faults
+    /// Print every option in effect with its source, then faults and warnings; exit 1 if there are faults
     Check(Box<Flags>),
     /// Print all options with their defaults, as a file to start from
     Default,
@@ -32,11 +32,11 @@ fn write_check(out: &mut impl Write, examined: &Examined) -> io::Result<ExitCode
     for setting in &examined.settings {
         writeln!(out, "{setting}")?;
     }
-    for warning in &examined.warnings {
-        writeln!(out, "warning: {warning}")?;
-    }
     match &examined.outcome {
-        Ok(_) => {
+        Ok((_, warnings)) => {
+            for warning in warnings {
+                writeln!(out, "warning: {warning}")?;
+            }
             writeln!(out, "the configuration is good")?;
             Ok(ExitCode::SUCCESS)
         }

@@ -1,6 +1,6 @@
 //! `demo`: records a simulated room into a file, over the API alone, and proves that the file plays.
 //!
-//! Owns the steps and what is said about each. The service it speaks to is the whole one, on free ports and a
+//! Owns the steps, what is said about each, and what a signal leaves. The service it speaks to is the whole one, on free ports and a
 //! fresh folder; only LiveKit is simulated.
 
 use std::io::{self, Write};
@@ -17,7 +17,7 @@ use crate::app::{self, App};
 use crate::config::{Config, Flags, process_env};
 use crate::telemetry;
 
-use super::{Failure, dev};
+use super::{Failure, dev, until_signal};
 
 /// How long the file may take after the stop.
 const UPLOAD: Duration = Duration::from_secs(30);
@@ -39,12 +39,13 @@ pub struct DemoArgs {
 }
 
 /// Runs the demo. Ends without an error only if the file has a video track, a duration above 0 and the size
-/// that the recording shows.
+/// that the recording shows. A signal (SIGINT, SIGTERM) cuts the recording short; a second one gives it up.
 ///
 /// # Errors
-/// The step that failed, and why.
+/// The step that failed, and why; or that a signal came.
 pub async fn run(args: DemoArgs) -> Result<(), Failure> {
     let began = Instant::now();
+    let haste = Haste::on_signals()?;
     let node = app::new_node();
     let folder = args.folder.unwrap_or_else(|| std::env::temp_dir().join(format!("reelkeeper-demo-{node}")));
     say(&format!("keeping everything in {}", folder.display()))?;
@@ -60,13 +61,56 @@ pub async fn run(args: DemoArgs) -> Result<(), Failure> {
 
     let closing = CancellationToken::new();
     let service = tokio::spawn(app.run(closing.clone().cancelled_owned()));
-    let shown = record(&client, &room, Duration::from_secs(args.seconds)).await;
+    let shown = tokio::select! {
+        shown = record(&client, &room, args.seconds, &haste) => shown,
+        () = haste.given_up.cancelled() => Err("the recording was given up".into()),
+    };
     closing.cancel();
     service.await??;
-    let (recording, media) = shown?;
+    let (recording, media) = shown.map_err(|error| haste.explain(error, &folder))?;
     check(&recording, &media)?;
     say(&format!("file: {}", file_of(&folder, &files, &recording).display()))?;
+    if haste.cut_short.is_cancelled() {
+        return Err(format!(
+            "interrupted; the recording was stopped early and is kept in {}",
+            folder.display()
+        )
+        .into());
+    }
     Ok(())
+}
+
+/// What signals ask for.
+#[derive(Clone, Default)]
+struct Haste {
+    /// The first one: stop the recording now, and see that its file is there.
+    cut_short: CancellationToken,
+    /// The second one: wait for nothing more.
+    given_up: CancellationToken,
+}
+
+impl Haste {
+    fn on_signals() -> io::Result<Self> {
+        let (haste, first) = (Self::default(), until_signal()?);
+        let asked = haste.clone();
+        tokio::spawn(async move {
+            first.await;
+            asked.cut_short.cancel();
+            if let Ok(second) = until_signal() {
+                second.await;
+                asked.given_up.cancel();
+            }
+        });
+        Ok(haste)
+    }
+
+    /// Why there is no file, and what is there instead.
+    fn explain(&self, error: Failure, folder: &Path) -> Failure {
+        if !self.cut_short.is_cancelled() {
+            return error;
+        }
+        format!("interrupted: {error}; what there is lies in {}", folder.display()).into()
+    }
 }
 
 fn flags(folder: &Path, log: &str) -> Flags {
@@ -75,6 +119,7 @@ fn flags(folder: &Path, log: &str) -> Flags {
     let presets = [
         ("listen", "127.0.0.1:0".to_owned()),
         ("base_path", "/meet".to_owned()),
+        ("drain_timeout", "5s".to_owned()),
         ("initial_api_key", String::new()),
         ("data_folder", folder.display().to_string()),
         ("store.url", format!("sqlite://{}", folder.join("reelkeeper.db").display())),
@@ -93,7 +138,15 @@ fn file_of(folder: &Path, files: &FileLayout, recording: &Recording) -> PathBuf 
 }
 
 /// The recording from its start to its file.
-async fn record(client: &Client, room: &RoomId, length: Duration) -> Result<(Recording, Bytes), Failure> {
+async fn record(
+    client: &Client,
+    room: &RoomId,
+    seconds: u64,
+    haste: &Haste,
+) -> Result<(Recording, Bytes), Failure> {
+    if haste.cut_short.is_cancelled() {
+        return Err("nothing was recorded".into());
+    }
     let asked = Instant::now();
     let started: Recording = client.post("recordings", &json!({ "roomId": room })).await?;
     let id = started.recording_id.to_string();
@@ -103,11 +156,16 @@ async fn record(client: &Client, room: &RoomId, length: Duration) -> Result<(Rec
         id,
         started.status.name()
     ))?;
-    let whole_seconds = length.as_secs();
-    for second in 1..=whole_seconds {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+    for second in 1..=seconds {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            () = haste.cut_short.cancelled() => {
+                say("interrupted: stopping the recording; a second signal gives it up")?;
+                break;
+            }
+        }
         let seen: Recording = client.get(&format!("recordings/{id}")).await?;
-        say(&format!("recording, {second} of {whole_seconds} s, status {}", seen.status.name()))?;
+        say(&format!("recording, {second} of {seconds} s, status {}", seen.status.name()))?;
     }
     let stopped: Recording = client.post(&format!("recordings/{id}/stop"), &json!({})).await?;
     say(&format!("stop answered: status {}", stopped.status.name()))?;

@@ -18,22 +18,23 @@ use super::{Failure, start, until_signal};
 const ROOM: &str = "dev";
 /// Simulated participants in it.
 const PEOPLE: u32 = 2;
+/// What `dev` decides. It stands above the environment, so that `dev` is the same whatever a shell has set for
+/// a service.
+pub const PRESETS: &[(&str, &str)] = &[
+    ("listen", "127.0.0.1:6080"),
+    ("data_folder", "data"),
+    ("store.url", "sqlite://data/reelkeeper.db"),
+    ("coordination.url", "memory://"),
+    ("blobs.url", "file://data/blobs"),
+    ("livekit.url", "sim://"),
+];
 
 /// Runs the service for trying it out.
 ///
 /// # Errors
 /// All faults of the configuration at once, or why the service could not start or had to stop.
 pub async fn run(mut flags: Flags) -> Result<(), Failure> {
-    // These stand above the environment, so that `dev` is the same whatever a shell has set for a service.
-    let embedded = [
-        ("listen", "127.0.0.1:6080"),
-        ("data_folder", "data"),
-        ("store.url", "sqlite://data/reelkeeper.db"),
-        ("coordination.url", "memory://"),
-        ("blobs.url", "file://data/blobs"),
-        ("livekit.url", "sim://"),
-    ];
-    for (key, value) in embedded {
+    for (key, value) in PRESETS {
         flags.preset("dev", key, value);
     }
     let signal = until_signal()?;

@@ -10,6 +10,12 @@ use super::{Failure, start, until_signal};
 /// All faults of the configuration at once, or why the service could not start or had to stop.
 pub async fn run(flags: Flags) -> Result<(), Failure> {
     let signal = until_signal()?;
-    start(&flags).await?.run(signal).await?;
+    let app = start(&flags).await?;
+    if app.catalog().api_keys().await?.is_empty() {
+        tracing::warn!(
+            "there is no API key, so every request is refused: set initial_api_key (MEET_INITIAL_API_KEY) and start again"
+        );
+    }
+    app.run(signal).await?;
     Ok(())
 }

@@ -5,7 +5,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use clap::Args;
-use reelkeeper_actors::ids::RoomId;
+use reelkeeper_actors::ids::{ROOM_ID_MAX, RoomId};
 
 use crate::app;
 use crate::simulator::{Simulator, SimulatorConfig};
@@ -16,7 +16,7 @@ use super::{Failure, until_signal};
 #[derive(Debug, Clone, Args)]
 pub struct SimulatorArgs {
     /// Port to listen on; 0 takes a free one.
-    #[arg(long, default_value_t = 7880)]
+    #[arg(long, value_name = "PORT", default_value_t = 7880)]
     pub port: u16,
     /// Address to listen on. Anybody who reaches it can control the simulator.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
@@ -34,7 +34,7 @@ pub struct SimulatorArgs {
     )]
     pub api_secret: String,
     /// URL to tell by webhook, such as http://127.0.0.1:6080/livekit/webhook; may be given more than once.
-    #[arg(long = "webhook", value_name = "URL")]
+    #[arg(long = "webhook", value_name = "URL", value_parser = webhook)]
     pub webhooks: Vec<String>,
     /// Where recordings are written: file://FOLDER, the folder that Reelkeeper reads from.
     #[arg(long, value_name = "URL", default_value = "file://data/blobs")]
@@ -43,9 +43,9 @@ pub struct SimulatorArgs {
     /// same calls give the same history, and the same ids.
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,
-    /// Room to begin with; may be given more than once.
-    #[arg(long = "room", value_name = "NAME")]
-    pub rooms: Vec<String>,
+    /// Room to begin with, 1 to 100 letters, digits, `_` and `-`; may be given more than once.
+    #[arg(long = "room", value_name = "NAME", value_parser = room)]
+    pub rooms: Vec<RoomId>,
     /// People who publish in each of these rooms.
     #[arg(long, value_name = "NUMBER", default_value_t = 2)]
     pub participants: u32,
@@ -54,7 +54,7 @@ pub struct SimulatorArgs {
 /// Runs until a signal ends it (SIGINT, SIGTERM).
 ///
 /// # Errors
-/// When the store cannot be opened, a room name is not one, or the address cannot be listened on.
+/// When the store cannot be opened, the address cannot be listened on, or a room has no space for its people.
 pub async fn run(args: SimulatorArgs) -> Result<(), Failure> {
     let blobs = app::open_blobs(&args.blobs).await?;
     let usual = SimulatorConfig::new(&args.api_key, &args.api_secret, blobs);
@@ -62,13 +62,30 @@ pub async fn run(args: SimulatorArgs) -> Result<(), Failure> {
     let listen = SocketAddr::new(args.listen, args.port);
     let config = SimulatorConfig { listen, webhooks: args.webhooks, seed, ..usual };
     let simulator = Simulator::bind(config).await?;
-    for name in &args.rooms {
-        let room = RoomId::clean(name)?;
-        simulator.control().add_room(&room, "", args.participants).map_err(|refusal| refusal.message)?;
+    for room in &args.rooms {
+        let added = simulator.control().add_room(room, "", args.participants);
+        added.map_err(|refusal| format!("room '{room}': {}", refusal.message))?;
     }
     announce(simulator.local_addr(), seed);
     simulator.run(until_signal()?).await?;
     Ok(())
+}
+
+/// A room by its name as it stands: a cleaned one would be another room than the one that was meant.
+fn room(name: &str) -> Result<RoomId, String> {
+    match RoomId::clean(name) {
+        Ok(room) if room.as_str() == name => Ok(room),
+        _ => Err(format!("a room's name is 1 to {ROOM_ID_MAX} letters, digits, `_` and `-`")),
+    }
+}
+
+/// A URL that can be told, as it stands.
+fn webhook(text: &str) -> Result<String, String> {
+    let url = reqwest::Url::parse(text).map_err(|error| error.to_string())?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err("a webhook goes to http:// or https://".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 #[allow(clippy::print_stdout, reason = "whoever started the command waits for this line")]
@@ -94,5 +111,20 @@ mod tests {
         let args = Line::parse_from(line.split(' ')).args;
         assert_eq!((args.rooms.len(), args.webhooks.len(), args.seed, args.port), (2, 2, Some(7), 0));
         assert!(args.listen.is_loopback());
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        let long = "x".repeat(101);
+        for name in ["", " ", "my room", "a/b", "é", "a.b", "a\n", &long] {
+            let refused =
+                Line::try_parse_from(["simulator", "--room", name]).map(|_| ()).unwrap_err().to_string();
+            assert!(refused.contains("1 to 100 letters, digits"), "{name:?}: {refused}");
+        }
+        for url in ["", "nonsense", "localhost:6080", "ftp://x/"] {
+            assert!(Line::try_parse_from(["simulator", "--webhook", url]).is_err(), "{url:?}");
+        }
+        let line = Line::parse_from(["simulator", "--room", "Town_Hall-1"]);
+        assert_eq!(line.args.rooms, [RoomId::from_trusted("Town_Hall-1")]);
     }
 }

@@ -47,15 +47,21 @@ impl fmt::Display for Fault {
     }
 }
 
-/// All that must be mended.
+/// All that must be mended, and what may not be meant, which is often why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Faults(pub Vec<Fault>);
+pub struct Faults {
+    /// At least one.
+    pub faults: Vec<Fault>,
+    /// Such as a variable with a slip of the pen in its name.
+    pub warnings: Vec<Warning>,
+}
 
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let noun = if self.0.len() == 1 { "fault" } else { "faults" };
-        write!(f, "the configuration has {} {noun}", self.0.len())?;
-        self.0.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
+        let noun = if self.faults.len() == 1 { "fault" } else { "faults" };
+        write!(f, "the configuration has {} {noun}", self.faults.len())?;
+        self.faults.iter().try_for_each(|fault| write!(f, "\n  {fault}"))?;
+        self.warnings.iter().try_for_each(|warning| write!(f, "\nwarning: {warning}"))
     }
 }
 

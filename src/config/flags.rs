@@ -4,10 +4,24 @@ use std::path::PathBuf;
 
 use super::layers::Entry;
 
+/// The flags that set one option each, with its key.
+const NAMED: [(&str, &str); 5] = [
+    ("listen", "listen"),
+    ("store", "store.url"),
+    ("blobs", "blobs.url"),
+    ("livekit", "livekit.url"),
+    ("log", "log"),
+];
+
+/// The option that a flag sets, if it sets one.
+pub(super) fn key_of(flag: &str) -> Option<&'static str> {
+    NAMED.iter().find(|(named, _)| *named == flag).map(|(_, key)| *key)
+}
+
 /// Flags of a command line. `--set` reaches every option, the others are shorter.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Flags {
-    /// A file with options; see `reelkeeper config default`
+    /// A file with options that differ from the defaults; `reelkeeper config default` prints one
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Address and port of the API
@@ -19,13 +33,13 @@ pub struct Flags {
     /// Where the files lie: `file://PATH`
     #[arg(long, value_name = "URL")]
     pub blobs: Option<String>,
-    /// LiveKit's API, or `sim://` for the simulated one
+    /// LiveKit's API, such as `ws://localhost:7880`, or `sim://` for the simulated one
     #[arg(long, value_name = "URL")]
     pub livekit: Option<String>,
     /// What is logged, such as `info` or `info,reelkeeper=debug`
     #[arg(long, value_name = "FILTER")]
     pub log: Option<String>,
-    /// Any option by its key; may be given several times
+    /// Any option by its key, such as `start_timeout=40s`; may be given more than once
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]
     pub set: Vec<(String, String)>,
     /// What the command itself has decided: key, value and the command's name. See [`Flags::preset`].
@@ -44,15 +58,11 @@ impl Flags {
     pub fn entries(&self) -> Vec<Entry> {
         let preset =
             self.preset.iter().map(|(key, value, by)| Entry::new(key, value, &format!("command {by}")));
-        let named = [
-            ("listen", "--listen", &self.listen),
-            ("store.url", "--store", &self.store),
-            ("blobs.url", "--blobs", &self.blobs),
-            ("livekit.url", "--livekit", &self.livekit),
-            ("log", "--log", &self.log),
-        ];
-        let named =
-            named.into_iter().filter_map(|(key, flag, value)| Some(Entry::new(key, value.as_ref()?, flag)));
+        let values = [&self.listen, &self.store, &self.blobs, &self.livekit, &self.log];
+        let named = NAMED
+            .iter()
+            .zip(values)
+            .filter_map(|((flag, key), value)| Some(Entry::new(key, value.as_ref()?, &format!("--{flag}"))));
         let set = self.set.iter().map(|(key, value)| Entry::new(key, value, &format!("--set {key}")));
         preset.chain(named).chain(set).collect()
     }

@@ -63,12 +63,20 @@ pub struct Remarks {
 }
 
 impl Layers {
+    /// The lowest layer alone.
+    #[must_use]
+    pub fn defaults() -> Self {
+        // That every key in it is an option is tested.
+        let defaults = entries_of(options::DEFAULT_TOML, DEFAULT, &mut Remarks::default());
+        let defaults = merge(Figment::new(), defaults);
+        Self { merged: defaults.clone(), defaults }
+    }
+
     /// Reads all layers; the file is the one that the flags name.
     #[must_use]
     pub fn read(flags: &Flags, env: &BTreeMap<String, String>) -> (Self, Remarks) {
         let mut remarks = Remarks::default();
-        let defaults = merge(Figment::new(), entries_of(options::DEFAULT_TOML, DEFAULT, &mut remarks));
-        let mut merged = defaults.clone();
+        let Self { defaults, mut merged } = Self::defaults();
         if let Some(path) = &flags.config {
             let source = format!("file {}", path.display());
             match std::fs::read_to_string(path) {

@@ -60,6 +60,11 @@ const NAMES: &[Name] = &[
     name("LIVEKIT_API_SECRET", "livekit.api_secret", Empty::IsAValue),
 ];
 
+/// Their names for an option, the strongest first.
+pub fn names_of(key: &str) -> impl Iterator<Item = &'static str> {
+    NAMES.iter().rev().filter(move |name| name.key == key).map(|name| name.variable)
+}
+
 /// What Meet's variables say, in order of precedence, weakest first.
 #[must_use]
 pub fn entries(env: &BTreeMap<String, String>) -> Vec<Entry> {

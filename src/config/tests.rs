@@ -15,7 +15,7 @@ fn good(env: &[(&str, &str)]) -> Config {
 }
 
 fn faults(env: &[(&str, &str)]) -> Vec<String> {
-    load(&Flags::default(), env).unwrap_err().0.iter().map(Fault::to_string).collect()
+    load(&Flags::default(), env).unwrap_err().faults.iter().map(Fault::to_string).collect()
 }
 
 /// A file that lives as long as the test; its name holds the test's.
@@ -165,7 +165,7 @@ fn meets_names_are_understood_and_yield_to_ours() {
 fn meets_backends_are_a_fault_for_each_port_that_is_not_ours() {
     let chosen = |env: &[(&str, &str)]| match load(&Flags::default(), &[&[LIVEKIT][..], env].concat()) {
         Ok(_) => Vec::new(),
-        Err(faults) => faults.0.iter().map(Fault::to_string).collect(),
+        Err(faults) => faults.faults.iter().map(Fault::to_string).collect(),
     };
     let [store, coordination, blobs] =
         &chosen(&[("MEET_REDIS_HOST", "redis"), ("MEET_S3_SUBBUCKET", "x")])[..]
@@ -218,6 +218,11 @@ fn livekit_has_no_default() {
     let expected = "livekit.url (REELKEEPER_LIVEKIT) is not set; name LiveKit's API, such as \
                     ws://localhost:7880 (LIVEKIT_URL works too), or sim://";
     assert_eq!(faults(&[]), [expected]);
+    let slip = load(&Flags::default(), &[("REELKEEPER_LIVEKTI", "ws://lk")]).unwrap_err().to_string();
+    assert!(
+        slip.ends_with("REELKEEPER_LIVEKTI is no option and does nothing; is REELKEEPER_LIVEKIT meant?"),
+        "{slip}"
+    );
     let config = good(&[("REELKEEPER_LIVEKIT", "sim://"), ("LIVEKIT_URL", "ws://lk")]);
     assert_eq!((config.livekit.url, config.livekit.public_url), (MediaServerUrl::Simulated, None));
 }
@@ -233,7 +238,7 @@ fn a_file_with_what_is_no_option_is_a_fault_with_an_offer() {
         format!("{name}: start_timeuot is no option; is start_timeout meant?"),
         format!("{name}: store is no option"),
     ];
-    let mut found: Vec<_> = found.0.iter().map(Fault::to_string).collect();
+    let mut found: Vec<_> = found.faults.iter().map(Fault::to_string).collect();
     found.sort();
     assert_eq!(found, expected);
 }

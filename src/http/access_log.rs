@@ -26,7 +26,8 @@ pub async fn record(request: Request, next: Next) -> Response {
         let began = Instant::now();
         let mut response = next.run(request).await;
         let status = response.status().as_u16();
-        tracing::debug!(status, elapsed_ms = began.elapsed().as_millis(), "answered");
+        let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::debug!(status, elapsed_ms, "answered");
         if let Ok(id) = HeaderValue::try_from(id) {
             response.headers_mut().insert(REQUEST_ID, id);
         }

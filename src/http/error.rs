@@ -212,11 +212,13 @@ impl Failure {
         match self {
             Self::Port(error) => tracing::warn!(status, %error, "request failed"),
             Self::Webhook(rejected) => tracing::warn!(status, %rejected, "incoming webhook not taken"),
-            Self::Busy | Self::Draining => tracing::debug!(status, message = ?answer.message, "request shed"),
-            _ if answer.status.is_server_error() => {
-                tracing::warn!(status, reason = ?answer.message, "request failed");
+            Self::Busy | Self::Draining | Self::Refused(_, Refusal::Draining | Refusal::Overloaded) => {
+                tracing::debug!(status, reason = answer.message, "request shed");
             }
-            _ => tracing::debug!(status, reason = ?answer.message, "request refused"),
+            _ if answer.status.is_server_error() => {
+                tracing::warn!(status, reason = answer.message, "request failed");
+            }
+            _ => tracing::debug!(status, reason = answer.message, "request refused"),
         }
     }
 }

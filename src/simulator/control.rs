@@ -11,7 +11,9 @@
 //! | GET, DELETE `/control/faults` | shows, takes back all |
 //! | DELETE `/control/faults/{id}` | takes back one |
 //! | POST `/control/workers/kill` | kills the worker of `{"egress"}`, or all with `{}`: `{"killed"}` |
+//! | POST `/control/workers/cut-off` | cuts the worker of `{"egress"}`, or all, off from their rooms; `{"then": {"returns": {"after_ms"}}}` or `{"gives_up": ...}`: `{"cut_off"}` |
 //! | POST `/control/workers/capacity` | `{"slots": n or null, "when_full"?: "exhausted" "unavailable" "hang"}` |
+//! | POST `/control/egresses/forget` | LiveKit forgets every egress; workers run on, and are known again by what they report next |
 //! | GET, DELETE `/control/calls` | the calls received and how they ended; forgets them |
 //! | GET `/control/webhooks` | the webhooks sent, with answers |
 //! | POST `/control/webhooks` | tells `{"url"}` too |
@@ -24,7 +26,8 @@
 //! (`id`, `room`, `all`). A call `does` one of `{"error":{"code","msg"}}`, `{"delay":{"ms"}}`,
 //! `{"delay_answer":{"ms"}}`, `"hang"`, `"hang_answer"`, `"cut"`, `"answer_lost"`, `"empty_list"`, `"hold"`,
 //! `"hold_answer"`, `"unlisted"`, `{"fate": "stays_starting"}` (also `"file_is_lost"`, `"file_is_empty"`,
-//! `{"fails_to_start":{"error","code"}}`, `{"reaches_limit":{"after_ms"}}`, `{"upload_fails":{"error"}}`);
+//! `{"file_is_late":{"after_ms"}}`, `{"fails_to_start":{"error","code"}}`, `{"reaches_limit":{"after_ms"}}`,
+//! `{"upload_fails":{"error"}}`);
 //! a webhook `does` one of `"lost"`, `"doubled"`, `"overtaken"`, `{"delayed":{"ms"}}`. Types and meaning:
 //! `reelkeeper_actors::simulator::faults`.
 //!
@@ -41,6 +44,7 @@ use reelkeeper_actors::ports::media_server::ParticipantKind;
 use reelkeeper_actors::simulator::World;
 use reelkeeper_actors::simulator::calls::{Method, Refusal};
 use reelkeeper_actors::simulator::egress::Workers;
+use reelkeeper_actors::simulator::egress::mishaps::CutOff;
 use reelkeeper_actors::simulator::faults::{CallTrouble, Fault, FaultId, What};
 use reelkeeper_actors::simulator::log::{CallId, CallRecord, HeldCall, Release};
 use reelkeeper_actors::simulator::rooms::{NewParticipant, NewRoom};
@@ -61,7 +65,9 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/faults", get(faults).post(add_fault).delete(clear_faults))
         .route("/faults/{id}", delete(remove_fault))
         .route("/workers/kill", post(kill_workers))
-        .route("/workers/capacity", post(set_workers))
+        .route("/workers/cut-off", post(cut_workers_off))
+        .route("/workers/capacity", post(limit_workers))
+        .route("/egresses/forget", post(forget_egresses))
         .route("/calls", get(calls).delete(forget_calls))
         .route("/webhooks", get(sent).post(add_webhook))
         .route("/hold", get(held).post(hold))
@@ -73,12 +79,12 @@ fn refused(refusal: &Refusal) -> Response {
     (status, Json(json!({"error": refusal.message}))).into_response()
 }
 
-fn done_or_missing(found: bool, what: &str) -> Response {
-    if found {
-        StatusCode::NO_CONTENT.into_response()
-    } else {
-        (StatusCode::NOT_FOUND, Json(json!({"error": format!("no such {what}")}))).into_response()
-    }
+fn done() -> Response {
+    StatusCode::NO_CONTENT.into_response()
+}
+
+fn missing(what: &str) -> Response {
+    (StatusCode::NOT_FOUND, Json(json!({"error": format!("no such {what}")}))).into_response()
 }
 
 async fn state(State(control): State<Control>) -> Json<Value> {
@@ -130,7 +136,8 @@ async fn add_room(State(control): State<Control>, Json(wanted): Json<AddRoom>) -
 }
 
 async fn end_room(State(control): State<Control>, Path(room): Path<RoomId>) -> Response {
-    done_or_missing(control.live.with(|world| world.delete_room(&room)), "room")
+    let ended = control.live.with(|world| world.delete_room(&room));
+    if ended { done() } else { missing("room") }
 }
 
 #[derive(Deserialize)]
@@ -180,7 +187,8 @@ async fn remove_participant(
     Path((room, identity)): Path<(RoomId, String)>,
     Query(leave): Query<Leave>,
 ) -> Response {
-    done_or_missing(control.live.with(|world| world.leave(&room, &identity, leave.reason)), "participant")
+    let left = control.live.with(|world| world.leave(&room, &identity, leave.reason));
+    if left { done() } else { missing("participant") }
 }
 
 async fn faults(State(control): State<Control>) -> Json<Value> {
@@ -208,7 +216,8 @@ async fn clear_faults(State(control): State<Control>) -> StatusCode {
 }
 
 async fn remove_fault(State(control): State<Control>, Path(id): Path<FaultId>) -> Response {
-    done_or_missing(control.live.with(|world| world.remove_fault(id)), "fault")
+    let removed = control.live.with(|world| world.remove_fault(id));
+    if removed { done() } else { missing("fault") }
 }
 
 #[derive(Deserialize)]
@@ -224,12 +233,35 @@ async fn kill_workers(State(control): State<Control>, Json(kill): Json<Kill>) ->
     });
     match killed {
         Some(killed) => Json(json!({"killed": killed})).into_response(),
-        None => done_or_missing(false, "egress with a worker"),
+        None => missing("egress with a worker"),
     }
 }
 
-async fn set_workers(State(control): State<Control>, Json(workers): Json<Workers>) -> StatusCode {
-    control.live.with(|world| world.set_workers(workers));
+#[derive(Deserialize)]
+struct CutWorkersOff {
+    #[serde(default)]
+    egress: Option<EgressId>,
+    then: CutOff,
+}
+
+async fn cut_workers_off(State(control): State<Control>, Json(wanted): Json<CutWorkersOff>) -> Response {
+    let cut_off = control.live.with(|world| match wanted.egress {
+        Some(egress) => world.cut_off(&egress, wanted.then).then(|| vec![egress]),
+        None => Some(world.cut_all_off(wanted.then)),
+    });
+    match cut_off {
+        Some(cut_off) => Json(json!({"cut_off": cut_off})).into_response(),
+        None => missing("egress that records in a room"),
+    }
+}
+
+async fn forget_egresses(State(control): State<Control>) -> StatusCode {
+    control.live.with(World::forget_egresses);
+    StatusCode::NO_CONTENT
+}
+
+async fn limit_workers(State(control): State<Control>, Json(workers): Json<Workers>) -> StatusCode {
+    control.live.with(|world| world.limit_workers(workers));
     StatusCode::NO_CONTENT
 }
 

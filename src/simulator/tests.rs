@@ -344,6 +344,14 @@ async fn rooms_and_people_come_and_go_by_control() {
         (Method::POST, "/faults", json!({"method": "StopEgress", "does": "nonsense"}), 422),
         (Method::DELETE, "/faults", Value::Null, 204),
         (Method::POST, "/workers/kill", json!({"egress": "EG_x"}), 404),
+        (
+            Method::POST,
+            "/workers/cut-off",
+            json!({"egress": "EG_x", "then": {"gives_up": {"after_ms": 1}}}),
+            404,
+        ),
+        (Method::POST, "/workers/cut-off", json!({"then": {"returns": {"after_ms": 1}}}), 200),
+        (Method::POST, "/egresses/forget", Value::Null, 204),
     ];
     for (method, path, body, status) in cases {
         assert_eq!(stage.control(method, path, body).await.0, status, "{path}");

@@ -8,8 +8,10 @@ use std::io::IsTerminal;
 use std::str::FromStr;
 
 use reelkeeper_actors::ids::NodeId;
+use tracing::field::Field;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::format::{self, FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
@@ -121,6 +123,7 @@ where
         tracing_subscriber::fmt()
             .with_env_filter(parse(filter).map_err(TelemetryError::Filter)?)
             .with_ansi(colours)
+            .fmt_fields(format::debug_fn(write_field).delimited(" "))
             .event_format(WithNode {
                 inner: format::format().with_ansi(colours),
                 place: Place::AtEnd,
@@ -129,6 +132,26 @@ where
             .with_writer(writer)
             .finish(),
     ))
+}
+
+/// `field=value`. Ids come from outside: none may break its line or speak to the terminal. JSON escapes by
+/// itself.
+fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
+    // What comes by way of the crate `log` repeats its line's head in fields of these names.
+    if field.name().starts_with("log.") {
+        return Ok(());
+    }
+    if field.name() != "message" {
+        write!(writer, "{}=", field.name())?;
+    }
+    for character in format!("{value:?}").chars() {
+        if character.is_control() {
+            write!(writer, "{}", character.escape_default())?;
+        } else {
+            writer.write_char(character)?;
+        }
+    }
+    Ok(())
 }
 
 /// Where in a line the node's id goes.
@@ -231,6 +254,27 @@ mod tests {
         assert_eq!(text.lines().count(), 1, "{text}");
         assert!(text.contains("recording started room.id=\"room-1\""), "{text}");
         assert!(text.ends_with(" node.id=node-\"1\"\n"), "{text}");
+    }
+
+    #[test]
+    fn an_id_cannot_forge_a_line() {
+        let forged = "EG_1\r\n2026-01-01T00:00:00Z  INFO forged\u{1b}[2J";
+        let (text, json) = (Page::default(), Page::default());
+        let both = [
+            text_lines("info", &node(), Colours::Off, text.writer()).unwrap(),
+            json_lines("info", &node(), json.writer()).unwrap(),
+        ];
+        for lines in both {
+            tracing::subscriber::with_default(lines, || {
+                let span = tracing::info_span!("request", recording.id = tracing::field::Empty);
+                span.record("recording.id", tracing::field::display(forged));
+                span.in_scope(|| tracing::info!(egress.id = %forged, error = forged, "refused {forged}"));
+            });
+        }
+        for page in [text.text(), json.text()] {
+            assert_eq!(page.lines().count(), 1, "{page:?}");
+            assert!(!page.contains(['\r', '\u{1b}']), "{page:?}");
+        }
     }
 
     #[test]

@@ -244,12 +244,12 @@ async fn a_livekit_without_workers_is_asked_again_until_the_deadline() {
     let checks = [WhenFull::Exhausted, WhenFull::Unavailable].map(async |when_full| {
         let (service, sim) = simulated(SETTINGS).await;
         let room = sim.room(&service).await;
-        sim.control.live().with(|world| world.set_workers(Workers { slots: Some(0), when_full }));
+        sim.control.live().with(|world| world.limit_workers(Workers { slots: Some(0), when_full }));
         let reply = in_time(service.start_recording(&room)).await;
         reply.refused(503, "Recording Error", "timed out while starting");
         let asked = sim.calls(&room, SimMethod::StartEgress).len();
         assert!(asked >= 2, "{asked}");
-        sim.control.live().with(|world| world.set_workers(Workers { slots: None, when_full }));
+        sim.control.live().with(|world| world.limit_workers(Workers { slots: None, when_full }));
         let id = service.start_recording(&room).await.expect(201).id();
         service.stop_recording(&id).await.expect(202);
         service.until(&id, "complete").await;

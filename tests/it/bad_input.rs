@@ -2,44 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use livekit_protocol::EgressStatus;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
-use crate::harness::{API_KEY, Reelkeeper, simulated};
-use crate::livekit::{Scripted, Shows, in_webhook};
+use crate::harness::{API_KEY, simulated};
+use crate::stage::Stage;
 use crate::wire::{Reply, raw, try_send};
 
 const QUICKLY: Duration = Duration::from_secs(5);
 const API: &str = "/meet/api/v1";
-
-/// A service with one recording that runs.
-struct Stage {
-    service: Reelkeeper,
-    livekit: Scripted,
-    room: String,
-    id: String,
-}
-
-impl Stage {
-    async fn set() -> Self {
-        let livekit = Scripted::run(Shows::All).await;
-        let service = Reelkeeper::start(&livekit.url, &[("REELKEEPER_RECONCILE_INTERVAL", "1h")]).await;
-        let room = service.room().await;
-        livekit.people(&room);
-        let id = service.start_recording(&room).await.expect(201).id();
-        Self { service, livekit, room, id }
-    }
-
-    async fn end(self) {
-        self.service.stop_recording(&self.id).await.expect(202);
-        let egress = self.id.split("--").nth(1).unwrap();
-        let failed = self.livekit.change(egress, EgressStatus::EgressFailed);
-        self.service.tell(&in_webhook("egress_ended", &failed)).await.expect(200);
-        self.service.until(&self.id, "failed").await;
-        self.service.finish().await;
-    }
-}
 
 /// Sends a request that must be refused, in the contract's form.
 async fn refused(request: RequestBuilder, what: &str) -> Reply {

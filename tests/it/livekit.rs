@@ -70,9 +70,10 @@ pub enum Act {
 }
 
 /// How much of an egress an answer shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Shows {
     /// What a real server shows.
+    #[default]
     All,
     /// Id, status and room only.
     Little,
@@ -88,13 +89,7 @@ struct World {
     newborn: HashMap<String, (EgressStatus, &'static str)>,
     acts: HashMap<(Method, String), VecDeque<Act>>,
     calls: Vec<Call>,
-    shows: Option<Shows>,
-}
-
-impl World {
-    fn little(&self) -> bool {
-        self.shows == Some(Shows::Little)
-    }
+    shows: Shows,
 }
 
 /// The server. It ends when it is dropped.
@@ -115,7 +110,7 @@ impl Scripted {
     pub async fn run(shows: Shows) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let world = Arc::new(Mutex::new(World { shows: Some(shows), ..World::default() }));
+        let world = Arc::new(Mutex::new(World { shows, ..World::default() }));
         let router = Router::new().route("/twirp/{service}/{method}", post(serve)).with_state(world.clone());
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { url, world, serving }
@@ -349,12 +344,12 @@ impl Asked {
                 let mut info = egress(&id, request, status);
                 error.clone_into(&mut info.error);
                 world.egresses.push(info.clone());
-                answer(&shown(info, world.little()))
+                answer(&shown(info, world.shows))
             }
             Self::Stop(request) => stop(world, &request.egress_id),
             Self::List(request) => {
                 let wanted = |info: &&lk::EgressInfo| {
-                    if world.shows == Some(Shows::Unfiltered) {
+                    if world.shows == Shows::Unfiltered {
                         return true;
                     }
                     (request.egress_id.is_empty() || info.egress_id == request.egress_id)
@@ -362,7 +357,7 @@ impl Asked {
                         && (!request.active || info.ended_at == 0)
                 };
                 let items = world.egresses.iter().filter(wanted).cloned();
-                let items = items.map(|info| shown(info, world.little())).collect();
+                let items = items.map(|info| shown(info, world.shows)).collect();
                 answer(&lk::ListEgressResponse { items, ..lk::ListEgressResponse::default() })
             }
             Self::Participants(request) => {
@@ -379,7 +374,7 @@ impl Asked {
 }
 
 fn stop(world: &mut World, egress: &str) -> Response {
-    let little = world.little();
+    let shows = world.shows;
     let Some(info) = world.egresses.iter_mut().find(|info| info.egress_id == egress) else {
         return error(404, "not_found", "egress does not exist");
     };
@@ -387,11 +382,11 @@ fn stop(world: &mut World, egress: &str) -> Response {
         return error(412, "failed_precondition", "egress cannot be stopped");
     }
     turn(info, EgressStatus::EgressEnding);
-    answer(&shown(info.clone(), little))
+    answer(&shown(info.clone(), shows))
 }
 
-fn shown(info: lk::EgressInfo, little: bool) -> lk::EgressInfo {
-    if !little {
+fn shown(info: lk::EgressInfo, shows: Shows) -> lk::EgressInfo {
+    if shows != Shows::Little {
         return info;
     }
     lk::EgressInfo {

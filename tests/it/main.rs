@@ -21,6 +21,7 @@ mod races;
 mod restart;
 mod shutdown;
 mod signing;
+mod stage;
 mod start_failures;
 mod stop_failures;
 mod strangers;

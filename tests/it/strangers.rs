@@ -11,39 +11,10 @@ use serde_json::{Value, json};
 use crate::harness::Reelkeeper;
 use crate::livekit::{Scripted, Shows, egress, in_webhook};
 use crate::signing::Signature;
+use crate::stage::Stage;
 use crate::wire::try_send;
 
 const QUICKLY: Duration = Duration::from_secs(5);
-
-/// A service with one recording that runs, of which nobody but the tests tells anything.
-struct Stage {
-    service: Reelkeeper,
-    livekit: Scripted,
-    room: String,
-    id: String,
-    egress: lk::EgressInfo,
-}
-
-impl Stage {
-    async fn set() -> Self {
-        let livekit = Scripted::run(Shows::All).await;
-        let service = Reelkeeper::start(&livekit.url, &[("REELKEEPER_RECONCILE_INTERVAL", "1h")]).await;
-        let room = service.room().await;
-        livekit.people(&room);
-        let id = service.start_recording(&room).await.expect(201).id();
-        let egress = livekit.egresses(&room).remove(0);
-        Self { service, livekit, room, id, egress }
-    }
-
-    /// Ends the recording by a webhook, which must be believed.
-    async fn end(self) {
-        let Self { service, livekit, id, egress, .. } = self;
-        let failed = livekit.change(&egress.egress_id, EgressStatus::EgressFailed);
-        service.tell(&in_webhook("egress_ended", &failed)).await.expect(200);
-        assert_eq!(service.recording(&id).await.field("status"), "failed");
-        service.finish().await;
-    }
-}
 
 /// News that would end the recording if they were believed.
 fn lie(stage: &Stage) -> Vec<u8> {

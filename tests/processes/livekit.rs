@@ -193,11 +193,12 @@ impl LiveKit {
         sent.filter(|webhook| webhook.event.starts_with("egress_")).flat_map(|sent| sent.answers).collect()
     }
 
-    /// How the webhook of the end of a recording was answered, each try; none while it is tried.
-    pub fn answers_to_end_of(&self, recording: &RecordingId) -> Option<Vec<u16>> {
-        let egress = recording.egress.as_str();
+    /// How the first webhook with this event about a recording, or its recorder, was answered, each try; none
+    /// while it is tried.
+    pub fn answers_to(&self, event: &str, recording: &RecordingId) -> Option<Vec<u16>> {
         let mut sent = self.control.sent().into_iter();
-        sent.find(|sent| sent.event == "egress_ended" && sent.queue == egress).map(|sent| sent.answers)
+        let about = |body: &str| body.contains(recording.egress.as_str());
+        sent.find(|sent| sent.event == event && about(&sent.body)).map(|sent| sent.answers)
     }
 }
 

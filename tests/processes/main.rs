@@ -17,6 +17,7 @@ mod acknowledged;
 mod api;
 mod crash;
 mod deletion;
+mod demo;
 mod forgetting;
 mod line;
 mod livekit;

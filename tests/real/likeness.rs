@@ -7,11 +7,12 @@
 mod livekits;
 mod shape;
 
+use livekit_api::access_token::VideoGrants;
 use serde_json::{Value, json};
 
 use self::livekits::{LiveKit, Sent, real, simulated};
 use self::shape::{Said, Told};
-use crate::stack::{KEY, SECRET, eventually};
+use crate::stack::{self, KEY, SECRET, eventually};
 
 const ROOM: &str = "den";
 
@@ -124,10 +125,11 @@ async fn refuses(livekit: LiveKit) -> Vec<Said> {
     for (method, body) in calls {
         story.call(&livekit, method, body).await;
     }
+    let lists = || VideoGrants { room_list: true, room_record: true, ..VideoGrants::default() };
     let tokens = [
-        ("another secret", Some(livekits::token(KEY, "another-secret-of-at-least-32-characters", true))),
-        ("another key", Some(livekits::token("nokey", SECRET, true))),
-        ("no grants", Some(livekits::token(KEY, SECRET, false))),
+        ("another secret", Some(livekits::token(KEY, "another-secret-of-at-least-32-characters", lists()))),
+        ("another key", Some(livekits::token("nokey", SECRET, lists()))),
+        ("no grants", Some(livekits::token(KEY, SECRET, VideoGrants::default()))),
         ("no token", Some("nonsense".to_owned())),
         ("an empty one", Some(String::new())),
         ("nothing", None),
@@ -139,7 +141,7 @@ async fn refuses(livekit: LiveKit) -> Vec<Said> {
             story.answers.push(Said::of(&format!("{method} with {name}"), &answer));
         }
     }
-    let token = livekits::token(KEY, SECRET, true);
+    let token = stack::token(&json!({}));
     for (content_type, body) in [
         ("application/json", "{"),
         ("application/json", ""),

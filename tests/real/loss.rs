@@ -16,25 +16,20 @@ const OFTEN: (&str, &str) = ("REELKEEPER_RECONCILE_INTERVAL", "1s");
 #[tokio::test]
 async fn a_room_whose_worker_was_killed_is_recorded_again_and_the_record_says_what_happened() {
     tokio::join!(
-        loses_its_worker("told", Webhooks::Arrive, &[UPLOAD_LIMIT], Service::Lives),
-        loses_its_worker("not told", Webhooks::AreLost, &[UPLOAD_LIMIT, OFTEN], Service::Lives),
-        loses_its_worker("dead too", Webhooks::Arrive, &[UPLOAD_LIMIT], Service::DiesToo),
+        loses_its_worker("told", Webhooks::Arrive, &[UPLOAD_LIMIT], Process::Lives),
+        loses_its_worker("not told", Webhooks::AreLost, &[UPLOAD_LIMIT, OFTEN], Process::Lives),
+        loses_its_worker("dead too", Webhooks::Arrive, &[UPLOAD_LIMIT], Process::DiesToo),
     );
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Service {
+enum Process {
     Lives,
     /// It is back when LiveKit has said all there is to say.
     DiesToo,
 }
 
-async fn loses_its_worker(
-    name: &str,
-    webhooks: Webhooks,
-    options: &[(&'static str, &str)],
-    service: Service,
-) {
+async fn loses_its_worker(name: &str, webhooks: Webhooks, options: &[(&'static str, &str)], node: Process) {
     let mut meeting = Meeting::start(webhooks, options).await;
     let lost = meeting.node.record(&meeting.room).await;
     meeting.kill_workers().await;
@@ -42,12 +37,12 @@ async fn loses_its_worker(
     meeting.add_worker("").await;
     let early = meeting.node.ask_to_record(&meeting.room).await.message(409);
     assert!(early.contains("already"), "{early}");
-    if service == Service::DiesToo {
+    if node == Process::DiesToo {
         meeting.node.crash().await;
     }
     meeting.recorder_leaves(&lost).await;
     let left = killed.elapsed();
-    if service == Service::DiesToo {
+    if node == Process::DiesToo {
         meeting.node.restart().await;
     }
 

@@ -8,7 +8,7 @@ use crate::ids::RecordingId;
 use crate::ports::PortError;
 use crate::ports::catalog::StoredRecording;
 use crate::recording::RecordingStatus;
-use crate::recording::event::{Happening, UnheldRecording};
+use crate::recording::event::Happening;
 use crate::recording::ledger::RoomState;
 
 /// What is to become of a document, seen again after its room's row; none if the row holds it or it is over.
@@ -31,8 +31,7 @@ pub(super) async fn find(finder: &Finder, stored: StoredRecording) -> Option<Fin
             let status = document.as_ref().map(|document| document.recording.status);
             let verdict = judge(row.as_ref(), &recording, status)?;
             let finding = Finding::of_recording(Task::UnheldRecordings, &recording, verdict);
-            let StoredRecording { recording, updated_at, .. } = document?;
-            let unheld = Happening::Unheld(Box::new(UnheldRecording { recording, updated_at }));
+            let unheld = Happening::Unheld(Box::new(document?.into()));
             Some(finding.asking(Ask::Tell(Box::new(unheld))))
         }
         Err(error) => {

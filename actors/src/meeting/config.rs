@@ -86,8 +86,8 @@ mod tests {
     use super::*;
     use crate::recording::encoding::Preset;
 
-    fn patch(enabled: bool) -> RecordingPatch {
-        RecordingPatch { enabled, layout: None, encoding: None, allow_access_to: None }
+    fn enabled() -> RecordingPatch {
+        RecordingPatch { enabled: true, layout: None, encoding: None, allow_access_to: None }
     }
 
     #[test]
@@ -109,7 +109,7 @@ mod tests {
     fn a_patch_changes_only_what_it_names() {
         let encoding = Encoding::Preset(Preset::PortraitP1080F60);
         let config = RoomConfig::default().merged(ConfigPatch {
-            recording: Some(RecordingPatch { encoding: Some(encoding.clone()), ..patch(true) }),
+            recording: Some(RecordingPatch { encoding: Some(encoding.clone()), ..enabled() }),
             chat: Some(Switch { enabled: false }),
             ..ConfigPatch::default()
         });
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn encryption_turns_recording_off_for_good() {
         let e2ee = |enabled| ConfigPatch { e2ee: Some(Switch { enabled }), ..ConfigPatch::default() };
-        let both = ConfigPatch { recording: Some(patch(true)), ..e2ee(true) };
+        let both = ConfigPatch { recording: Some(enabled()), ..e2ee(true) };
         let encrypted = RoomConfig::default().merged(both);
         assert!(!encrypted.recording.enabled);
         assert!(!encrypted.merged(e2ee(false)).recording.enabled);

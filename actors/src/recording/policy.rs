@@ -45,9 +45,9 @@ pub struct Policy {
     pub stale_after: Duration,
     /// Where files lie.
     pub files: FileLayout,
-    /// The rule that is taken away, to see whether it is needed.
+    /// The rules that are taken away, to see whether they are needed.
     #[cfg(feature = "mutations")]
-    pub without: Option<Rule>,
+    pub without: Vec<Rule>,
 }
 
 impl Policy {
@@ -61,7 +61,7 @@ impl Policy {
     #[cfg(feature = "mutations")]
     #[must_use]
     pub fn keeps(&self, rule: Rule) -> bool {
-        self.without != Some(rule)
+        !self.without.contains(&rule)
     }
 
     /// Whether a rule is kept: always, but in tests that take one away.
@@ -83,7 +83,7 @@ impl Default for Policy {
             stale_after: Duration::from_mins(5),
             files: FileLayout::new("openvidu-meet"),
             #[cfg(feature = "mutations")]
-            without: None,
+            without: Vec::new(),
         }
     }
 }

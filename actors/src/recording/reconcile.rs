@@ -8,11 +8,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Timestamp;
+use super::egress::{EgressInfo, EgressStatus};
 use super::event::{Evidence, FileEvidence, Listed, Presence};
 use super::policy::Policy;
 use super::rules::Rule;
 use crate::ids::EgressId;
 
+const NS_PER_MS: i64 = 1_000_000;
 /// Fewer live recordings than this say nothing about a list that misses them.
 const ENOUGH_TO_DOUBT: usize = 3;
 
@@ -192,6 +194,19 @@ pub fn list_is_wrong(live: &[Live], listed: &BTreeSet<EgressId>) -> bool {
     let too_many = live.len() >= ENOUGH_TO_DOUBT && missing * 2 > live.len();
     let recorders_sit = live.iter().any(|live| live.recorder == Presence::Present);
     too_many || (listed.is_empty() && recorders_sit)
+}
+
+/// Whether an egress may run that LiveKit lists and of which nobody here knows anything, not even a document:
+/// one that was deleted, say, after its worker died. LiveKit lists it for ever, and its recorder is gone.
+#[must_use]
+pub fn may_run(info: &EgressInfo, recorder: Presence, at: Timestamp, policy: &Policy) -> bool {
+    let gone = matches!(recorder, Presence::Absent | Presence::RoomEmpty);
+    let listed_for = at.since(Timestamp(info.updated_at / NS_PER_MS));
+    match info.status {
+        EgressStatus::Starting => !gone || listed_for < policy.stale_after,
+        EgressStatus::Active => !gone,
+        _ => true,
+    }
 }
 
 #[cfg(test)]

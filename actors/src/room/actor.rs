@@ -10,7 +10,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
-use super::commit::{self, Committed, Header, Loaded};
+use super::commit::{self, Committed, Header, Loaded, Removed};
 use super::replies::Replies;
 use super::supervisor::SupervisorMessage;
 use super::{Observed, RoomMessage, Shared, effects};
@@ -32,8 +32,8 @@ pub enum Own {
     Loaded(Box<LoadedRow>),
     /// A commit ended.
     Committed(CommitEnd),
-    /// The row was removed, or not.
-    Removed(bool),
+    /// The row of an idle room was to be removed.
+    Removed(RemovalEnd),
     /// An effect came back.
     Outcome {
         /// The claim under which it was begun; of a stale one only evidence counts.
@@ -51,6 +51,8 @@ pub enum Own {
 pub struct LoadedRow(Loaded);
 /// See [`Own::Committed`].
 pub struct CommitEnd(Committed);
+/// See [`Own::Removed`].
+pub struct RemovalEnd(Removed);
 
 /// One actor per room, local to its node.
 pub(super) struct RoomActor;
@@ -196,7 +198,7 @@ impl RoomActorState {
         match own {
             Own::Loaded(loaded) => self.loaded(loaded.0),
             Own::Committed(end) => self.committed(end.0),
-            Own::Removed(gone) => self.removed(gone),
+            Own::Removed(end) => self.removed(&end.0),
             Own::Outcome { generation, what } => {
                 if generation == self.generation || is_evidence(&what) {
                     self.queue.push_back(Input { what, command: None, stored: None });
@@ -310,9 +312,10 @@ impl RoomActorState {
         self.state = State::fresh(self.room.clone());
         self.lags = false;
         self.standing = Standing::Ready;
-        if let Some(durable) = loaded.state {
-            self.state.durable = durable;
-            self.shared.live.is_now(&self.room, &self.state.durable);
+        let found = loaded.state.is_some();
+        self.state.durable = loaded.state.unwrap_or_default();
+        self.shared.live.is_now(&self.room, &self.state.durable);
+        if found {
             self.queue.push_front(Input { what: Happening::TakenUp, command: None, stored: None });
         }
     }
@@ -333,8 +336,8 @@ impl RoomActorState {
             let (shared, room, myself) = (self.shared.clone(), self.room.clone(), self.myself.clone());
             let header = self.header.clone();
             tokio::spawn(async move {
-                let gone = commit::remove(&shared, &room, &header).await;
-                let _ = myself.cast(RoomMessage::Own(Own::Removed(gone)));
+                let end = commit::remove(&shared, &room, &header).await;
+                let _ = myself.cast(RoomMessage::Own(Own::Removed(RemovalEnd(end))));
             });
         } else if self.lags {
             self.flush();
@@ -364,15 +367,16 @@ impl RoomActorState {
         }
     }
 
-    fn removed(&mut self, gone: bool) {
+    fn removed(&mut self, end: &Removed) {
         self.standing = Standing::Ready;
-        if gone {
-            let claim = fresh_claim(&*self.shared.world.entropy);
-            self.header = Header { claim, epoch: 1, revision: None };
-            self.lags = false;
-        } else {
-            // Whether it is gone is not known: the row says.
-            self.load();
+        match end {
+            Removed::Gone => {
+                let claim = fresh_claim(&*self.shared.world.entropy);
+                self.header = Header { claim, epoch: 1, revision: None };
+                self.lags = false;
+            }
+            // The row says what it is now.
+            Removed::Unclear => self.load(),
         }
     }
 

@@ -34,6 +34,15 @@ pub(super) enum Committed {
     Fenced,
 }
 
+/// How the removal of a row ended.
+#[derive(Debug)]
+pub(super) enum Removed {
+    /// There is no row any more.
+    Gone,
+    /// The row may be there still, or be somebody else's; a row that is kept does no harm.
+    Unclear,
+}
+
 /// A row that was taken up, or the absence of one.
 #[derive(Debug)]
 pub(super) struct Loaded {
@@ -138,17 +147,16 @@ pub(super) async fn commit(
     }
 }
 
-/// Removes the row of a room of which nothing is left to do. Returns whether it is gone; if that is not known,
-/// the row is kept, which does no harm.
-pub(super) async fn remove(shared: &Arc<Shared>, room: &RoomId, header: &Header) -> bool {
-    let Some(revision) = header.revision else { return true };
+/// Removes the row of a room of which nothing is left to do.
+pub(super) async fn remove(shared: &Arc<Shared>, room: &RoomId, header: &Header) -> Removed {
+    let Some(revision) = header.revision else { return Removed::Gone };
     let removed = bounded(shared, shared.world.ledger.remove(room, &header.claim, revision)).await;
     match removed {
-        Ok(Written::Stored) => true,
-        Ok(Written::Refused(found)) => found.is_none(),
+        Ok(Written::Stored | Written::Refused(None)) => Removed::Gone,
+        Ok(Written::Refused(Some(_))) => Removed::Unclear,
         Err(error) => {
             tracing::warn!(room.id = %room, %error, "row of an idle room cannot be removed");
-            false
+            Removed::Unclear
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::recording::effect::{Depth, Effect};
 use crate::recording::egress::{CallError, EgressInfo};
 use crate::recording::event::{Evidence, FileEvidence, Happening, Listed, Presence, Sighting, Source};
 use crate::recording::ledger::Owed;
+use crate::recording::reconcile;
 use crate::recording::rules::Rule;
 use crate::recording::signal::Signal;
 
@@ -63,7 +64,10 @@ async fn carry_out(shared: &Arc<Shared>, room: &RoomId, effect: Effect) -> Optio
         }
         Effect::Identify { egress } => identify(shared, room, &egress).await,
         Effect::Carry { number, owed } => match carry(shared, &owed).await {
-            Ok(()) => Some(Happening::EffectDone { number }),
+            Ok(()) => {
+                log_carried(room, &owed);
+                Some(Happening::EffectDone { number })
+            }
             Err(error) => {
                 tracing::warn!(room.id = %room, recording.id = %owed.recording(), %error, "effect stays owed");
                 Some(Happening::EffectFailed { number })
@@ -86,8 +90,26 @@ fn log_call(room: &RoomId, call: &str, result: &Result<EgressInfo, CallError>) {
     }
 }
 
+/// Says how a recording ended, or that it is gone, as soon as clients are told so.
+fn log_carried(room: &RoomId, owed: &Owed) {
+    let id = owed.recording();
+    match owed {
+        Owed::Project { recording, .. } if recording.status.is_terminal() => {
+            tracing::info!(
+                room.id = %room, recording.id = %id, egress.id = %id.egress,
+                status = recording.status.name(), size_bytes = recording.size, error = recording.error,
+                "recording is over"
+            );
+        }
+        Owed::Project { .. } | Owed::Notify(_) => {}
+        Owed::Remove { .. } => {
+            tracing::info!(room.id = %room, recording.id = %id, egress.id = %id.egress, "recording deleted");
+        }
+    }
+}
+
 /// The live egresses of our form in a room. One that the row does not hold is asked by id, since the list
-/// may be old.
+/// may be old, and of one that has no document either it is asked whether its recorder is there.
 async fn look_before_start(
     shared: &Arc<Shared>,
     room: &RoomId,
@@ -105,9 +127,18 @@ async fn look_before_start(
             if known.contains(&uid) { Some(info) } else { world.media_server.egress(&info.egress).await? };
         let Some(info) = info else { continue };
         let sighting = news::sighting(shared, info, Source::Call).await;
-        live.push(sighting.map_err(|error| CallError::NoAnswer(error.to_string()))?);
+        let sighting = sighting.map_err(|error| CallError::NoAnswer(error.to_string()))?;
+        if sighting.document.is_some() || known.contains(&uid) || may_run(shared, room, &sighting.info).await
+        {
+            live.push(sighting);
+        }
     }
     Ok(live)
+}
+
+async fn may_run(shared: &Arc<Shared>, room: &RoomId, info: &EgressInfo) -> bool {
+    let recorder = look_at_recorder(shared, room, Some(&info.egress)).await;
+    reconcile::may_run(info, recorder, shared.world.clock.now(), &shared.world.policy)
 }
 
 async fn look(

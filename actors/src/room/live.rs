@@ -1,4 +1,4 @@
-//! What this node holds as live, and the list of all egresses that it is compared with.
+//! What the rooms of this node hold, and the list of all egresses that it is compared with.
 //!
 //! Owns how often LiveKit is asked for everything, and whether its answer can be believed: a list that misses
 //! too much at once decides nothing for a while (design 5). What is too much is `recording/reconcile.rs`'s.
@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::ids::{EgressId, RoomId};
+use crate::ids::{EgressId, RoomId, Uid};
 use crate::ports::media_server::MediaServer;
 use crate::recording::egress::{CallError, EgressInfo};
 use crate::recording::event::Presence;
@@ -19,15 +19,23 @@ use crate::recording::policy::Policy;
 use crate::recording::reconcile::{Live, list_is_wrong};
 use crate::recording::rules::Rule;
 
-/// The recordings that the rooms of this node hold as live.
+/// The recordings that the rooms of this node hold: those that are live, and all of which the rows know.
 #[derive(Default)]
 pub(crate) struct LiveRecordings {
     rooms: StdMutex<BTreeMap<RoomId, Live>>,
+    /// What the rows of this node's actors hold. It spares news a look at the row; where it is out of date, the
+    /// actor's own look at the row is all that it costs.
+    held: StdMutex<BTreeMap<RoomId, Held>>,
 }
 
 impl LiveRecordings {
     /// A room's state is this from now on.
     pub(super) fn is_now(&self, room: &RoomId, state: &RoomState) {
+        if state.is_settled() {
+            self.held().remove(room);
+        } else {
+            self.held().insert(room.clone(), Held::of(state));
+        }
         let current = state.current.as_ref().filter(|_| state.phase == Phase::Active);
         let Some(egress) = current.and_then(|current| current.track.egress.clone()) else {
             self.rooms().remove(room);
@@ -47,12 +55,42 @@ impl LiveRecordings {
         }
     }
 
+    /// What a room's row holds; none if no actor of this node holds one.
+    pub(super) fn held_in(&self, room: &RoomId) -> Option<Held> {
+        self.held().get(room).cloned()
+    }
+
+    fn held(&self) -> MutexGuard<'_, BTreeMap<RoomId, Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn all(&self) -> Vec<Live> {
         self.rooms().values().cloned().collect()
     }
 
     fn rooms(&self) -> MutexGuard<'_, BTreeMap<RoomId, Live>> {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The uids and egresses that a room's row holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Held {
+    uids: BTreeSet<Uid>,
+    egresses: BTreeSet<EgressId>,
+}
+
+impl Held {
+    pub(super) fn of(state: &RoomState) -> Self {
+        Self {
+            uids: state.tracks().map(|track| track.uid.clone()).collect(),
+            egresses: state.tracks().filter_map(|track| track.egress.clone()).collect(),
+        }
+    }
+
+    /// Whether the row holds this egress, by its id or by the uid in its path.
+    pub(super) fn knows(&self, egress: &EgressId, uid: Option<&Uid>) -> bool {
+        self.egresses.contains(egress) || uid.is_some_and(|uid| self.uids.contains(uid))
     }
 }
 
@@ -135,5 +173,21 @@ impl Kept {
         // After that each recording is judged by itself: id, recorder and file.
         let is_doubted = doubted_for.is_some_and(|time| time < policy.stale_after);
         Listing { egresses: egresses.into(), is_doubted }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_room_is_held_until_nothing_is_left_of_it() {
+        let (rooms, room) = (LiveRecordings::default(), RoomId::from_trusted("room-1"));
+        assert_eq!(rooms.held_in(&room), None);
+        let row = RoomState { phase: Phase::Uncertain, ..RoomState::default() };
+        rooms.is_now(&room, &row);
+        assert_eq!(rooms.held_in(&room), Some(Held::of(&row)));
+        rooms.is_now(&room, &RoomState::default());
+        assert_eq!(rooms.held_in(&room), None);
     }
 }

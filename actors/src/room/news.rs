@@ -1,10 +1,13 @@
 //! News from outside, completed with what the stores know, before a room's actor is woken for it.
+//!
+//! Owns whether an actor is woken at all: for an event that changes nothing, no room is claimed.
 
 use std::sync::Arc;
 
 use super::Shared;
 use super::commit::bounded;
-use crate::ids::EgressId;
+use super::live::Held;
+use crate::ids::{EgressId, RoomId};
 use crate::ports::PortError;
 use crate::recording::RecordingStatus;
 use crate::recording::egress::EgressInfo;
@@ -13,22 +16,17 @@ use crate::recording::event::{Sighting, Source};
 /// What a webhook about an egress is worth: none if it is another application's, or changes nothing.
 pub(crate) async fn of_egress(shared: &Arc<Shared>, info: EgressInfo) -> Result<Option<Sighting>, PortError> {
     let world = &shared.world;
-    let row = bounded(shared, world.ledger.load(&info.room)).await?;
-    let known_by_id = row.as_ref().is_some_and(|row| {
-        let mut tracks = row.state.tracks();
-        tracks.any(|track| track.egress.as_ref() == Some(&info.egress))
-    });
+    let held = held_in(shared, &info.room).await?;
     let path = info.filepath.as_deref();
     let uid = path.and_then(|path| world.policy.files.uid_of(&info.room, path));
-    if uid.is_none() && !known_by_id {
+    let known = held.as_ref().is_some_and(|held| held.knows(&info.egress, uid.as_ref()));
+    if uid.is_none() && !known {
         return Ok(None);
     }
-    let known = known_by_id || row.as_ref().zip(uid).is_some_and(|(row, uid)| row.state.holds(&uid));
     let status = info.status.recorded_as();
-    let held = row.is_some();
     let sighting = sighting(shared, info, Source::Webhook).await?;
     let worth_it = match sighting.document {
-        _ if held => true,
+        _ if held.is_some() => true,
         // The row is gone: only late truth, or the end of a recording that no row holds, changes anything.
         Some(shown) => shown != status && shown.may_become(status),
         None if status.is_terminal() => false,
@@ -49,6 +47,20 @@ async fn identify(shared: &Arc<Shared>, egress: &EgressId) -> Result<Option<Sigh
         Ok(None) => Ok(None),
         Err(error) => Err(PortError::unavailable("LiveKit", error)),
     }
+}
+
+/// Whether a room has a row, so that its recorder's leave may mean something.
+pub(crate) async fn is_held(shared: &Arc<Shared>, room: &RoomId) -> Result<bool, PortError> {
+    Ok(held_in(shared, room).await?.is_some())
+}
+
+/// What a room's row holds, if it has one: known on this node if its actor is here, else read.
+async fn held_in(shared: &Arc<Shared>, room: &RoomId) -> Result<Option<Held>, PortError> {
+    if let Some(held) = shared.live.held_in(room) {
+        return Ok(Some(held));
+    }
+    let row = bounded(shared, shared.world.ledger.load(room)).await?;
+    Ok(row.map(|row| Held::of(&row.state)))
 }
 
 /// Completes a view of an egress with what the catalog knows.

@@ -217,7 +217,7 @@ impl SupervisorState {
         entry.aside = entry.falls >= FALLS_MAX;
         let pause = if entry.aside { ASIDE } else { back_off(RESTART, entry.falls - 1) };
         tracing::error!(
-            room.id = %room, reason, falls = entry.falls, pause_ms = pause.as_millis(),
+            room.id = %room, reason, falls = entry.falls, pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
             "room actor fell, starting it again"
         );
         if entry.aside {

@@ -369,7 +369,9 @@ impl World {
                 let removed = self.leave(&room, &identity, DisconnectReason::ParticipantRemoved);
                 removed.then_some(Reply::Done).ok_or_else(Refusal::no_such_participant)?
             }
-            Request::UpdateRoomMetadata(room, metadata) => Reply::Room(self.set_metadata(&room, metadata)?),
+            Request::UpdateRoomMetadata(room, metadata) => {
+                Reply::Room(self.rewrite_metadata(&room, metadata)?)
+            }
             Request::SendData(_) | Request::StartEgress(_) | Request::StopEgress(_) => Reply::Done,
         })
     }

@@ -7,10 +7,11 @@
 //!   file is uploaded, COMPLETE;
 //! - stopped while STARTING: ABORTED at once, in the answer too;
 //! - its room ends: no ENDING; it is listed as ACTIVE until it is COMPLETE;
-//! - its worker is killed: it is listed with its last status for ever, and its recorder is dropped when
-//!   LiveKit notices.
+//! - what goes wrong with its worker, or with LiveKit's memory, is in [`mishaps`].
 //!
 //! Statuses, texts, codes and the order of webhooks are those of LiveKit 1.13.5 and its protocol library.
+
+pub mod mishaps;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,6 @@ use super::views::{DisconnectReason, EgressView, FileView, StartOrder};
 use super::webhooks::EventName;
 use super::{Due, World};
 use crate::ids::{EgressId, RoomId};
-use crate::ports::media_server::ParticipantKind;
 use crate::recording::egress::EgressStatus;
 
 /// Most egresses that are remembered; the oldest ended ones are forgotten first.
@@ -40,8 +40,10 @@ pub(super) struct Egress {
     view: EgressView,
     stage: Stage,
     listed_in_room: bool,
+    /// Whether LiveKit does not know it any more.
+    forgotten: bool,
     fate: Fate,
-    /// Whether its recorder is in the room, was there, or never came.
+    /// Where its recorder is.
     recorder: Recorder,
     /// When it stopped recording, in nanoseconds since 1970; 0 = it has not.
     cut_at: i64,
@@ -63,6 +65,10 @@ enum Stage {
 enum Recorder {
     Coming,
     Present,
+    /// Its worker lost the connection, and LiveKit has not noticed yet.
+    CutOff,
+    /// LiveKit dropped it, and its worker records on.
+    Dropped,
     Gone,
 }
 
@@ -118,7 +124,7 @@ impl Egress {
 
 impl World {
     /// How many egresses the workers take, and what happens to one too many. Running ones run on.
-    pub fn set_workers(&mut self, workers: Workers) {
+    pub fn limit_workers(&mut self, workers: Workers) {
         self.workers = workers;
     }
 
@@ -128,16 +134,26 @@ impl World {
         self.workers
     }
 
-    /// Every egress that is remembered, by id.
+    /// Every egress that LiveKit remembers, by id.
     #[must_use]
     pub fn egresses(&self) -> Vec<EgressView> {
-        self.egresses.values().map(|egress| egress.view.clone()).collect()
+        let remembered = self.egresses.values().filter(|egress| !egress.forgotten);
+        remembered.map(|egress| egress.view.clone()).collect()
     }
 
     /// An egress as LiveKit stored it last.
     #[must_use]
     pub fn egress(&self, egress: &EgressId) -> Option<EgressView> {
-        self.egresses.get(egress).map(|egress| egress.view.clone())
+        let remembered = self.egresses.get(egress).filter(|egress| !egress.forgotten);
+        remembered.map(|egress| egress.view.clone())
+    }
+
+    /// A worker reports a change: LiveKit stores it, and tells of it.
+    fn report_egress(&mut self, event: EventName, view: EgressView) {
+        if let Some(egress) = self.egresses.get_mut(&view.egress) {
+            egress.forgotten = false;
+        }
+        self.announce_egress(event, view);
     }
 
     /// The egresses listed under a room, ended ones too; one whose first stored news was an update is
@@ -186,12 +202,13 @@ impl World {
             view: view.clone(),
             stage: Stage::Starting,
             listed_in_room: !faults.has(&CallTrouble::Unlisted),
+            forgotten: false,
             fate: faults.fate(),
             recorder: Recorder::Coming,
             cut_at: 0,
         };
         self.egresses.insert(egress.clone(), made);
-        self.announce_egress(EventName::EgressStarted, view.clone());
+        self.report_egress(EventName::EgressStarted, view.clone());
         self.schedule(self.timing.join, Due::RecorderJoins(egress.clone()));
         self.schedule(self.timing.activate, Due::Activates(egress));
         Ok(view)
@@ -215,13 +232,7 @@ impl World {
             return;
         }
         found.recorder = Recorder::Present;
-        let recorder = NewParticipant {
-            identity: egress.to_string(),
-            name: String::new(),
-            kind: ParticipantKind::Recorder,
-            publishes: false,
-        };
-        if self.join(&room, recorder).is_err() {
+        if self.join(&room, NewParticipant::recorder(egress)).is_err() {
             self.end_at_once(egress, EgressStatus::Failed, "room is full", 0, "Failure");
         }
     }
@@ -240,7 +251,11 @@ impl World {
                 let after = std::time::Duration::from_millis(after_ms);
                 self.schedule(after, Due::ReachesLimit(egress.clone()));
             }
-            Fate::Good | Fate::UploadFails { .. } | Fate::FileIsLost | Fate::FileIsEmpty => {}
+            Fate::Good
+            | Fate::UploadFails { .. }
+            | Fate::FileIsLost
+            | Fate::FileIsEmpty
+            | Fate::FileIsLate { .. } => {}
         }
         let Some(found) = self.egresses.get_mut(egress) else { return };
         found.stage = Stage::Recording;
@@ -251,7 +266,7 @@ impl World {
             file.started_at = file_at;
         }
         let view = found.view.clone();
-        self.announce_egress(EventName::EgressUpdated, view);
+        self.report_egress(EventName::EgressUpdated, view);
     }
 
     /// Carries out a StopEgress that reached its worker; none if no worker listens.
@@ -304,7 +319,7 @@ impl World {
         let mut view = found.view.clone();
         let cut_at = found.cut_at;
         if newly {
-            self.announce_egress(EventName::EgressUpdated, view.clone());
+            self.report_egress(EventName::EgressUpdated, view.clone());
         }
         if let Some(file) = &mut view.file {
             file.ended_at = cut_at;
@@ -326,9 +341,9 @@ impl World {
         let leaves = match found.recorder {
             Recorder::Present => Some(DisconnectReason::ClientInitiated),
             Recorder::Coming if status == EgressStatus::Aborted => Some(DisconnectReason::SignalClose),
-            Recorder::Coming | Recorder::Gone => None,
+            Recorder::Coming | Recorder::CutOff | Recorder::Dropped | Recorder::Gone => None,
         };
-        self.announce_egress(EventName::EgressEnded, view);
+        self.report_egress(EventName::EgressEnded, view);
         if let Some(reason) = leaves {
             self.schedule(self.timing.leave, Due::RecorderLeaves(egress.clone(), reason));
         }
@@ -354,13 +369,18 @@ impl World {
                 found.recorder = Recorder::Gone;
                 self.announce_aborted_recorder(&room, egress, reason);
             }
-            Recorder::Gone => {}
+            Recorder::CutOff | Recorder::Dropped | Recorder::Gone => {}
         }
     }
 
-    /// The recorder is out of the room, for whatever reason. A live worker then ends its recording.
+    /// The recorder is out of the room, for whatever reason. A live worker then ends its recording, unless it
+    /// lost the connection before.
     pub(super) fn recorder_is_gone(&mut self, egress: &EgressId) {
         let Some(found) = self.egresses.get_mut(egress) else { return };
+        if found.recorder == Recorder::CutOff {
+            found.recorder = Recorder::Dropped;
+            return;
+        }
         found.recorder = Recorder::Gone;
         self.source_closed(egress);
     }
@@ -403,6 +423,11 @@ impl World {
         match (found.fate.clone(), key) {
             (Fate::UploadFails { error }, _) => self.file_written(egress, Err(error)),
             (Fate::FileIsLost, _) | (_, None) => self.file_written(egress, Ok(())),
+            (Fate::FileIsLate { after_ms }, Some(key)) => {
+                let file = FileToWrite { egress: egress.clone(), key, content };
+                self.schedule(std::time::Duration::from_millis(after_ms), Due::FileIsThere(Box::new(file)));
+                self.file_written(egress, Ok(()));
+            }
             (_, Some(key)) => self.outputs.files.push(FileToWrite { egress: egress.clone(), key, content }),
         }
     }
@@ -431,28 +456,7 @@ impl World {
             file.location.clone_from(&file.filename);
         }
         let view = found.view.clone();
-        self.announce_egress(EventName::EgressEnded, view);
-    }
-
-    /// Kills the worker of an egress, without a word to anybody. False if it has none.
-    pub fn kill_worker(&mut self, egress: &EgressId) -> bool {
-        let Some(found) = self.egresses.get_mut(egress).filter(|e| e.holds_worker()) else { return false };
-        found.stage = Stage::Dead;
-        if found.recorder == Recorder::Present {
-            let due = Due::RecorderLeaves(egress.clone(), DisconnectReason::ConnectionTimeout);
-            self.schedule(self.timing.drop_dead, due);
-        }
-        true
-    }
-
-    /// Kills every worker. Which egresses had one.
-    pub fn kill_all_workers(&mut self) -> Vec<EgressId> {
-        let running = self.egresses.values().filter(|egress| egress.holds_worker());
-        let killed: Vec<_> = running.map(|egress| egress.view.egress.clone()).collect();
-        for egress in &killed {
-            self.kill_worker(egress);
-        }
-        killed
+        self.report_egress(EventName::EgressEnded, view);
     }
 }
 

@@ -168,6 +168,11 @@ pub enum Fate {
     FileIsLost,
     /// COMPLETE, but the file has no bytes.
     FileIsEmpty,
+    /// COMPLETE, and the file turns up later.
+    FileIsLate {
+        /// Milliseconds after the COMPLETE.
+        after_ms: u64,
+    },
 }
 
 /// Everything that hit one call.

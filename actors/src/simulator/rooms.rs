@@ -70,6 +70,12 @@ impl NewParticipant {
         let identity = identity.to_owned();
         Self { name: identity.clone(), identity, kind: ParticipantKind::Standard, publishes: true }
     }
+
+    /// The hidden recorder of an egress.
+    pub(super) fn recorder(egress: &EgressId) -> Self {
+        let (identity, name) = (egress.to_string(), String::new());
+        Self { identity, name, kind: ParticipantKind::Recorder, publishes: false }
+    }
 }
 
 impl Room {
@@ -153,7 +159,7 @@ impl World {
     ///
     /// # Errors
     /// When there is no such room.
-    pub fn set_metadata(&mut self, name: &RoomId, metadata: String) -> Result<RoomView, Refusal> {
+    pub fn rewrite_metadata(&mut self, name: &RoomId, metadata: String) -> Result<RoomView, Refusal> {
         let room = self.rooms.get_mut(name).ok_or_else(Refusal::no_such_room)?;
         room.metadata = metadata;
         Ok(room.view(name))

@@ -1,11 +1,13 @@
 //! Histories of a simulated LiveKit, as data.
 
+mod mishaps;
 mod port;
 
 use std::time::Duration;
 
 use super::calls::{Method, Reply, Request, Worked};
 use super::clock::Timing;
+use super::egress::mishaps::CutOff;
 use super::egress::{WhenFull, Workers};
 use super::faults::{CallTrouble, Fate, Fault, WebhookTrouble, What};
 use super::log::CallOutcome;
@@ -42,6 +44,7 @@ enum Step {
     Stop,
     DeleteRoom,
     KillWorker,
+    CutOff(CutOff),
     Slots(u32),
     Trouble(CallTrouble),
     WebhookTrouble(EventName, WebhookTrouble),
@@ -131,8 +134,12 @@ fn act(world: &mut World, step: &Step, lines: &mut Vec<String>) {
             let egress = the_egress(world);
             assert!(world.kill_worker(&egress));
         }
+        Step::CutOff(then) => {
+            let egress = the_egress(world);
+            assert!(world.cut_off(&egress, then));
+        }
         Step::Slots(slots) => {
-            world.set_workers(Workers { slots: Some(slots), when_full: WhenFull::Exhausted });
+            world.limit_workers(Workers { slots: Some(slots), when_full: WhenFull::Exhausted });
         }
         Step::Trouble(does) => {
             world.add_fault(fault(What::Call { method: Method::StartEgress, scope: None, does }));

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -22,12 +23,13 @@ use reelkeeper_actors::recording::egress::{CallError, EgressInfo, EgressOrder};
 use reelkeeper_actors::recording::ledger::Row;
 use reelkeeper_actors::recording::{Recording, Timestamp};
 use reelkeeper_actors::simulator::calls::{Method, Refusal};
-use reelkeeper_actors::simulator::media_server::SimulatedMediaServer;
+use reelkeeper_actors::simulator::media_server::{Deadlines, SimulatedMediaServer};
 use tokio::sync::Notify;
+use tokio::time::sleep;
 
 use crate::backing::Backing;
 use crate::lock;
-use crate::plan::{Moment, StoreCall};
+use crate::plan::{Away, Moment, StoreCall};
 use crate::timeline::Timeline;
 
 /// Questions for the time in one instant that nobody has reason to ask.
@@ -40,7 +42,33 @@ pub struct Surroundings {
     pub backing: Arc<Backing>,
     pub livekit: SimulatedMediaServer,
     pub lies: Mutex<Vec<(Method, Refusal)>>,
+    /// Until when LiveKit cannot be reached, and how that shows.
+    pub away: Mutex<(Timestamp, Away)>,
     pub timeline: Arc<Timeline>,
+}
+
+impl Surroundings {
+    /// How it shows that LiveKit cannot be reached now; none if it can.
+    pub fn away(&self) -> Option<Away> {
+        let (until, how) = *lock(&self.away);
+        (self.clock.now() < until).then_some(how)
+    }
+
+    /// Carries a call to LiveKit, if that can be reached.
+    async fn reach<T>(
+        &self,
+        patience: Duration,
+        work: impl Future<Output = Result<T, CallError>>,
+    ) -> Result<T, CallError> {
+        match self.away() {
+            None => work.await,
+            Some(Away::Refuses) => Err(CallError::NotSent("as the plan says".to_owned())),
+            Some(Away::Silent) => {
+                sleep(patience).await;
+                Err(CallError::NoAnswer("as the plan says".to_owned()))
+            }
+        }
+    }
 }
 
 /// Chance from the seed.
@@ -172,8 +200,12 @@ impl Run {
         about: &str,
         work: impl Future<Output = Result<EgressInfo, CallError>>,
     ) -> Result<EgressInfo, CallError> {
-        let name = if method == Method::StartEgress { "StartEgress" } else { "StopEgress" };
-        let mut result = self.call(name, about, work).await;
+        let deadlines = Deadlines::default();
+        let (name, patience) = match method {
+            Method::StartEgress => ("StartEgress", deadlines.start),
+            _ => ("StopEgress", deadlines.other),
+        };
+        let mut result = self.call(name, about, self.around.reach(patience, work)).await;
         let mut lies = lock(&self.around.lies);
         if let Some(at) = lies.iter().position(|(of, _)| *of == method) {
             let (_, refusal) = lies.remove(at);
@@ -194,7 +226,8 @@ impl Run {
         work: impl Future<Output = Result<T, CallError>>,
         count: impl Fn(&T) -> String,
     ) -> Result<T, CallError> {
-        let result = self.call(name, about, work).await;
+        let patience = Deadlines::default().other;
+        let result = self.call(name, about, self.around.reach(patience, work)).await;
         self.around.timeline.tell(|| match &result {
             Ok(found) => format!("  {name} {about}: {}", count(found)),
             Err(error) => format!("  {name} {about}: {error}"),

@@ -1,16 +1,16 @@
 //! A history before it is played: who asks what, and what goes wrong when. All of it is data, drawn from
-//! one seed, so that a failing one can be cut down and kept as a named story.
+//! one seed (`draw.rs`), so that a failing one can be cut down and kept as a named story.
 
 use std::time::Duration;
 
-use rand::rngs::StdRng;
-use rand::seq::IndexedRandom;
-use rand::{Rng, SeedableRng};
+use reelkeeper_actors::recording::RecordingStatus;
+use reelkeeper_actors::recording::policy::Policy;
+use reelkeeper_actors::recording::rules::Rule;
 use reelkeeper_actors::simulator::calls::{Method, Refusal};
 use reelkeeper_actors::simulator::clock::Timing;
-use reelkeeper_actors::simulator::egress::{WhenFull, Workers};
-use reelkeeper_actors::simulator::faults::{CallTrouble, Fate, Fault, ListScope, WebhookTrouble, What};
-use reelkeeper_actors::simulator::webhooks::EventName;
+use reelkeeper_actors::simulator::egress::Workers;
+use reelkeeper_actors::simulator::egress::mishaps::CutOff;
+use reelkeeper_actors::simulator::faults::{CallTrouble, Fault, What};
 
 /// Everything that decides how a history goes.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,10 +19,23 @@ pub struct Plan {
     pub seed: u64,
     /// How long things take in LiveKit.
     pub timing: Timing,
+    /// How long we wait.
+    pub pace: Pace,
     /// Rooms in use.
     pub rooms: usize,
     /// What happens, in order; milliseconds from the start.
     pub steps: Vec<(u64, Step)>,
+    /// Rules that are taken away, to see whether anybody notices.
+    pub without: Vec<Rule>,
+}
+
+/// How long we wait before we judge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// As in production.
+    Usual,
+    /// Short enough that a history sees it through.
+    Brisk,
 }
 
 /// Something that happens. Rooms are numbered; `pick` counts recordings of a room from the newest.
@@ -42,6 +55,20 @@ pub enum Step {
     EndMeeting { room: usize },
     /// The egress workers are busy, or there are none.
     Workers(Workers),
+    /// The workers of a room's egresses are killed.
+    KillWorkers { room: usize },
+    /// The workers that record a room lose their connection to it.
+    CutOff { room: usize, then: CutOff },
+    /// LiveKit forgets every egress; workers run on.
+    Forget,
+    /// LiveKit cannot be reached, and reaches nobody.
+    LiveKitAway { ms: u64, how: Away },
+    /// What went wrong with LiveKit's calls and webhooks goes wrong no more.
+    LiveKitHeals,
+    /// No webhook of LiveKit arrives any more, for good.
+    Deaf,
+    /// An old process left a recording behind that no row holds.
+    Original { room: usize, left: Left },
     /// Something goes wrong in LiveKit.
     LiveKit(Fault),
     /// LiveKit does what it was asked, and answers with this error all the same.
@@ -53,6 +80,26 @@ pub enum Step {
     /// The node dies at the given call to a port from here on, before it is made or just after it was
     /// carried out, and comes back after a while with another clock.
     Crash { calls: u32, moment: Moment, down_ms: u64, skew_ms: i64 },
+}
+
+/// What becomes of calls to a LiveKit that is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Away {
+    /// The connection is refused.
+    Refuses,
+    /// Nothing comes back.
+    Silent,
+}
+
+/// What an old process left behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// An egress that runs, and its document.
+    Running,
+    /// A document with this status whose egress nobody knows.
+    Document(RecordingStatus),
+    /// The same, and its file.
+    DocumentAndFile(RecordingStatus),
 }
 
 /// Before a call takes effect or after.
@@ -106,228 +153,44 @@ pub enum StoreTrouble {
 }
 
 impl Plan {
-    /// The history of a seed.
-    pub fn of(seed: u64) -> Self {
-        let mut draw = Draw { chance: StdRng::seed_from_u64(seed), until: 0, lied: false };
-        draw.until = draw.one(&[5_000, 30_000, 90_000, 180_000]);
-        let rooms = draw.one(&[1, 1, 2, 3]);
-        let mut steps = Vec::new();
-        for _ in 0..draw.chance.random_range(3..14) {
-            steps.push((draw.moment(), draw.request(rooms)));
-        }
-        // Some histories have fair weather, some foul.
-        for _ in 0..draw.one(&[0, 1, 2, 4, 7, 12]) {
-            let trouble = draw.trouble();
-            steps.push((draw.moment(), trouble));
-        }
-        // Requests at once are drawn on purpose: a stop right after a start, two starts, a stop and its end.
-        steps.sort_by_key(|(at, _)| *at);
-        Self { seed, timing: draw.timing(), rooms, steps }
-    }
-}
-
-/// Chance, in the words of plans.
-struct Draw {
-    chance: StdRng,
-    /// When the last step may be, in milliseconds.
-    until: u64,
-    /// Whether a list shows nothing once already. One such lie at a time: two looks that are both lied to
-    /// prove what they should.
-    lied: bool,
-}
-
-impl Draw {
-    fn one<T: Clone>(&mut self, from: &[T]) -> T {
-        from.choose(&mut self.chance).expect("there is something to choose from").clone()
-    }
-
-    fn moment(&mut self) -> u64 {
-        match self.chance.random_range(0..4) {
-            // In the first seconds, where everything is tight.
-            0 => self.chance.random_range(0..3_000),
-            // On the second, where things coincide.
-            1 => 1_000 * self.chance.random_range(0..self.until / 1_000),
-            _ => self.chance.random_range(0..self.until),
-        }
-    }
-
-    fn timing(&mut self) -> Timing {
-        let mut ms = |of: &[u64]| Duration::from_millis(self.one(of));
-        let join = ms(&[200, 200, 1_000, 2_500]);
-        Timing {
-            accept: ms(&[50, 50, 500, 2_000, 8_000]),
-            join,
-            activate: join + ms(&[100, 300, 2_000, 8_000]),
-            leave: ms(&[100, 100, 1_000, 6_000]),
-            upload: ms(&[0, 400, 5_000, 40_000]),
-            webhook: ms(&[0, 5, 5, 300]),
-            ..Timing::default()
-        }
-    }
-
-    fn request(&mut self, rooms: usize) -> Step {
-        let room = self.chance.random_range(0..rooms);
-        let pick = self.one(&[0, 0, 0, 1, 2]);
-        match self.chance.random_range(0..20) {
-            0..7 => Step::Start { room },
-            7..12 => Step::Stop { room, pick },
-            12..17 => Step::Delete { room, pick },
-            17 => Step::Leave { room },
-            18 => Step::Join { room },
-            _ => Step::EndMeeting { room },
-        }
-    }
-
-    fn trouble(&mut self) -> Step {
-        match self.chance.random_range(0..20) {
-            0..6 => self.livekit_call(),
-            6..10 => self.webhook(),
-            10 => self.lie(),
-            11..15 => Step::Store(self.store()),
-            15 => Step::StoresAway { ms: self.one(&[500, 3_000, 12_000, 40_000]) },
-            16 => Step::Workers(Workers {
-                slots: Some(self.one(&[0, 1])),
-                when_full: self.one(&[WhenFull::Exhausted, WhenFull::Unavailable, WhenFull::Hang]),
-            }),
-            _ => Step::Crash {
-                calls: self.one(&[0, 1, 2, 3, 4, 5, 6, 8, 10, 14, 20, 40]),
-                moment: self.one(&[Moment::Before, Moment::After]),
-                down_ms: self.one(&[0, 100, 2_000, 15_000, 45_000]),
-                skew_ms: self.one(&[0, 0, 0, -2_000, 3_000, -60_000, 60_000]),
-            },
-        }
-    }
-
-    fn fault(&mut self, what: What) -> Fault {
-        let times = self.one(&[Some(1), Some(1), Some(2), Some(4)]);
-        Fault { what, room: None, skip: self.one(&[0, 0, 0, 1, 2]), times, chance: 1.0 }
-    }
-
-    fn livekit_call(&mut self) -> Step {
-        use Method::{ListEgress, ListParticipants, StartEgress, StopEgress};
-        let method = self.one(&[
-            StartEgress,
-            StartEgress,
-            StartEgress,
-            StopEgress,
-            StopEgress,
-            ListEgress,
-            ListParticipants,
-        ]);
-        let scope = match method {
-            ListEgress => self.one(&[None, Some(ListScope::Id), Some(ListScope::Room), Some(ListScope::All)]),
-            _ => None,
-        };
-        let does = match (method, self.chance.random_range(0..10)) {
-            (StartEgress, 0..3) => CallTrouble::Fate(self.fate()),
-            (StartEgress, 3) => CallTrouble::Unlisted,
-            (ListEgress | ListParticipants, 0..5) if !std::mem::replace(&mut self.lied, true) => {
-                let what = What::Call { method, scope, does: CallTrouble::EmptyList };
-                return Step::LiveKit(Fault { times: Some(1), ..self.fault(what) });
+    /// The numbers of the lifecycle.
+    pub fn policy(&self) -> Policy {
+        let usual = Policy { without: self.without.clone(), ..Policy::default() };
+        match self.pace {
+            Pace::Usual => usual,
+            Pace::Brisk => {
+                Policy { stale_after: Duration::from_secs(40), upload_limit: Duration::from_mins(5), ..usual }
             }
-            _ => self.call_trouble(),
-        };
-        Step::LiveKit(self.fault(What::Call { method, scope, does }))
-    }
-
-    fn call_trouble(&mut self) -> CallTrouble {
-        let ms = self.one(&[300, 2_000, 9_000, 19_500, 30_000, 48_000, 70_000]);
-        match self.chance.random_range(0..8) {
-            0 | 1 => CallTrouble::Error(self.refusal()),
-            2 => CallTrouble::Delay { ms },
-            3 => CallTrouble::DelayAnswer { ms },
-            4 => CallTrouble::Hang,
-            5 => CallTrouble::HangAnswer,
-            6 => CallTrouble::Cut,
-            _ => CallTrouble::AnswerLost,
         }
     }
 
-    fn fate(&mut self) -> Fate {
-        match self.chance.random_range(0..7) {
-            0 => Fate::FailsToStart { error: "no browser".to_owned(), code: 500 },
-            1 => Fate::StaysStarting,
-            2 | 3 => Fate::ReachesLimit { after_ms: self.one(&[100, 3_000, 30_000]) },
-            4 => Fate::UploadFails { error: "no bucket".to_owned() },
-            5 => Fate::FileIsLost,
-            _ => Fate::FileIsEmpty,
-        }
+    /// How often a list of participants shows nobody though somebody is there. What two looks in a row are
+    /// told is believed.
+    pub fn lies_about_participants(&self) -> u32 {
+        let lies = self.steps.iter().map(|(_, step)| match step {
+            Step::LiveKit(Fault {
+                what: What::Call { method: Method::ListParticipants, does: CallTrouble::EmptyList, .. },
+                times,
+                ..
+            }) => times.unwrap_or(u32::MAX),
+            _ => 0,
+        });
+        lies.fold(0, u32::saturating_add)
     }
 
-    fn refusal(&mut self) -> Refusal {
-        let codes = [
-            "unavailable",
-            "unavailable",
-            "resource_exhausted",
-            "internal",
-            "unknown",
-            "deadline_exceeded",
-            "invalid_argument",
-            "not_found",
-            "failed_precondition",
-            "permission_denied",
-        ];
-        Refusal::new(self.one(&codes), "as the plan says")
+    /// Whether a list of egresses ever lacks what is there.
+    pub fn has_wrong_lists(&self) -> bool {
+        self.steps.iter().any(|(_, step)| match step {
+            Step::LiveKit(fault) => {
+                matches!(&fault.what, What::Call { does: CallTrouble::EmptyList | CallTrouble::Unlisted, .. })
+            }
+            step => *step == Step::Forget,
+        })
     }
 
-    fn lie(&mut self) -> Step {
-        let method = self.one(&[Method::StartEgress, Method::StartEgress, Method::StopEgress]);
-        let codes = ["unavailable", "resource_exhausted", "internal", "deadline_exceeded"];
-        Step::Lie { method, refusal: Refusal::new(self.one(&codes), "done all the same") }
-    }
-
-    fn webhook(&mut self) -> Step {
-        use EventName::{EgressEnded, EgressStarted, EgressUpdated, ParticipantLeft};
-        let webhook = self.one(&[EgressStarted, EgressUpdated, EgressUpdated, EgressEnded, ParticipantLeft]);
-        let ms = self.one(&[100, 1_000, 6_000, 31_000, 100_000]);
-        let does = match self.chance.random_range(0..6) {
-            0..3 => WebhookTrouble::Lost,
-            3 => WebhookTrouble::Doubled,
-            4 => WebhookTrouble::Delayed { ms },
-            _ => WebhookTrouble::Overtaken,
-        };
-        let mut fault = self.fault(What::Webhook { webhook, does });
-        fault.times = self.one(&[Some(1), Some(2), None]);
-        Step::LiveKit(fault)
-    }
-
-    fn store(&mut self) -> StoreFault {
-        use StoreCall::{
-            FindRecording, FindRoom, HeadFile, InsertRecording, ListRows, ListUnfinished, LoadRow,
-            RemoveFile, RemoveRecording, RemoveRow, UpdateRecording, WriteRow,
-        };
-        let calls = [
-            None,
-            Some(LoadRow),
-            Some(WriteRow),
-            Some(WriteRow),
-            Some(WriteRow),
-            Some(WriteRow),
-            Some(RemoveRow),
-            Some(RemoveRow),
-            Some(ListRows),
-            Some(FindRoom),
-            Some(FindRecording),
-            Some(ListUnfinished),
-            Some(InsertRecording),
-            Some(InsertRecording),
-            Some(UpdateRecording),
-            Some(RemoveRecording),
-            Some(HeadFile),
-            Some(RemoveFile),
-        ];
-        let ms = self.one(&[50, 1_000, 4_900, 5_100, 12_000]);
-        let does = match self.chance.random_range(0..5) {
-            0 | 1 => StoreTrouble::Fails,
-            2 => StoreTrouble::AnswerLost,
-            3 => StoreTrouble::Slow { ms },
-            _ => StoreTrouble::SlowAnswer { ms },
-        };
-        StoreFault {
-            call: self.one(&calls),
-            skip: self.one(&[0, 0, 1, 2, 3, 5, 8]),
-            times: self.one(&[1, 1, 1, 2, 3, 6, 12]),
-            does,
-        }
+    /// Whether the stores, or the node, are in trouble at any time.
+    pub fn has_own_trouble(&self) -> bool {
+        let own = |step: &Step| matches!(step, Step::Store(_) | Step::StoresAway { .. } | Step::Crash { .. });
+        self.steps.iter().any(|(_, step)| own(step))
     }
 }

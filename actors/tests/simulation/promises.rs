@@ -1,32 +1,34 @@
-//! The promises (design 1), checked on a history that was played: while it is quiet, and at its end.
+//! The promises (design 1), checked on a history that was played: while it is quiet, and at its end. What
+//! was answered is in `answers.rs`, what is shown in `documents.rs`.
+//!
+//! Every bound has its reason beside it. None is checked before all is well again, since what waits for a
+//! store, or for a LiveKit that is away, waits for as long as that lasts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use reelkeeper_actors::ids::{RecordingId, RoomId};
-use reelkeeper_actors::ports::blobs::Blobs as _;
-use reelkeeper_actors::ports::catalog::Catalog as _;
+use reelkeeper_actors::ids::{EgressId, RecordingId, RoomId};
 use reelkeeper_actors::recording::effect::Refusal;
-use reelkeeper_actors::recording::egress::EgressStatus;
 use reelkeeper_actors::recording::ledger::Phase;
-use reelkeeper_actors::recording::policy::Policy;
-use reelkeeper_actors::recording::{RecordingStatus, Timestamp};
 use reelkeeper_actors::simulator::calls::Method;
-use reelkeeper_actors::simulator::views::EgressView;
 
 use crate::lock;
-use crate::stage::{Answer, Asked, Stage, Told};
+use crate::stage::{Answer, Asked, Stage};
+use crate::truth::{Truth, is_in_room, recording_of};
 
-/// How long after the last fault everything is found that runs and should not: the longest pause between
-/// two looks at an unsettled uid, the longest call, and a stop.
+/// How long after the last fault everything is found that runs and should not, and what is dead holds no room:
+/// the longest pause between two looks at an unsettled uid (5 min) or the time until a recorder that was never
+/// seen is missed (as long), the longest call, and a stop.
 const QUIET_WITHIN: Duration = Duration::from_mins(8);
-/// How long after that nothing is left to do: a uid that was never seen is looked for during 10 min.
-const SETTLED_WITHIN: Duration = Duration::from_mins(80);
-/// A start and its deadline, and what the process needs around it.
-const START_ANSWERED: Duration = Duration::from_secs(21);
-/// Any other request.
-const OTHERS_ANSWERED: Duration = Duration::from_secs(11);
+/// How long after the upload limit nothing is left to do: a uid that was never seen is looked for during 10 min
+/// after its call's end, and the longest pause between looks is 5 min.
+const SETTLED_AFTER_LIMIT: Duration = Duration::from_mins(20);
+/// How long a room is held after LiveKit dropped the recorder of a dead worker, whatever webhook was lost: an
+/// interval between looks (15 s), the time between two of them (5 s), and calls that take as long as they may.
+const DEAD_HOLDS_ROOM: Duration = Duration::from_secs(35);
+/// A room that was told to stop is free after the stop timeout.
+const STOPPED_HOLDS_ROOM: Duration = Duration::from_secs(31);
 
 /// A promise that was broken: which, and how.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,7 +39,7 @@ pub struct Broken {
 
 /// The promises that a history broke so far.
 pub struct Promises {
-    stage: Arc<Stage>,
+    pub(super) stage: Arc<Stage>,
     broken: BTreeSet<Broken>,
 }
 
@@ -51,7 +53,7 @@ impl Promises {
         self.broken.into_iter().collect()
     }
 
-    fn expect(&mut self, promise: &'static str, holds: bool, how: impl FnOnce() -> String) {
+    pub fn expect(&mut self, promise: &'static str, holds: bool, how: impl FnOnce() -> String) {
         if !holds {
             let how = how();
             self.stage.around.timeline.tell(|| format!("BROKEN: {promise}: {how}"));
@@ -62,6 +64,7 @@ impl Promises {
     /// Waits until it is quiet, and checks what then holds.
     pub async fn check_quiet(&mut self) {
         let stage = self.stage.clone();
+        self.check_dead_rooms().await;
         let answered = stage.all_answered(Duration::from_mins(2)).await;
         self.expect("every request ends", answered, || "somebody still waits".to_owned());
         let quiet = stage.within(QUIET_WITHIN, async || self.unrest().await.is_empty()).await;
@@ -71,9 +74,30 @@ impl Promises {
         self.answers_come_in_time();
     }
 
+    /// A room is not held for long by an egress whose worker is dead.
+    async fn check_dead_rooms(&mut self) {
+        if Truth::now(&self.stage).dead.is_empty() {
+            return;
+        }
+        tokio::time::sleep(self.stage.plan.timing.drop_dead + DEAD_HOLDS_ROOM).await;
+        let dead = Truth::now(&self.stage).dead;
+        for row in self.stage.rows().await {
+            let Some(current) = row.state.current.filter(|_| row.state.phase == Phase::Active) else {
+                continue;
+            };
+            // One whose recorder was never seen is missed for longer; see `QUIET_WITHIN`.
+            let Some(egress) = current.track.egress.filter(|_| current.track.recorder_seen) else { continue };
+            let blocks = dead.contains(&egress) && !is_in_room(&self.stage, &row.room, egress.as_str());
+            self.expect("no room is held for long by something dead", !blocks, || {
+                format!("{} is held by {egress}", row.room)
+            });
+        }
+    }
+
     /// What still goes on that should come to an end by itself.
     async fn unrest(&self) -> Vec<String> {
         let mut unrest = Vec::new();
+        let truth = Truth::now(&self.stage);
         for row in self.stage.rows().await {
             if !matches!(row.state.phase, Phase::Idle | Phase::Active) {
                 unrest.push(format!("{} is {:?}", row.room, row.state.phase));
@@ -81,10 +105,16 @@ impl Promises {
             if !row.state.pending.is_empty() {
                 unrest.push(format!("{} owes {:?}", row.room, row.state.pending));
             }
+            let egress = row.state.current.and_then(|current| current.track.egress);
+            if let Some(egress) = egress.filter(|egress| !truth.runs(egress)) {
+                unrest.push(format!("{} is held by {egress}, which does not run", row.room));
+            }
         }
         let held = self.held().await;
-        for egress in self.live() {
-            if held.get(egress.room()) != Some(&egress.egress) {
+        let originals = lock(&self.stage.originals).clone();
+        for egress in truth.running {
+            let original = originals.iter().any(|id| id.egress == egress.egress);
+            if !original && held.get(egress.room()) != Some(&egress.egress) {
                 unrest.push(format!("{} runs in {}, which does not know it", egress.egress, egress.room()));
             }
         }
@@ -92,98 +122,10 @@ impl Promises {
     }
 
     /// The egress that each recording room holds.
-    async fn held(&self) -> BTreeMap<RoomId, reelkeeper_actors::ids::EgressId> {
+    async fn held(&self) -> BTreeMap<RoomId, EgressId> {
         let rows = self.stage.rows().await.into_iter();
         let current = rows.filter_map(|row| Some((row.room, row.state.current?.track.egress?)));
         current.collect()
-    }
-
-    fn egresses(&self) -> Vec<EgressView> {
-        self.stage.around.livekit.live().with(|world| world.egresses())
-    }
-
-    fn live(&self) -> Vec<EgressView> {
-        let live =
-            |egress: &EgressView| matches!(egress.status, EgressStatus::Starting | EgressStatus::Active);
-        self.egresses().into_iter().filter(live).collect()
-    }
-
-    /// At most one egress per room runs, and none whose start was answered with an error or whose stop was
-    /// promised.
-    fn each_surplus_is_stopped(&mut self) {
-        let mut rooms = BTreeMap::<RoomId, Vec<String>>::new();
-        for egress in self.live() {
-            rooms.entry(egress.room().clone()).or_default().push(egress.egress.to_string());
-            let wanted = self.is_wanted(&egress);
-            self.expect("after an error whatever starts late is stopped", wanted, || {
-                format!("{} runs in {}", egress.egress, egress.room())
-            });
-            let stop = self.promised_stop(&egress);
-            self.expect("a promised stop is carried out", stop.is_none(), || {
-                format!(
-                    "{} runs though: {}",
-                    egress.egress,
-                    stop.map(|told| told.to_string()).unwrap_or_default()
-                )
-            });
-        }
-        for (room, live) in rooms {
-            self.expect("at most one recording per room", live.len() < 2, || {
-                format!("in {room} run {}", live.join(", "))
-            });
-        }
-    }
-
-    /// Whether a start that was answered 201, or not at all, can have begun this egress.
-    fn is_wanted(&self, egress: &EgressView) -> bool {
-        let called = self.called_at(egress);
-        let told = lock(&self.stage.told);
-        let mut starts = told.iter().filter(|told| told.what == Asked::Start && told.room == *egress.room());
-        starts.any(|told| match &told.answer {
-            Answer::Recording(recording) => recording.recording_id.egress == egress.egress,
-            Answer::Nothing => {
-                told.asked <= called && called <= told.asked.plus(Policy::default().start_timeout)
-            }
-            Answer::Refused(_) | Answer::Deleted => false,
-        })
-    }
-
-    fn called_at(&self, egress: &EgressView) -> Timestamp {
-        let calls = self.stage.around.livekit.live().with(|world| world.calls());
-        let path = &egress.order.filepath;
-        let call = calls.iter().find(|call| call.method == Method::StartEgress && call.path == *path);
-        call.expect("every egress was asked for").at
-    }
-
-    /// An answer to a stop after which the egress may not run on.
-    fn promised_stop(&self, egress: &EgressView) -> Option<Told> {
-        let told = lock(&self.stage.told);
-        let promised = told.iter().find(|told| {
-            let Asked::Stop(id) = &told.what else { return false };
-            let promises = match &told.answer {
-                Answer::Recording(_) => true,
-                Answer::Refused(refusal) => matches!(
-                    refusal,
-                    Refusal::StopOwed
-                        | Refusal::StillStarting
-                        | Refusal::AlreadyStopped
-                        | Refusal::StopFailed { .. }
-                ),
-                Answer::Nothing | Answer::Deleted => false,
-            };
-            id.egress == egress.egress && promises
-        });
-        promised.cloned()
-    }
-
-    fn answers_come_in_time(&mut self) {
-        let all = lock(&self.stage.told).clone();
-        for told in all {
-            let limit = if told.what == Asked::Start { START_ANSWERED } else { OTHERS_ANSWERED };
-            let took = told.answered.since(told.asked);
-            let in_time = told.answer == Answer::Nothing || took <= limit;
-            self.expect("every answer comes in time", in_time, || told.to_string());
-        }
     }
 
     /// Each room can be used: what records is stopped, then a start works, and so does its stop.
@@ -191,18 +133,16 @@ impl Promises {
         let stage = self.stage.clone();
         for index in 0..stage.rooms.len() {
             let room = stage.rooms[index].room_id.clone();
-            let held = self.held().await.get(&room).cloned();
-            if let Some(egress) = held {
-                let found =
-                    stage.documents(&room).await.into_iter().find(|r| r.recording_id.egress == egress);
-                let id = found.map(|recording| recording.recording_id);
-                self.expect("what runs is shown", id.is_some(), || {
-                    format!("{egress} in {room} has no document")
-                });
-                let Some(id) = id else { continue };
-                self.stop(index, id).await;
+            let running = Truth::now(&stage).running;
+            for egress in running.iter().filter(|egress| *egress.room() == room) {
+                let id = recording_of(egress);
+                let shown = stage.shown(&id).await;
+                self.expect("what runs is shown", shown.is_some(), || format!("{id} has no document"));
+                if shown.is_some() {
+                    self.stop(index, id).await;
+                }
             }
-            let free = stage.within(Duration::from_secs(31), async || !self.held().await.contains_key(&room));
+            let free = stage.within(STOPPED_HOLDS_ROOM, async || !self.held().await.contains_key(&room));
             let free = free.await;
             self.expect("no room is blocked", free, || format!("{room} is held after its stop"));
             let answer = self.ask_alone(index, Asked::Start).await;
@@ -219,8 +159,10 @@ impl Promises {
         let answer = self.ask_alone(room, Asked::Stop(id.clone())).await;
         let stopped = match answer {
             Some(Answer::Recording(_)) => true,
+            // One that lost its connection is not stopped before it is back.
             Some(Answer::Refused(Refusal::AlreadyStopped)) => {
-                self.live().iter().all(|egress| egress.egress != id.egress)
+                !Truth::now(&self.stage).runs(&id.egress)
+                    || !is_in_room(&self.stage, &id.room, id.egress.as_str())
             }
             _ => false,
         };
@@ -238,7 +180,8 @@ impl Promises {
     /// Waits until nothing is left to do, and checks the whole history.
     pub async fn check_end(&mut self) {
         let stage = self.stage.clone();
-        let settled = stage.within(SETTLED_WITHIN, async || stage.rows().await.is_empty()).await;
+        let limit = stage.plan.policy().upload_limit + SETTLED_AFTER_LIMIT;
+        let settled = stage.within(limit, async || stage.rows().await.is_empty()).await;
         let rows = stage.rows().await;
         self.expect("everything is settled in the end", settled, || {
             let left: Vec<_> = rows.iter().map(|row| format!("{}: {:?}", row.room, row.state)).collect();
@@ -246,106 +189,22 @@ impl Promises {
         });
         let actors = stage.active_rooms().await;
         self.expect("idle actors leave", actors == Some(0) || !settled, || format!("{actors:?} are left"));
-        let live = self.live();
-        self.expect("nothing runs in the end", live.is_empty(), || format!("{live:?}"));
-        self.each_uid_is_started_once();
-        let all = lock(&stage.told).clone();
-        for told in all {
-            self.check_answer(&told).await;
-        }
-        self.check_documents().await;
+        let truth = Truth::now(&stage);
+        self.expect("nothing runs in the end", truth.running.is_empty(), || format!("{:?}", truth.running));
+        self.each_uid_is_started_once(&truth);
+        self.check_answers(&truth).await;
+        self.check_documents(&truth).await;
         for fall in stage.around.timeline.falls() {
             self.expect("no actor falls", false, || fall);
         }
     }
 
-    fn each_uid_is_started_once(&mut self) {
-        let calls = self.stage.around.livekit.live().with(|world| world.calls());
+    fn each_uid_is_started_once(&mut self, truth: &Truth) {
         let mut paths = BTreeSet::new();
-        for call in calls.into_iter().filter(|call| call.method == Method::StartEgress) {
-            let path = call.path.unwrap_or_default();
+        for call in truth.calls.iter().filter(|call| call.method == Method::StartEgress) {
+            let path = call.path.clone().unwrap_or_default();
             let first = paths.insert(path.clone());
             self.expect("each uid is started at most once", first, || path);
-        }
-    }
-
-    /// What the answer to a request says is true.
-    async fn check_answer(&mut self, told: &Told) {
-        let egresses = self.egresses();
-        match (&told.what, &told.answer) {
-            (Asked::Start, Answer::Recording(recording)) => {
-                let id = &recording.recording_id;
-                let egress = egresses.iter().find(|egress| egress.egress == id.egress);
-                let ran_since =
-                    egress.and_then(|egress| egress.file.as_ref()).map_or(0, |file| file.started_at);
-                let ran = ran_since > 0 && ran_since / 1_000_000 <= told.answered.0;
-                self.expect("201 means that it runs", ran, || format!("{told}: LiveKit shows {egress:?}"));
-                let shown = self.document(id).await;
-                let deleted = self.was_deleted(id);
-                self.expect(
-                    "a recording that was answered 201 has its document",
-                    shown.is_some() || deleted,
-                    || told.to_string(),
-                );
-            }
-            (Asked::Delete(id), Answer::Deleted) => {
-                let shown = self.document(id).await;
-                self.expect("deleted stays deleted", shown.is_none(), || format!("{id} is {shown:?} again"));
-                let egress = egresses.iter().find(|egress| egress.egress == id.egress);
-                let left = self.has_file(egress.expect("what was shown was recorded")).await;
-                self.expect("the file of a deleted recording is gone", !left, || id.to_string());
-            }
-            _ => {}
-        }
-    }
-
-    /// Whether an egress's file is there and holds something.
-    async fn has_file(&self, egress: &EgressView) -> bool {
-        let Some(file) = &egress.file else { return false };
-        let head = self.stage.around.backing.blobs.head(&file.filename).await.expect("memory answers");
-        head.is_some_and(|head| head.size > 0)
-    }
-
-    /// Whether a document says that something is wrong, or is gone.
-    async fn admits(&self, id: &RecordingId) -> bool {
-        let found = self.stage.around.backing.store.recording(id).await.expect("memory answers");
-        found.is_none_or(|stored| stored.recording.error.is_some())
-    }
-
-    async fn document(&self, id: &RecordingId) -> Option<RecordingStatus> {
-        let found = self.stage.around.backing.store.recording(id).await.expect("memory answers");
-        found.map(|stored| stored.recording.status)
-    }
-
-    /// Whether somebody asked for its deletion, whatever came of it.
-    fn was_deleted(&self, id: &RecordingId) -> bool {
-        let told = lock(&self.stage.told);
-        told.iter().any(|told| told.what == Asked::Delete(id.clone()))
-    }
-
-    /// What LiveKit recorded is there, and every document says how its egress ended.
-    async fn check_documents(&mut self) {
-        for egress in self.egresses() {
-            let path = egress.order.filepath.clone().unwrap_or_default();
-            let uid = path.rsplit("--").next().unwrap_or_default();
-            let uid = reelkeeper_actors::ids::Uid::from_trusted(uid);
-            let id = RecordingId::new(egress.room().clone(), egress.egress.clone(), uid);
-            let shown = self.document(&id).await;
-            let recorded = egress.status.recorded_as();
-            if recorded.has_file() {
-                let kept = shown.is_some() || self.was_deleted(&id);
-                self.expect("what LiveKit recorded is never lost", kept, || {
-                    format!("{id} is {recorded:?} and has no document")
-                });
-                let right = shown.is_none_or(|shown| shown == recorded);
-                self.expect("what LiveKit recorded is never mislabelled", right, || {
-                    format!("{id} is {recorded:?} and shown as {shown:?}")
-                });
-                let honest = self.has_file(&egress).await || self.admits(&id).await;
-                self.expect("a missing file is admitted", honest, || format!("{id} has no file"));
-            }
-            let over = shown.is_none_or(RecordingStatus::is_terminal);
-            self.expect("every document says how it ended", over, || format!("{id} is shown as {shown:?}"));
         }
     }
 }

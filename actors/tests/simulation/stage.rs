@@ -1,10 +1,12 @@
 //! Plays a history: the node and its crashes, LiveKit and its webhooks, the clients and what they are told.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reelkeeper_actors::embedded::AloneCoordination;
-use reelkeeper_actors::ids::{RecordingId, RoomId};
+use reelkeeper_actors::ids::{EgressId, RecordingId, RoomId};
 use reelkeeper_actors::meeting::{MeetingEndAction, Room, RoomConfig, RoomStatus};
 use reelkeeper_actors::orchestrator::{Orchestrator, StartOptions};
 use reelkeeper_actors::ports::catalog::Catalog as _;
@@ -14,8 +16,7 @@ use reelkeeper_actors::ports::media_probe::NoProbe;
 use reelkeeper_actors::ports::media_server::{LiveKitEvent, LiveKitNews};
 use reelkeeper_actors::ports::notifier::NobodyToNotify;
 use reelkeeper_actors::recording::effect::Refusal;
-use reelkeeper_actors::recording::policy::Policy;
-use reelkeeper_actors::recording::{Recording, Timestamp};
+use reelkeeper_actors::recording::{Recording, RecordingStatus, Timestamp};
 use reelkeeper_actors::room::{Limits, World as Ports};
 use reelkeeper_actors::simulator::World as LiveKit;
 use reelkeeper_actors::simulator::clock::TokioClock;
@@ -29,7 +30,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::backing::Backing;
 use crate::lock;
 use crate::node::{Chance, Run, Surroundings};
-use crate::plan::{Plan, Step};
+use crate::plan::{Away, Plan, Step};
 use crate::timeline::Timeline;
 
 const START: Timestamp = Timestamp(1_800_000_000_000);
@@ -50,6 +51,8 @@ pub struct Told {
     pub what: Asked,
     pub answered: Timestamp,
     pub answer: Answer,
+    /// What the document of the recording that was answered shows at that moment.
+    pub shown: Option<RecordingStatus>,
 }
 
 /// What a client asked.
@@ -82,9 +85,16 @@ struct Node {
 
 /// Everybody who takes part.
 pub struct Stage {
+    pub plan: Plan,
     pub around: Arc<Surroundings>,
     pub rooms: Vec<Room>,
     pub told: Mutex<Vec<Told>>,
+    /// What old processes left behind.
+    pub originals: Mutex<Vec<RecordingId>>,
+    /// The egresses whose worker was killed or cut off.
+    pub shaken: Mutex<BTreeSet<EgressId>>,
+    /// Whether no webhook arrives any more.
+    deaf: AtomicBool,
     asking: Mutex<usize>,
     node: Mutex<Option<Node>>,
     /// How long the node is down after its next death, and its clock's skew from then on.
@@ -102,15 +112,20 @@ impl Stage {
             SimulatedMediaServer::start(world, clock.clone(), Some(backing.blobs.clone()));
         let chance = Chance::of(plan.seed);
         let lies = Mutex::default();
-        let around = Arc::new(Surroundings { clock, chance, backing, livekit, lies, timeline });
+        let away = Mutex::new((Timestamp::default(), Away::Refuses));
+        let around = Arc::new(Surroundings { clock, chance, backing, livekit, lies, away, timeline });
         let rooms: Vec<Room> = (0..plan.rooms).map(room).collect();
         for room in &rooms {
             around.backing.store.insert_room(room).await.expect("a new room can be stored");
         }
         let stage = Arc::new(Self {
+            plan: plan.clone(),
             around,
             rooms,
             told: Mutex::default(),
+            originals: Mutex::default(),
+            shaken: Mutex::default(),
+            deaf: AtomicBool::new(false),
             asking: Mutex::default(),
             node: Mutex::default(),
             comes_back: Mutex::default(),
@@ -134,7 +149,6 @@ impl Stage {
     }
 
     async fn act(self: &Arc<Self>, step: &Step) {
-        let live = self.around.livekit.live();
         match step.clone() {
             Step::Start { room } => self.ask(room, Asked::Start),
             Step::Stop { room, pick } => {
@@ -147,19 +161,6 @@ impl Stage {
                     self.ask(room, Asked::Delete(id));
                 }
             }
-            Step::Leave { room } => {
-                let name = &self.rooms[room].room_id;
-                live.with(|world| world.leave(name, PERSON, DisconnectReason::ClientInitiated));
-            }
-            Step::Join { room } => self.join(room),
-            Step::EndMeeting { room } => {
-                live.with(|world| world.delete_room(&self.rooms[room].room_id));
-            }
-            Step::Workers(workers) => live.with(|world| world.set_workers(workers)),
-            Step::LiveKit(fault) => {
-                live.with(|world| world.add_fault(fault));
-            }
-            Step::Lie { method, refusal } => lock(&self.around.lies).push((method, refusal)),
             Step::Store(fault) => self.around.backing.add_fault(fault),
             Step::StoresAway { ms } => self.around.backing.go_away(ms),
             Step::Crash { calls, moment, down_ms, skew_ms } => {
@@ -168,7 +169,51 @@ impl Stage {
                     node.run.dies_at(calls, moment);
                 }
             }
+            Step::Original { room, left } => self.leave_behind(room, left).await,
+            Step::Deaf => self.deaf.store(true, Ordering::Relaxed),
+            Step::Lie { method, refusal } => lock(&self.around.lies).push((method, refusal)),
+            Step::LiveKitAway { ms, how } => {
+                let until = self.around.clock.now().plus(Duration::from_millis(ms));
+                *lock(&self.around.away) = (until, how);
+            }
+            step => self.act_in_livekit(&step),
         }
+    }
+
+    fn act_in_livekit(&self, step: &Step) {
+        let live = self.around.livekit.live();
+        let name = |room: &usize| self.rooms[*room].room_id.clone();
+        match step {
+            Step::Leave { room } => {
+                live.with(|world| world.leave(&name(room), PERSON, DisconnectReason::ClientInitiated));
+            }
+            Step::Join { room } => self.join(*room),
+            Step::EndMeeting { room } => {
+                live.with(|world| world.delete_room(&name(room)));
+            }
+            Step::Workers(workers) => live.with(|world| world.limit_workers(*workers)),
+            Step::LiveKit(fault) => {
+                live.with(|world| world.add_fault(fault.clone()));
+            }
+            Step::LiveKitHeals => live.with(LiveKit::clear_faults),
+            Step::Forget => live.with(LiveKit::forget_egresses),
+            Step::KillWorkers { room } => self.shake(&name(room), LiveKit::kill_worker),
+            Step::CutOff { room, then } => {
+                self.shake(&name(room), |world, egress| world.cut_off(egress, *then));
+            }
+            _ => unreachable!("{step:?} does not concern LiveKit"),
+        }
+    }
+
+    /// Does something to the workers of a room.
+    fn shake(&self, room: &RoomId, hit: impl Fn(&mut LiveKit, &EgressId) -> bool) {
+        self.around.livekit.live().with(|world| {
+            for egress in world.started_egresses().iter().filter(|egress| egress.room() == room) {
+                if hit(world, &egress.egress) {
+                    lock(&self.shaken).insert(egress.egress.clone());
+                }
+            }
+        });
     }
 
     /// From now on all is well, and somebody is in every meeting.
@@ -176,9 +221,10 @@ impl Stage {
         self.around.timeline.tell(|| "all is well from now on".to_owned());
         self.around.backing.heal();
         lock(&self.around.lies).clear();
+        lock(&self.around.away).0 = Timestamp::default();
         self.around.livekit.live().with(|world| {
             world.clear_faults();
-            world.set_workers(Workers::default());
+            world.limit_workers(Workers::default());
         });
         lock(&self.comes_back).0 = 0;
         if let Some(node) = self.up() {
@@ -188,6 +234,14 @@ impl Stage {
             self.join(room);
         }
         self.within(Duration::from_mins(2), async || self.up().is_some()).await;
+        // Only a process that starts looks for what an old one left behind.
+        if self.is_an_original_unheld().await
+            && let Some(node) = self.up()
+        {
+            self.around.timeline.tell(|| "node is started anew".to_owned());
+            node.run.ends();
+            self.within(Duration::from_mins(2), async || self.up().is_some()).await;
+        }
     }
 
     fn join(&self, room: usize) {
@@ -225,12 +279,26 @@ impl Stage {
             let asked = stage.around.clock.now();
             let answer = answer_of(&node, &stage.rooms[room], &what).await;
             let answered = stage.around.clock.now();
+            let shown = match &answer {
+                Answer::Recording(recording) => stage.shown(&recording.recording_id).await,
+                _ => None,
+            };
             let room = stage.rooms[room].room_id.clone();
-            let told = Told { asked, room, what, answered, answer };
+            let told = Told { asked, room, what, answered, answer, shown };
             stage.around.timeline.tell(|| told.to_string());
             lock(&stage.told).push(told);
             *lock(&stage.asking) -= 1;
         });
+    }
+
+    /// What the document of a recording shows; none if there is none.
+    pub async fn shown(&self, id: &RecordingId) -> Option<RecordingStatus> {
+        let found = self.around.backing.store.recording(id).await.expect("memory answers");
+        found.map(|stored| stored.recording.status)
+    }
+
+    pub fn somebody_waits(&self) -> bool {
+        *lock(&self.asking) > 0
     }
 
     fn up(&self) -> Option<Node> {
@@ -239,7 +307,7 @@ impl Stage {
 
     /// Waits until nobody waits for an answer.
     pub async fn all_answered(&self, limit: Duration) -> bool {
-        self.within(limit, async || *lock(&self.asking) == 0).await
+        self.within(limit, async || !self.somebody_waits()).await
     }
 
     /// Waits until something holds; false if it does not within the limit.
@@ -328,7 +396,7 @@ async fn keep_node_up(stage: Arc<Stage>) {
 async fn build(stage: &Arc<Stage>, run: &Arc<Run>) -> Option<Node> {
     let ports = Ports {
         node: fresh_node(&*stage.around.chance),
-        policy: Policy::default(),
+        policy: stage.plan.policy(),
         limits: Limits::default(),
         ledger: run.clone(),
         catalog: run.clone(),
@@ -355,7 +423,10 @@ async fn hand_on_webhooks(stage: Arc<Stage>, mut webhooks: mpsc::Receiver<LiveKi
 async fn hand_on(stage: Arc<Stage>, event: LiveKitEvent) {
     let mut pause = Duration::from_millis(500);
     for _ in 0..WEBHOOK_TRIES {
-        if let Some(node) = stage.up() {
+        if stage.deaf.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Some(node) = stage.up().filter(|_| stage.around.away().is_none()) {
             stage.around.timeline.tell(|| format!("webhook {} {}", event.name, told_by(&event.news)));
             let taken = timeout(WEBHOOK_TIMEOUT, node.orchestrator.livekit_event(event.clone()));
             if matches!(in_run(&node.run, taken).await, Some(Ok(Ok(())))) {

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use reelkeeper_actors::recording::effect::Refusal as Refused;
 use reelkeeper_actors::simulator::calls::{Method, Refusal};
 use reelkeeper_actors::simulator::clock::Timing;
 use reelkeeper_actors::simulator::faults::{CallTrouble, Fault, ListScope, What};
 
-use crate::plan::{Moment, Plan, Step, StoreCall, StoreFault, StoreTrouble};
-use crate::play;
+use crate::plan::{Left, Moment, Pace, Plan, Step, StoreCall, StoreFault, StoreTrouble};
 use crate::stage::{Answer, Told};
+use crate::{Outcome, play};
 
 const SLOW_TO_RECORD: Duration = Duration::from_secs(9);
 
@@ -16,13 +17,18 @@ const STORY_ENDS: u64 = 180_000;
 
 /// Plays a story in one room; it fails with everything that happened.
 fn tell(timing: Timing, steps: &[(u64, Step)]) -> Vec<Told> {
+    tell_at(Pace::Usual, timing, steps).told
+}
+
+fn tell_at(pace: Pace, timing: Timing, steps: &[(u64, Step)]) -> Outcome {
     let mut steps = steps.to_vec();
     // Until then it goes as the story has it; afterwards all is well.
-    steps.push((STORY_ENDS, Step::Join { room: 0 }));
-    let plan = Plan { seed: 1, timing, rooms: 1, steps };
+    let ends = steps.last().map_or(0, |(at, _)| at + 10_000).max(STORY_ENDS);
+    steps.push((ends, Step::Join { room: 0 }));
+    let plan = Plan { seed: 1, timing, pace, rooms: 1, steps, without: Vec::new() };
     let outcome = play(&plan, true);
     assert!(outcome.broken.is_empty(), "{:#?}\n{}", outcome.broken, outcome.timeline.join("\n"));
-    outcome.told
+    outcome
 }
 
 #[test]
@@ -74,4 +80,47 @@ fn a_start_is_not_refused_for_the_sake_of_one_that_is_over() {
     let told = tell(Timing::default(), &steps);
     assert!(matches!(told[0].answer, Answer::Refused(_)), "{}", told[0]);
     assert!(matches!(told[1].answer, Answer::Recording(_)), "{}", told[1]);
+}
+
+#[test]
+fn what_an_old_process_records_is_adopted_by_its_webhook_though_its_room_was_idle() {
+    let outcome =
+        tell_at(Pace::Usual, Timing::default(), &[(1_000, Step::Original { room: 0, left: Left::Running })]);
+    let adopted = outcome.timeline.iter().position(|line| line.contains("write row room0 Active"));
+    let calm = outcome.timeline.iter().position(|line| line.contains("all is well"));
+    assert!(adopted.is_some() && adopted < calm, "{}", outcome.timeline.join("\n"));
+}
+
+#[test]
+fn a_dead_egress_whose_recording_was_deleted_is_not_adopted_though_livekit_lists_it_for_ever() {
+    let quick = Timing::default();
+    let before_it_records =
+        Timing { activate: SLOW_TO_RECORD, join: SLOW_TO_RECORD / 2, ..Timing::default() };
+    for timing in [quick, before_it_records] {
+        let steps = [
+            (1_000, Step::Start { room: 0 }),
+            (5_000, Step::KillWorkers { room: 0 }),
+            // The upload limit has passed.
+            (600_000, Step::Delete { room: 0, pick: 0 }),
+            (700_000, Step::Start { room: 0 }),
+        ];
+        let told = tell_at(Pace::Brisk, timing, &steps).told;
+        assert!(matches!(told[1].answer, Answer::Deleted), "{}", told[1]);
+        assert!(matches!(told[2].answer, Answer::Recording(_)), "{}", told[2]);
+    }
+}
+
+#[test]
+fn a_stop_is_not_told_already_stopped_because_livekit_did_not_know_it_once() {
+    let by_id =
+        What::Call { method: Method::ListEgress, scope: Some(ListScope::Id), does: CallTrouble::EmptyList };
+    let lies = Step::LiveKit(Fault { what: by_id, room: None, skip: 0, times: Some(4), chance: 1.0 });
+    let steps = [
+        (500, Step::Deaf),
+        (1_000, Step::Original { room: 0, left: Left::Running }),
+        (5_000, lies),
+        (5_000, Step::Stop { room: 0, pick: 0 }),
+    ];
+    let told = tell(Timing::default(), &steps);
+    assert!(matches!(told[0].answer, Answer::Refused(Refused::StillStarting)), "{}", told[0]);
 }

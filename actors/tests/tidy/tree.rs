@@ -97,6 +97,24 @@ impl Rust {
         functions
     }
 
+    /// The signatures of the functions that are not for tests, each on one line.
+    pub fn signatures(&self) -> Vec<String> {
+        let mut signatures = Vec::new();
+        for (start, line) in self.lines.iter().enumerate() {
+            if line.trim() == "#[cfg(test)]" {
+                break;
+            }
+            if item(line).is_some_and(|(keyword, _)| keyword == "fn") {
+                let rest = &self.lines[start..];
+                let length = rest.iter().position(|line| line.ends_with(['{', '}', ';']));
+                let words: Vec<_> =
+                    rest.iter().take(length.unwrap_or_default() + 1).map(|line| line.trim()).collect();
+                signatures.push(words.join(" "));
+            }
+        }
+        signatures
+    }
+
     /// The names of its items. A test's name is a sentence, not a name.
     pub fn names(&self) -> Vec<&str> {
         let mut names = Vec::new();

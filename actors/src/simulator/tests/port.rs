@@ -71,7 +71,7 @@ async fn calls_of_the_port_fail_as_asked() {
     }
     let (server, _events) = port(World::new(5, Timing::default()));
     server.live().with(|world| {
-        world.set_workers(Workers { slots: Some(0), when_full: WhenFull::Hang });
+        world.limit_workers(Workers { slots: Some(0), when_full: WhenFull::Hang });
         world.add_fault(call_fault(Method::ListEgress, CallTrouble::EmptyList));
     });
     let error = server.start_egress(&order()).await.expect_err("no worker");
@@ -83,12 +83,12 @@ async fn calls_of_the_port_fail_as_asked() {
 async fn a_worker_that_appears_takes_a_start_whose_caller_is_gone() {
     let (server, mut events) = port(World::new(5, Timing::default()));
     let workers = |slots| Workers { slots, when_full: WhenFull::Unavailable };
-    server.live().with(|world| world.set_workers(workers(Some(0))));
+    server.live().with(|world| world.limit_workers(workers(Some(0))));
     let gone = tokio::time::timeout(Duration::from_secs(20), server.start_egress(&order())).await;
     assert!(gone.is_err(), "it looks for longer than that");
-    server.live().with(|world| world.set_workers(workers(None)));
+    server.live().with(|world| world.limit_workers(workers(None)));
     while !matches!(events.recv().await.expect("the world goes on").news, LiveKitNews::Egress(_)) {}
-    server.live().with(|world| world.set_workers(workers(Some(1))));
+    server.live().with(|world| world.limit_workers(workers(Some(1))));
     let error = server.start_egress(&order()).await.expect_err("the only worker is taken");
     assert_eq!(error.code(), Some("unavailable"));
 }

@@ -1,0 +1,209 @@
+//! What clients were told is true, comes in time, and stays true.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use reelkeeper_actors::ids::RoomId;
+use reelkeeper_actors::recording::effect::Refusal;
+use reelkeeper_actors::recording::{RecordingStatus, Timestamp};
+use reelkeeper_actors::simulator::views::EgressView;
+
+use crate::lock;
+use crate::promises::Promises;
+use crate::stage::{Answer, Asked, Told};
+use crate::truth::{Truth, recording_of};
+
+/// A start and its deadline, and what the process needs around it.
+const START_ANSWERED: Duration = Duration::from_secs(21);
+/// Any other request.
+const OTHERS_ANSWERED: Duration = Duration::from_secs(11);
+/// How long after its end an egress may be the reason for a refused start: a room is free at the latest after
+/// the stop timeout (30 s), or once its recorder is missed (20 s until LiveKit says so, then 35 s).
+const HOLDS_AFTER_END: Duration = Duration::from_secs(60);
+/// How long until a run of the node that died, or that lost its store, is followed by one that takes its rooms
+/// up: it is down for 45 s at most, and stores are away for 40 s.
+const TAKEN_UP_WITHIN: Duration = Duration::from_secs(90);
+/// The words of an egress that StopEgress ended.
+const BY_STOP: &str = "End reason: StopEgress API";
+
+impl Promises {
+    pub(super) fn answers_come_in_time(&mut self) {
+        let all = lock(&self.stage.told).clone();
+        for told in all {
+            let limit = if told.what == Asked::Start { START_ANSWERED } else { OTHERS_ANSWERED };
+            let took = told.answered.since(told.asked);
+            let in_time = told.answer == Answer::Nothing || took <= limit;
+            self.expect("every answer comes in time", in_time, || told.to_string());
+        }
+    }
+
+    /// At most one egress per room runs, and none whose start was answered with an error or whose stop was
+    /// promised.
+    pub(super) fn each_surplus_is_stopped(&mut self) {
+        let truth = Truth::now(&self.stage);
+        let mut rooms = BTreeMap::<RoomId, Vec<String>>::new();
+        for egress in &truth.running {
+            if !self.is_original(egress) {
+                rooms.entry(egress.room().clone()).or_default().push(egress.egress.to_string());
+            }
+            let wanted = self.is_wanted(egress, &truth);
+            self.expect("after an error whatever starts late is stopped", wanted, || {
+                format!("{} runs in {}", egress.egress, egress.room())
+            });
+            let stop = self.promised_stop(egress);
+            self.expect("a promised stop is carried out", stop.is_none(), || {
+                let told = stop.map(|told| told.to_string()).unwrap_or_default();
+                format!("{} runs though: {told}", egress.egress)
+            });
+        }
+        for (room, running) in rooms {
+            self.expect("at most one recording per room", running.len() < 2, || {
+                format!("in {room} run {}", running.join(", "))
+            });
+        }
+    }
+
+    pub(super) fn is_original(&self, egress: &EgressView) -> bool {
+        lock(&self.stage.originals).iter().any(|id| id.egress == egress.egress)
+    }
+
+    /// Whether a start that was answered 201, or not at all, or an old process, can have begun this egress.
+    fn is_wanted(&self, egress: &EgressView, truth: &Truth) -> bool {
+        let asked_at = truth.asked_at(egress);
+        let start_timeout = self.stage.plan.policy().start_timeout;
+        let told = lock(&self.stage.told);
+        let mut starts = told.iter().filter(|told| told.what == Asked::Start && told.room == *egress.room());
+        let begun = starts.any(|told| match &told.answer {
+            Answer::Recording(recording) => recording.recording_id.egress == egress.egress,
+            Answer::Nothing => told.asked <= asked_at && asked_at <= told.asked.plus(start_timeout),
+            Answer::Refused(_) | Answer::Deleted => false,
+        });
+        begun || self.is_original(egress)
+    }
+
+    /// An answer to a stop after which the egress may not run on.
+    fn promised_stop(&self, egress: &EgressView) -> Option<Told> {
+        let told = lock(&self.stage.told);
+        let promised = told.iter().find(|told| {
+            let Asked::Stop(id) = &told.what else { return false };
+            let promises = match &told.answer {
+                Answer::Recording(_) => true,
+                Answer::Refused(refusal) => matches!(
+                    refusal,
+                    Refusal::StopOwed
+                        | Refusal::StillStarting
+                        | Refusal::AlreadyStopped
+                        | Refusal::StopFailed { .. }
+                ),
+                Answer::Nothing | Answer::Deleted => false,
+            };
+            id.egress == egress.egress && promises
+        });
+        promised.cloned()
+    }
+
+    /// What was answered is true in the end.
+    pub(super) async fn check_answers(&mut self, truth: &Truth) {
+        let all = lock(&self.stage.told).clone();
+        for told in &all {
+            match (&told.what, &told.answer) {
+                (Asked::Start, Answer::Recording(_)) => self.check_started(told, truth).await,
+                (Asked::Start, Answer::Refused(Refusal::AlreadyRecording)) => {
+                    let reason = self.is_taken(told, &all, truth);
+                    self.expect("a room that is taken has a reason", reason, || told.to_string());
+                }
+                (Asked::Delete(id), Answer::Deleted) => {
+                    let shown = self.stage.shown(id).await;
+                    self.expect("deleted stays deleted", shown.is_none(), || {
+                        format!("{id} is {shown:?} again")
+                    });
+                    let left = self.has_file(id).await;
+                    self.expect("the file of a deleted recording is gone", !left, || id.to_string());
+                }
+                _ => {}
+            }
+            self.check_shown(told);
+        }
+        for egress in &truth.started {
+            self.check_undisturbed(egress, &all);
+        }
+    }
+
+    async fn check_started(&mut self, told: &Told, truth: &Truth) {
+        let Answer::Recording(recording) = &told.answer else { return };
+        let id = &recording.recording_id;
+        let egress = truth.egress(&id.egress);
+        let ran_since = egress.and_then(|egress| egress.file.as_ref()).map_or(0, |file| file.started_at);
+        let ran = ran_since > 0 && ran_since / 1_000_000 <= told.answered.0;
+        self.expect("201 means that it runs", ran, || format!("{told}: LiveKit shows {egress:?}"));
+        let shown = self.stage.shown(id).await.is_some() || self.was_deleted(id);
+        self.expect("a recording that was answered 201 has its document", shown, || told.to_string());
+        let alone = !truth.started.iter().any(|other| {
+            let before = truth.asked_at(other) < told.asked && !self.stage.plan.has_wrong_lists();
+            let on = recorded_until(other).is_none_or(|until| until > told.answered);
+            let dead = truth.dead.contains(&other.egress);
+            other.room() == &told.room && self.is_original(other) && before && on && !dead
+        });
+        self.expect("a room that an old process records is not recorded twice", alone, || told.to_string());
+    }
+
+    /// Whether something was, or was about to be, recorded when a start was refused for its sake.
+    fn is_taken(&self, told: &Told, all: &[Told], truth: &Truth) -> bool {
+        let start_timeout = self.stage.plan.policy().start_timeout;
+        let waits =
+            all.iter().filter(|other| other.what == Asked::Start && other.room == told.room).any(|other| {
+                let until = match other.answer {
+                    // The node died, or lost the store: another takes the start up.
+                    Answer::Nothing => other.asked.plus(start_timeout),
+                    _ => other.answered,
+                };
+                !std::ptr::eq(other, told) && other.asked <= told.answered && until >= told.asked
+            });
+        let records = truth.started.iter().filter(|egress| *egress.room() == told.room).any(|egress| {
+            let asked_at = truth.asked_at(egress);
+            let over = recorded_until(egress).map(|until| until.plus(HOLDS_AFTER_END));
+            let given_up = all.iter().any(|other| {
+                let its_own = other.asked <= asked_at && asked_at <= other.answered;
+                let timed_out = other.answer == Answer::Refused(Refusal::TimedOutStarting);
+                timed_out && its_own && other.room == told.room && other.answered <= told.asked
+            });
+            !given_up && asked_at <= told.answered && over.is_none_or(|over| over >= told.asked)
+        });
+        waits || records
+    }
+
+    /// A client who looks at once finds what it was told.
+    fn check_shown(&mut self, told: &Told) {
+        let Answer::Recording(recording) = &told.answer else { return };
+        let order = |status: RecordingStatus| RecordingStatus::ALL.iter().position(|other| *other == status);
+        let shown = told.shown.is_some_and(|shown| order(shown) >= order(recording.status));
+        let excused = self.stage.plan.has_own_trouble() || self.was_deleted(&recording.recording_id);
+        self.expect("a client finds what it was told", shown || excused, || {
+            format!("{told}, and finds {:?}", told.shown)
+        });
+    }
+
+    /// Nobody stops a recording that works and that nobody asked to stop.
+    fn check_undisturbed(&mut self, egress: &EgressView, all: &[Told]) {
+        let started = all.iter().any(|told| {
+            let by = matches!(&told.answer, Answer::Recording(r) if r.recording_id.egress == egress.egress);
+            told.what == Asked::Start && by
+        });
+        let asked = all.iter().any(|told| told.what == Asked::Stop(recording_of(egress)));
+        let shaken = lock(&self.stage.shaken).contains(&egress.egress);
+        // What LiveKit forgot, and of which a document says that it starts, is not known to work.
+        let original = self.is_original(egress) && !self.stage.plan.has_wrong_lists();
+        let works = (started || original) && !asked && !shaken;
+        if works && self.stage.plan.lies_about_participants() < 2 {
+            let stopped = egress.details == BY_STOP && egress.file.as_ref().is_some_and(|f| f.started_at > 0);
+            self.expect("a recording that works is not stopped", !stopped, || format!("{egress:?}"));
+        }
+    }
+}
+
+/// When an egress stopped recording; none if it has not.
+fn recorded_until(egress: &EgressView) -> Option<Timestamp> {
+    let file = egress.file.as_ref().map_or(0, |file| file.ended_at);
+    let ended = if file == 0 { egress.ended_at } else { file };
+    (ended > 0).then_some(Timestamp(ended / 1_000_000))
+}

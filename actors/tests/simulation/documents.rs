@@ -1,0 +1,89 @@
+//! What LiveKit recorded is kept, and every document says how its recording ended.
+
+use reelkeeper_actors::ids::RecordingId;
+use reelkeeper_actors::ports::blobs::Blobs as _;
+use reelkeeper_actors::ports::catalog::Catalog as _;
+use reelkeeper_actors::recording::{FileLayout, Recording, RecordingStatus};
+
+use crate::lock;
+use crate::promises::Promises;
+use crate::stage::Asked;
+use crate::truth::{Truth, recording_of};
+
+impl Promises {
+    /// What LiveKit recorded is there, and every document says how its egress ended.
+    pub(super) async fn check_documents(&mut self, truth: &Truth) {
+        for egress in &truth.started {
+            let id = recording_of(egress);
+            let recorded = egress.status.recorded_as();
+            if !recorded.has_file() {
+                continue;
+            }
+            let found = self.document(&id).await;
+            let kept = found.is_some() || self.was_deleted(&id);
+            self.expect("what LiveKit recorded is never lost", kept, || {
+                format!("{id} is {recorded:?} and has no document")
+            });
+            let Some(found) = found else { continue };
+            let file = self.has_file(&id).await;
+            let told = self.is_remembered(&id);
+            let right = found.status == recorded || (!told && self.is_honest(&found, file));
+            self.expect("what LiveKit recorded is never mislabelled", right, || {
+                format!("{id} is {recorded:?} and shown as {found:?}")
+            });
+        }
+        for found in self.all_documents().await {
+            let id = &found.recording_id;
+            let over = found.status.is_terminal();
+            self.expect("every document says how it ended", over, || format!("{found:?}"));
+            let file = self.has_file(id).await;
+            let honest = !over || self.is_honest(&found, file);
+            self.expect("a document says whether its file is there", honest, || {
+                format!("the file is {}: {found:?}", if file { "there" } else { "not there" })
+            });
+        }
+    }
+
+    /// Whether a document says that there is a file, or says what went wrong.
+    fn is_honest(&self, found: &Recording, file: bool) -> bool {
+        match (found.status, file) {
+            (RecordingStatus::Complete, true) => found.error.is_none(),
+            (RecordingStatus::LimitReached, true) => true,
+            // A file that LiveKit does not stand for is left alone.
+            (RecordingStatus::Failed | RecordingStatus::Aborted, true) => {
+                found.error.is_some() && self.is_remembered(&found.recording_id)
+            }
+            (_, false) => found.error.is_some(),
+            (_, true) => false,
+        }
+    }
+
+    /// Whether LiveKit knows how the egress of a recording ended.
+    fn is_remembered(&self, id: &RecordingId) -> bool {
+        let view = self.stage.around.livekit.live().with(|world| world.egress(&id.egress));
+        view.is_some_and(|view| view.status.is_terminal())
+    }
+
+    /// Whether the file of a recording is there and holds something.
+    pub(super) async fn has_file(&self, id: &RecordingId) -> bool {
+        let path = FileLayout::new("openvidu-meet").egress_path(&id.room, &id.uid);
+        let head = self.stage.around.backing.blobs.head(&format!("{path}.mp4")).await;
+        head.expect("memory answers").is_some_and(|head| head.size > 0)
+    }
+
+    async fn document(&self, id: &RecordingId) -> Option<Recording> {
+        let found = self.stage.around.backing.store.recording(id).await.expect("memory answers");
+        found.map(|stored| stored.recording)
+    }
+
+    async fn all_documents(&self) -> Vec<Recording> {
+        let page = self.stage.around.backing.store.newest_recordings(100).await;
+        page.expect("memory answers").items
+    }
+
+    /// Whether somebody asked for its deletion, whatever came of it.
+    pub(super) fn was_deleted(&self, id: &RecordingId) -> bool {
+        let told = lock(&self.stage.told);
+        told.iter().any(|told| told.what == Asked::Delete(id.clone()))
+    }
+}
