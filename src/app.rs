@@ -39,6 +39,10 @@ use self::parts::{Stores, Webhooks};
 const FAREWELL: Duration = Duration::from_secs(2);
 /// What of the drain timeout is kept for closing connections and stores: a tenth, at most this.
 const CLOSING: Duration = Duration::from_secs(3);
+/// How often idempotency keys are looked for that are too old.
+const KEYS_SWEPT_EVERY: Duration = Duration::from_mins(10);
+/// Keys forgotten in one write: bounds how long others wait for the store.
+const KEYS_PAGE: usize = 500;
 
 /// Why the service could not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +108,7 @@ impl App {
             policy: config.policy(),
             limits: room_limits(&config),
             ledger: stores.ledger.clone(),
+            keys: stores.keys.clone(),
             catalog: stores.catalog.clone(),
             coordination: coordination.clone(),
             blobs: stores.blobs.clone(),
@@ -236,6 +241,7 @@ impl App {
                 .into_future(),
         );
         let renewing = tokio::spawn(keep_lease(coordination.clone(), node.clone(), config.lease_ttl));
+        let forgetting = tokio::spawn(forget_old_keys(orchestrator.clone()));
         let ended = tokio::select! {
             () = shutdown => Ok(()),
             _ = &mut tree => Err(AppError::Tree("too many rooms keep failing".to_owned())),
@@ -253,6 +259,7 @@ impl App {
         }
         renewing.abort();
         webhooks.stop();
+        forgetting.abort();
         if let Err(error) = coordination.leave(&node).await {
             tracing::warn!(%error, "lease could not be given up; it ends by itself");
         }
@@ -282,11 +289,31 @@ async fn keep_lease(coordination: Arc<dyn Coordination>, node: NodeId, ttl: Dura
     }
 }
 
+/// Sweeps idempotency keys that are older than they are kept, page by page. One that is too old counts no more,
+/// swept or not.
+async fn forget_old_keys(orchestrator: Orchestrator) {
+    let mut ticks = tokio::time::interval(KEYS_SWEPT_EVERY);
+    loop {
+        ticks.tick().await;
+        loop {
+            match orchestrator.forget_old_keys(KEYS_PAGE).await {
+                Ok(KEYS_PAGE) => {}
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "old idempotency keys could not be forgotten");
+                    break;
+                }
+            }
+        }
+    }
+}
+
 fn room_limits(config: &Config) -> room::Limits {
     room::Limits {
         admitted: config.limits.requests_in_flight + config.limits.webhooks_in_flight,
         commands_per_room: config.limits.commands_per_room,
         request_timeout: config.request_timeout,
+        key_retention: config.key_retention,
         ..room::Limits::default()
     }
 }

@@ -34,6 +34,7 @@ use self::layers::Layers;
 use crate::telemetry::{self, LogFormat};
 
 const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
 const MEBIBYTE: usize = 1024 * 1024;
 
 /// Everything that can be set, checked.
@@ -75,6 +76,8 @@ pub struct Config {
     pub due_rows_interval: Duration,
     /// How far ahead the deletion of a new room must lie.
     pub min_auto_delete: Duration,
+    /// How long idempotency keys, and the answers under them, are kept.
+    pub key_retention: Duration,
     /// A node's lease.
     pub lease_ttl: Duration,
     /// From SIGTERM until exit.
@@ -304,6 +307,7 @@ fn read(reader: &mut Reader<'_>) -> Config {
         unheld_gc_interval: reader.duration("unheld_gc_interval", SECOND),
         due_rows_interval: reader.duration("due_rows_interval", SECOND),
         min_auto_delete: reader.duration("min_auto_delete", Duration::ZERO),
+        key_retention: reader.duration("key_retention", MINUTE),
         lease_ttl: reader.duration("lease_ttl", 3 * SECOND),
         drain_timeout: reader.duration("drain_timeout", Duration::ZERO),
         log: LogConfig {

@@ -4,6 +4,10 @@
 #[path = "lifecycle/story.rs"]
 mod story;
 
+#[path = "lifecycle/counterexamples.rs"]
+mod counterexamples;
+#[path = "lifecycle/keys.rs"]
+mod keys;
 #[path = "lifecycle/losses.rs"]
 mod losses;
 #[path = "lifecycle/properties.rs"]

@@ -13,6 +13,8 @@ mod backing;
 mod documents;
 #[path = "simulation/draw.rs"]
 mod draw;
+#[path = "simulation/keys.rs"]
+mod keys;
 #[path = "simulation/node.rs"]
 mod node;
 #[path = "simulation/original.rs"]

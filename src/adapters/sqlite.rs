@@ -1,12 +1,14 @@
-//! SQLite: ledger, catalog and outbox in one file (`sqlite://`), the default when there is no MongoDB.
+//! SQLite: ledger, keys, catalog and outbox in one file (`sqlite://`), the default when there is no MongoDB.
 //!
 //! Owns the file, its lock and the threads that speak to it: one writer that commits whatever waits
 //! together (`writer`), a few readers. Never blocks an async thread, and never answers a write before it
-//! is synced. The decisions of the ports are in `ledger`, `catalog` and `outbox`; the tables in `schema`.
+//! is synced. The decisions of the ports are in `ledger`, `keys`, `catalog` and `outbox`; the
+//! tables in `schema`.
 
 mod catalog;
 mod connection;
 mod file_lock;
+mod keys;
 mod lane;
 mod ledger;
 mod outbox;
@@ -55,7 +57,8 @@ impl SqliteConfig {
     }
 }
 
-/// An open store; implements [`Ledger`](reelkeeper_actors::ports::ledger::Ledger) and
+/// An open store; implements [`Ledger`](reelkeeper_actors::ports::ledger::Ledger),
+/// [`IdempotencyKeys`](reelkeeper_actors::ports::keys::IdempotencyKeys) and
 /// [`Catalog`](reelkeeper_actors::ports::catalog::Catalog).
 ///
 /// Dropping it does what [`close`](Self::close) does, but blocks the thread meanwhile.

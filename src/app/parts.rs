@@ -11,6 +11,7 @@ use reelkeeper_actors::ports::blobs::Blobs;
 use reelkeeper_actors::ports::catalog::{ApiKey, Catalog};
 use reelkeeper_actors::ports::clock::{Clock, SystemClock};
 use reelkeeper_actors::ports::coordination::Coordination;
+use reelkeeper_actors::ports::keys::IdempotencyKeys;
 use reelkeeper_actors::ports::ledger::Ledger;
 use reelkeeper_actors::ports::notifier::{NobodyToNotify, Notifier};
 use reelkeeper_actors::ports::outbox::Outbox;
@@ -23,6 +24,7 @@ use crate::config::{BlobsUrl, Config, CoordinationUrl, StoreUrl};
 /// The stores of a node.
 pub(super) struct Stores {
     pub(super) ledger: Arc<dyn Ledger>,
+    pub(super) keys: Arc<dyn IdempotencyKeys>,
     pub(super) catalog: Arc<dyn Catalog>,
     pub(super) outbox: Arc<dyn Outbox>,
     pub(super) blobs: Arc<dyn Blobs>,
@@ -35,13 +37,21 @@ impl Stores {
         Ok(match &config.store.url {
             StoreUrl::Memory => {
                 let store = Arc::new(MemoryStore::new());
-                Self { ledger: store.clone(), catalog: store.clone(), outbox: store, blobs, sqlite: None }
+                Self {
+                    ledger: store.clone(),
+                    keys: store.clone(),
+                    catalog: store.clone(),
+                    outbox: store,
+                    blobs,
+                    sqlite: None,
+                }
             }
             StoreUrl::Sqlite(path) => {
                 let sqlite = SqliteConfig { queue: config.store.queue, ..SqliteConfig::new(path) };
                 let store = Arc::new(SqliteStore::open(sqlite).await?);
                 Self {
                     ledger: store.clone(),
+                    keys: store.clone(),
                     catalog: store.clone(),
                     outbox: store.clone(),
                     blobs,

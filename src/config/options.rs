@@ -50,6 +50,7 @@ pub const OPTIONS: &[Spec] = &[
     open("unheld_gc_interval", "REELKEEPER_UNHELD_GC_INTERVAL"),
     open("due_rows_interval", "REELKEEPER_DUE_ROWS_INTERVAL"),
     open("min_auto_delete", "REELKEEPER_MIN_AUTO_DELETE"),
+    open("key_retention", "REELKEEPER_KEY_RETENTION"),
     open("lease_ttl", "REELKEEPER_LEASE_TTL"),
     open("drain_timeout", "REELKEEPER_DRAIN_TIMEOUT"),
     open("log", "REELKEEPER_LOG"),

@@ -21,6 +21,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use crate::wire::eventually;
+
 /// When scripted recordings begin, in nanoseconds since 1970.
 pub const STARTED_AT: i64 = 1_700_000_000_123_456_789;
 /// When they end.
@@ -144,6 +146,16 @@ impl Scripted {
     pub fn calls(&self, room: &str, method: Method) -> Vec<Call> {
         let wanted = |call: &&Call| call.method == method && call.room == room;
         self.world().calls.iter().filter(wanted).cloned().collect()
+    }
+
+    /// Waits for the look at a recording that follows soon after its beginning. Later ones follow only after
+    /// the interval.
+    pub async fn looked_at(&self, room: &str) {
+        eventually("the recording was looked at", async || {
+            // The first time before the start.
+            (self.calls(room, Method::Participants).len() == 2).then_some(())
+        })
+        .await;
     }
 
     /// How many calls came in so far, apart from probes.

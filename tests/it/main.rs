@@ -13,6 +13,7 @@ mod bad_input;
 mod early_ends;
 mod happy;
 mod harness;
+mod keys;
 mod livekit;
 mod media;
 mod news;

@@ -198,6 +198,7 @@ async fn events_of_other_applications_are_answered_and_forgotten() {
     let room = stage.room.as_str();
     let mut events = egresses_of_others(room);
     events.extend(news_of_others(room));
+    stage.livekit.looked_at(room).await;
     let before = stage.service.everything().await;
     let calls = stage.livekit.call_count();
     for event in events {

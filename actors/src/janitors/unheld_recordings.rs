@@ -18,7 +18,7 @@ fn judge(row: Option<&RoomState>, recording: &RecordingId, now: Option<Recording
         return None;
     }
     let pending = row.iter().flat_map(|row| &row.pending);
-    if pending.map(|pending| pending.effect.recording()).any(|owed| owed == recording) {
+    if pending.filter_map(|pending| pending.effect.recording()).any(|owed| owed == recording) {
         return Some(Verdict::keep("its row still owes its document"));
     }
     Some(Verdict::hand_over(format!("its document says {}, and no row holds it", status.name())))

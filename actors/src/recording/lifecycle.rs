@@ -2,11 +2,12 @@
 //!
 //! Owns the table of (phase, event) pairs, written out below without a wildcard and printed by
 //! `tests/lifecycle.rs`. Pure: time, ids and answers come inside events. What each pair does is in
-//! `lifecycle/`: `requests` (clients), `starting`, `sightings` (what LiveKit shows), `looks` (what looks
-//! prove), `stopping`, `unsettled`, `time`; `draft` is the decision under construction.
+//! `lifecycle/`: `requests` (clients), `repeats` (of which, as the same command), `starting`, `sightings`
+//! (what LiveKit shows), `looks` (what looks prove), `stopping`, `unsettled`, `time`; `draft` is the decision under construction.
 
 mod draft;
 mod looks;
+mod repeats;
 mod requests;
 mod sightings;
 mod starting;
@@ -47,7 +48,11 @@ pub enum Commit {
 #[must_use]
 pub fn transition(state: &State, event: &Event, policy: &Policy) -> Decision {
     let mut draft = Draft::new(state, event, policy);
-    draft.decide(state.durable.phase, &event.what);
+    draft.answer_overdue_commands();
+    match event.what.repeatable() {
+        Some(request) => draft.recall(&request),
+        None => draft.decide(state.durable.phase, &event.what),
+    }
     draft.finish(state)
 }
 
@@ -67,6 +72,10 @@ impl Draft<'_> {
 
             (Idle | Starting | Active | Stopping | Uncertain, H::DeleteRequested(request)) => {
                 self.delete(request);
+            }
+
+            (Idle | Starting | Active | Stopping | Uncertain, H::Recalled { request, kept }) => {
+                self.recalled(request, kept);
             }
 
             (Idle | Active | Stopping, H::TakenUp) => self.resume(),

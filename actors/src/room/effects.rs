@@ -9,14 +9,16 @@ use ractor::ActorRef;
 use super::actor::Own;
 use super::commit::bounded;
 use super::{RoomMessage, Shared, news};
-use crate::ids::{EgressId, RoomId, Uid};
+use crate::ids::{CommandId, EgressId, RoomId, Uid};
 use crate::ports::PortError;
 use crate::ports::blobs::BlobHead;
 use crate::ports::catalog::StoredRecording;
 use crate::ports::media_server::{DataMessage, recorder_among};
 use crate::recording::effect::{Depth, Effect};
 use crate::recording::egress::{CallError, EgressInfo};
-use crate::recording::event::{Evidence, FileEvidence, Happening, Listed, Presence, Sighting, Source};
+use crate::recording::event::{
+    Evidence, FileEvidence, Happening, Listed, Presence, Recall, Sighting, Source,
+};
 use crate::recording::ledger::Owed;
 use crate::recording::reconcile;
 use crate::recording::rules::Rule;
@@ -63,13 +65,18 @@ async fn carry_out(shared: &Arc<Shared>, room: &RoomId, effect: Effect) -> Optio
             Some(Happening::Looked { uid, evidence })
         }
         Effect::Identify { egress } => identify(shared, room, &egress).await,
+        Effect::Recall { request } => {
+            let kept = recall(shared, request.command()).await;
+            Some(Happening::Recalled { request, kept })
+        }
         Effect::Carry { number, owed } => match carry(shared, &owed).await {
             Ok(()) => {
                 log_carried(room, &owed);
                 Some(Happening::EffectDone { number })
             }
             Err(error) => {
-                tracing::warn!(room.id = %room, recording.id = %owed.recording(), %error, "effect stays owed");
+                let recording = owed.recording().map(ToString::to_string);
+                tracing::warn!(room.id = %room, recording.id = recording, %error, "effect stays owed");
                 Some(Happening::EffectFailed { number })
             }
         },
@@ -92,17 +99,17 @@ fn log_call(room: &RoomId, call: &str, result: &Result<EgressInfo, CallError>) {
 
 /// Says how a recording ended, or that it is gone, as soon as clients are told so.
 fn log_carried(room: &RoomId, owed: &Owed) {
-    let id = owed.recording();
     match owed {
         Owed::Project { recording, .. } if recording.status.is_terminal() => {
+            let id = &recording.recording_id;
             tracing::info!(
                 room.id = %room, recording.id = %id, egress.id = %id.egress,
                 status = recording.status.name(), size_bytes = recording.size, error = recording.error,
                 "recording is over"
             );
         }
-        Owed::Project { .. } | Owed::Notify(_) => {}
-        Owed::Remove { .. } => {
+        Owed::Project { .. } | Owed::Notify(_) | Owed::Keep { .. } => {}
+        Owed::Remove { recording: id, .. } => {
             tracing::info!(room.id = %room, recording.id = %id, egress.id = %id.egress, "recording deleted");
         }
     }
@@ -275,6 +282,17 @@ async fn send_signal(shared: &Arc<Shared>, signal: Signal) {
     }
 }
 
+async fn recall(shared: &Arc<Shared>, command: &CommandId) -> Recall {
+    match bounded(shared, shared.world.keys.answer_of(command)).await {
+        Ok(Some(answer)) => Recall::Answered(answer),
+        Ok(None) => Recall::NotAnswered,
+        Err(error) => {
+            tracing::warn!(command.id = %command, %error, "it is not known whether a command was answered");
+            Recall::Unknown
+        }
+    }
+}
+
 async fn carry(shared: &Arc<Shared>, owed: &Owed) -> Result<(), PortError> {
     let world = &shared.world;
     match owed {
@@ -296,6 +314,12 @@ async fn carry(shared: &Arc<Shared>, owed: &Owed) -> Result<(), PortError> {
         Owed::Remove { recording, key } => {
             bounded(shared, world.blobs.remove(key)).await?;
             bounded(shared, world.catalog.remove_recording(recording)).await?;
+            Ok(())
+        }
+        Owed::Keep { command, answer } => {
+            if !bounded(shared, world.keys.keep(command, answer)).await? {
+                tracing::warn!(command.id = %command, "answer cannot be kept: its key is forgotten");
+            }
             Ok(())
         }
     }

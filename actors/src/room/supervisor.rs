@@ -252,3 +252,6 @@ impl SupervisorState {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -91,6 +91,7 @@ impl Stage {
             blobs: Arc::new(DirectoryBlobs::open(self.folder.path()).await.unwrap()),
             media_probe: Arc::new(NoProbe),
             notifier: Arc::new(NobodyToNotify),
+            keys: self.stores.memory.clone(),
             media_server: self.livekit.clone(),
             clock: self.clock.clone(),
             entropy: Arc::new(SystemEntropy),

@@ -1,7 +1,7 @@
 //! A store that fails where a test says so.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use reelkeeper_actors::embedded::MemoryStore;
@@ -27,7 +27,7 @@ pub struct Trouble {
 /// Ledger and catalog in memory, and their trouble.
 #[derive(Debug, Default)]
 pub struct Stores {
-    pub memory: MemoryStore,
+    pub memory: Arc<MemoryStore>,
     trouble: Mutex<Trouble>,
 }
 

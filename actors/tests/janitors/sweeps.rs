@@ -81,6 +81,19 @@ async fn a_live_egress_of_a_room_that_nobody_knows_is_another_applications() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_dead_egress_whose_recording_was_deleted_does_not_come_back() {
+    let stage = Stage::set().await;
+    stage.room("room").await;
+    let id = stage.egress("room").await;
+    stage.kill(&id).await;
+    let node = stage.node(Policy::default()).await;
+    let (observed, _) = stage.until_passes(&node, Task::UnheldEgresses, 2).await;
+    assert_eq!(observed.last, counts(0, 1, 0));
+    assert_eq!(node.orchestrator.active_rooms().await, 0);
+    node.leave().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_egress_that_is_called_failed_is_stopped_only_if_its_recorder_is_in_the_room() {
     let stage = Stage::set().await;
     stage.room("lives").await;

@@ -39,10 +39,10 @@ impl Promises {
 
     /// At most one egress per room runs, and none whose start was answered with an error or whose stop was
     /// promised.
-    pub(super) fn each_surplus_is_stopped(&mut self) {
+    pub(super) async fn each_surplus_is_stopped(&mut self) {
         let truth = Truth::now(&self.stage);
         let mut rooms = BTreeMap::<RoomId, Vec<String>>::new();
-        for egress in &truth.running {
+        for egress in truth.findable(&self.stage.clone()).await {
             if !self.is_original(egress) {
                 rooms.entry(egress.room().clone()).or_default().push(egress.egress.to_string());
             }
@@ -71,11 +71,13 @@ impl Promises {
     fn is_wanted(&self, egress: &EgressView, truth: &Truth) -> bool {
         let asked_at = truth.asked_at(egress);
         let start_timeout = self.stage.plan.policy().start_timeout;
+        let may_return = self.stage.plan.lets_deadlines_return();
         let told = lock(&self.stage.told);
         let mut starts = told.iter().filter(|told| told.what == Asked::Start && told.room == *egress.room());
         let begun = starts.any(|told| match &told.answer {
             Answer::Recording(recording) => recording.recording_id.egress == egress.egress,
             Answer::Nothing => told.asked <= asked_at && asked_at <= told.asked.plus(start_timeout),
+            Answer::Refused(Refusal::TimedOutStarting) if may_return => told.asked <= asked_at,
             Answer::Refused(_) | Answer::Deleted => false,
         });
         begun || self.is_original(egress)
@@ -139,10 +141,10 @@ impl Promises {
         let shown = self.stage.shown(id).await.is_some() || self.was_deleted(id);
         self.expect("a recording that was answered 201 has its document", shown, || told.to_string());
         let alone = !truth.started.iter().any(|other| {
-            let before = truth.asked_at(other) < told.asked && !self.stage.plan.has_wrong_lists();
+            let before = truth.asked_at(other) < told.asked && !self.stage.plan.hides_egresses();
             let on = recorded_until(other).is_none_or(|until| until > told.answered);
-            let dead = truth.dead.contains(&other.egress);
-            other.room() == &told.room && self.is_original(other) && before && on && !dead
+            let shaken = lock(&self.stage.shaken).contains(&other.egress);
+            other.room() == &told.room && self.is_original(other) && before && on && !shaken
         });
         self.expect("a room that an old process records is not recorded twice", alone, || told.to_string());
     }
@@ -150,26 +152,29 @@ impl Promises {
     /// Whether something was, or was about to be, recorded when a start was refused for its sake.
     fn is_taken(&self, told: &Told, all: &[Told], truth: &Truth) -> bool {
         let start_timeout = self.stage.plan.policy().start_timeout;
+        let away = self.stage.plan.longest_silence();
         let waits =
             all.iter().filter(|other| other.what == Asked::Start && other.room == told.room).any(|other| {
                 let until = match other.answer {
-                    // The node died, or lost the store: another takes the start up.
-                    Answer::Nothing => other.asked.plus(start_timeout),
+                    // The node died, or lost the store: the next run takes the start up.
+                    Answer::Nothing => other.answered.plus(TAKEN_UP_WITHIN + start_timeout),
                     _ => other.answered,
                 };
                 !std::ptr::eq(other, told) && other.asked <= told.answered && until >= told.asked
             });
         let records = truth.started.iter().filter(|egress| *egress.room() == told.room).any(|egress| {
             let asked_at = truth.asked_at(egress);
-            let over = recorded_until(egress).map(|until| until.plus(HOLDS_AFTER_END));
+            let over = recorded_until(egress).map(|until| until.plus(HOLDS_AFTER_END + away));
             let given_up = all.iter().any(|other| {
                 let its_own = other.asked <= asked_at && asked_at <= other.answered;
                 let timed_out = other.answer == Answer::Refused(Refusal::TimedOutStarting);
-                timed_out && its_own && other.room == told.room && other.answered <= told.asked
+                let given_up = timed_out && !self.stage.plan.lets_deadlines_return();
+                given_up && its_own && other.room == told.room && other.answered <= told.asked
             });
             !given_up && asked_at <= told.answered && over.is_none_or(|over| over >= told.asked)
         });
-        waits || records
+        let left = lock(&self.stage.originals).iter().any(|id| id.room == told.room);
+        waits || records || left
     }
 
     /// A client who looks at once finds what it was told.
@@ -191,8 +196,8 @@ impl Promises {
         });
         let asked = all.iter().any(|told| told.what == Asked::Stop(recording_of(egress)));
         let shaken = lock(&self.stage.shaken).contains(&egress.egress);
-        // What LiveKit forgot, and of which a document says that it starts, is not known to work.
-        let original = self.is_original(egress) && !self.stage.plan.has_wrong_lists();
+        // An old process's start has as long as one of ours until LiveKit shows that it records.
+        let original = self.is_original(egress) && !self.stage.plan.hides_egresses();
         let works = (started || original) && !asked && !shaken;
         if works && self.stage.plan.lies_about_participants() < 2 {
             let stopped = egress.details == BY_STOP && egress.file.as_ref().is_some_and(|f| f.started_at > 0);

@@ -20,7 +20,8 @@ impl Promises {
                 continue;
             }
             let found = self.document(&id).await;
-            let kept = found.is_some() || self.was_deleted(&id);
+            // What LiveKit forgot before we learned its id shows to nobody.
+            let kept = found.is_some() || self.was_deleted(&id) || !self.is_remembered(&id);
             self.expect("what LiveKit recorded is never lost", kept, || {
                 format!("{id} is {recorded:?} and has no document")
             });

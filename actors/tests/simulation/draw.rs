@@ -161,8 +161,7 @@ impl Draw {
             (ListEgress, 0..5) => CallTrouble::EmptyList,
             (ListParticipants, 0..4) if !std::mem::replace(&mut self.lied, true) => {
                 let what = What::Call { method, scope, does: CallTrouble::EmptyList };
-                let times = self.one(&[Some(1), Some(1), Some(1), None]);
-                return Step::LiveKit(Fault { times, ..self.fault(what) });
+                return Step::LiveKit(Fault { times: Some(1), ..self.fault(what) });
             }
             _ => self.call_trouble(),
         };

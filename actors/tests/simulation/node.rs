@@ -110,6 +110,10 @@ impl Run {
         Arc::new(Self { around, skew_ms, dead, death, ends_at, spared, asked_time })
     }
 
+    pub fn around(&self) -> &Surroundings {
+        &self.around
+    }
+
     /// It will die so many calls from here on.
     pub fn dies_at(&self, calls: u32, moment: Moment) {
         *lock(&self.ends_at) = Some((calls, moment));
@@ -185,7 +189,8 @@ impl Run {
         (left == 0 && !self.spared.load(Ordering::Relaxed)).then_some(moment)
     }
 
-    async fn store<T>(
+    /// A call to a store.
+    pub async fn store<T>(
         &self,
         call: StoreCall,
         about: &str,
@@ -251,6 +256,11 @@ impl StoreCall {
             Self::RemoveRecording => "remove recording",
             Self::HeadFile => "head file",
             Self::RemoveFile => "remove file",
+            Self::FindKey => "find key",
+            Self::EnterKey => "enter key",
+            Self::KeepAnswer => "keep answer",
+            Self::RecallAnswer => "recall answer",
+            Self::ForgetKeys => "forget keys",
         }
     }
 }

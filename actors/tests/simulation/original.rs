@@ -9,6 +9,7 @@ use reelkeeper_actors::recording::egress::EgressOrder;
 use reelkeeper_actors::recording::encoding::{Encoding, Layout};
 use reelkeeper_actors::recording::{AccessSecrets, FileLayout, Recording, RecordingStatus};
 use reelkeeper_actors::simulator::calls::{Reply, Request, Worked};
+use reelkeeper_actors::simulator::log::CallOutcome;
 use reelkeeper_actors::simulator::views::StartOrder;
 
 use crate::lock;
@@ -71,7 +72,9 @@ impl Stage {
         let request = Request::StartEgress(StartOrder::from(&order));
         self.around.livekit.live().with(|world| {
             let plan = world.receive(&request);
-            match world.work(&plan, request) {
+            let worked = world.work(&plan, request);
+            world.finish(plan.call, CallOutcome::Lost);
+            match worked {
                 Worked::Answer(Ok(Reply::Egress(egress))) => Some(egress.egress),
                 _ => None,
             }

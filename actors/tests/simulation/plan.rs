@@ -45,6 +45,10 @@ pub enum Step {
     Start { room: usize },
     /// A client stops a recording.
     Stop { room: usize, pick: usize },
+    /// A client starts a recording under an idempotency key.
+    StartOnce { room: usize, key: u64 },
+    /// A client stops a recording under an idempotency key.
+    StopOnce { room: usize, pick: usize, key: u64 },
     /// A client deletes a recording.
     Delete { room: usize, pick: usize },
     /// Everybody leaves the meeting; LiveKit closes it after a while.
@@ -137,6 +141,11 @@ pub enum StoreCall {
     RemoveRecording,
     HeadFile,
     RemoveFile,
+    FindKey,
+    EnterKey,
+    KeepAnswer,
+    RecallAnswer,
+    ForgetKeys,
 }
 
 /// What becomes of a call to a store.
@@ -178,14 +187,34 @@ impl Plan {
         lies.fold(0, u32::saturating_add)
     }
 
-    /// Whether a list of egresses ever lacks what is there.
-    pub fn has_wrong_lists(&self) -> bool {
+    /// Whether LiveKit ever does not show an egress that is there.
+    pub fn hides_egresses(&self) -> bool {
         self.steps.iter().any(|(_, step)| match step {
-            Step::LiveKit(fault) => {
-                matches!(&fault.what, What::Call { does: CallTrouble::EmptyList | CallTrouble::Unlisted, .. })
-            }
-            step => *step == Step::Forget,
+            Step::LiveKit(fault) => matches!(
+                &fault.what,
+                What::Call { does: CallTrouble::Unlisted, .. }
+                    | What::Call { method: Method::ListEgress, .. }
+            ),
+            step => matches!(step, Step::Forget | Step::LiveKitAway { .. }),
         })
+    }
+
+    /// How long, at most, nobody sees anything: the node, the stores and LiveKit are away one after the other.
+    pub fn longest_silence(&self) -> Duration {
+        let away = self.steps.iter().map(|(_, step)| match step {
+            Step::LiveKitAway { ms, .. } | Step::StoresAway { ms } | Step::Crash { down_ms: ms, .. } => *ms,
+            _ => 0,
+        });
+        Duration::from_millis(away.sum())
+    }
+
+    /// Whether a deadline that has passed may lie ahead again: "unwanted" could not be stored when it passed
+    /// (design 4: the deadline in the row stands for it), and then the clock was set back.
+    pub fn lets_deadlines_return(&self) -> bool {
+        let stores = |step: &Step| matches!(step, Step::Store(_) | Step::StoresAway { .. });
+        let set_back = |step: &Step| matches!(step, Step::Crash { skew_ms, .. } if *skew_ms < 0);
+        let any = |of: &dyn Fn(&Step) -> bool| self.steps.iter().any(|(_, step)| of(step));
+        any(&stores) && any(&set_back)
     }
 
     /// Whether the stores, or the node, are in trouble at any time.

@@ -12,6 +12,7 @@ use reelkeeper_actors::ids::{EgressId, RecordingId, RoomId};
 use reelkeeper_actors::recording::effect::Refusal;
 use reelkeeper_actors::recording::ledger::Phase;
 use reelkeeper_actors::simulator::calls::Method;
+use reelkeeper_actors::simulator::log::CallOutcome;
 
 use crate::lock;
 use crate::stage::{Answer, Asked, Stage};
@@ -29,6 +30,9 @@ const SETTLED_AFTER_LIMIT: Duration = Duration::from_mins(20);
 const DEAD_HOLDS_ROOM: Duration = Duration::from_secs(35);
 /// A room that was told to stop is free after the stop timeout.
 const STOPPED_HOLDS_ROOM: Duration = Duration::from_secs(31);
+
+/// What was asked of a store while it was slow comes to an end.
+const SLOWEST_STORE: Duration = Duration::from_secs(15);
 
 /// A promise that was broken: which, and how.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,7 +74,7 @@ impl Promises {
         let quiet = stage.within(QUIET_WITHIN, async || self.unrest().await.is_empty()).await;
         let unrest = self.unrest().await;
         self.expect("it becomes quiet", quiet, || unrest.join(", "));
-        self.each_surplus_is_stopped();
+        self.each_surplus_is_stopped().await;
         self.answers_come_in_time();
     }
 
@@ -110,9 +114,13 @@ impl Promises {
                 unrest.push(format!("{} is held by {egress}, which does not run", row.room));
             }
         }
+        let mut starts = truth.calls.iter().filter(|call| call.method == Method::StartEgress);
+        if starts.any(|call| call.outcome == CallOutcome::Waiting) {
+            unrest.push("LiveKit has not carried out a start yet".to_owned());
+        }
         let held = self.held().await;
         let originals = lock(&self.stage.originals).clone();
-        for egress in truth.running {
+        for egress in truth.findable(&self.stage).await {
             let original = originals.iter().any(|id| id.egress == egress.egress);
             if !original && held.get(egress.room()) != Some(&egress.egress) {
                 unrest.push(format!("{} runs in {}, which does not know it", egress.egress, egress.room()));
@@ -131,10 +139,12 @@ impl Promises {
     /// Each room can be used: what records is stopped, then a start works, and so does its stop.
     pub async fn check_rooms(&mut self) {
         let stage = self.stage.clone();
+        tokio::time::sleep(SLOWEST_STORE).await;
         for index in 0..stage.rooms.len() {
             let room = stage.rooms[index].room_id.clone();
-            let running = Truth::now(&stage).running;
-            for egress in running.iter().filter(|egress| *egress.room() == room) {
+            let truth = Truth::now(&stage);
+            let running = truth.findable(&stage).await.into_iter();
+            for egress in running.filter(|egress| *egress.room() == room) {
                 let id = recording_of(egress);
                 let shown = stage.shown(&id).await;
                 self.expect("what runs is shown", shown.is_some(), || format!("{id} has no document"));
@@ -159,10 +169,9 @@ impl Promises {
         let answer = self.ask_alone(room, Asked::Stop(id.clone())).await;
         let stopped = match answer {
             Some(Answer::Recording(_)) => true,
-            // One that lost its connection is not stopped before it is back.
+            // One that lost its connection is called over, and stopped when it is back.
             Some(Answer::Refused(Refusal::AlreadyStopped)) => {
-                !Truth::now(&self.stage).runs(&id.egress)
-                    || !is_in_room(&self.stage, &id.room, id.egress.as_str())
+                !Truth::now(&self.stage).runs(&id.egress) || lock(&self.stage.shaken).contains(&id.egress)
             }
             _ => false,
         };
@@ -190,7 +199,8 @@ impl Promises {
         let actors = stage.active_rooms().await;
         self.expect("idle actors leave", actors == Some(0) || !settled, || format!("{actors:?} are left"));
         let truth = Truth::now(&stage);
-        self.expect("nothing runs in the end", truth.running.is_empty(), || format!("{:?}", truth.running));
+        let running = truth.findable(&stage).await;
+        self.expect("nothing runs in the end", running.is_empty(), || format!("{running:?}"));
         self.each_uid_is_started_once(&truth);
         self.check_answers(&truth).await;
         self.check_documents(&truth).await;

@@ -32,6 +32,23 @@ impl Truth {
         })
     }
 
+    /// The egresses that run and that anybody can find: not those that LiveKit forgot before we learned their
+    /// ids, of which nothing shows but a recorder that may be anybody's. They end with their meeting.
+    pub async fn findable(&self, stage: &Stage) -> Vec<&EgressView> {
+        let rows = stage.rows().await;
+        let mut findable = Vec::new();
+        for egress in &self.running {
+            let id = recording_of(egress);
+            let listed = stage.around.livekit.live().with(|world| world.egress(&egress.egress)).is_some();
+            let mut tracks = rows.iter().flat_map(|row| row.state.tracks());
+            let held = tracks.any(|track| track.egress.as_ref() == Some(&egress.egress));
+            if listed || held || stage.shown(&id).await.is_some() {
+                findable.push(egress);
+            }
+        }
+        findable
+    }
+
     pub fn runs(&self, egress: &EgressId) -> bool {
         self.running.iter().any(|running| running.egress == *egress)
     }

@@ -90,7 +90,7 @@ impl Draft<'_> {
         let recording = &found.recording;
         let uid = &recording.recording_id.uid;
         let owed = self.state.durable.pending.iter();
-        let is_owed = owed.map(|p| p.effect.recording()).any(|id| *id == recording.recording_id);
+        let is_owed = owed.filter_map(|p| p.effect.recording()).any(|id| *id == recording.recording_id);
         if self.track(uid).is_some() || is_owed || !self.policy.keeps(Rule::TakeUpDocuments) {
             return;
         }
@@ -154,7 +154,7 @@ impl Draft<'_> {
 
     /// Holds a track that nobody here issued: it holds the room if that is free. One that only starts has as
     /// long as a start of ours.
-    fn hold(&mut self, track: Track, info: &EgressInfo) {
+    pub(super) fn hold(&mut self, track: Track, info: &EgressInfo) {
         if self.state.durable.phase != Phase::Idle {
             return self.unsettle(track, Cause::Held);
         }

@@ -25,6 +25,9 @@ impl Draft<'_> {
             let Some(found) = self.uid_of(info) else { continue };
             if self.track(&found).is_some() {
                 self.tracked_seen(&found, info);
+                if self.records_for_others(&found) {
+                    return self.yield_to_held(&found);
+                }
             } else if !info.status.is_terminal()
                 && !sighting.document.is_some_and(RecordingStatus::is_terminal)
             {
@@ -63,6 +66,27 @@ impl Draft<'_> {
             self.refuse(&command, Refusal::AlreadyRecording);
         }
         self.adopt(uid, &sighting.info, sighting.document);
+    }
+
+    /// Whether an old process's recording, found while the room recorded something else, still records.
+    fn records_for_others(&self, uid: &Uid) -> bool {
+        let held = self.unsettled(uid).filter(|unsettled| unsettled.cause == Cause::Held);
+        let records = held.is_some_and(|held| held.track.ran && held.track.shown_live());
+        records && !self.strikes(uid).is_away()
+    }
+
+    /// The same as for one that is found only now.
+    fn yield_to_held(&mut self, uid: &Uid) {
+        let unsettled = &mut self.state.durable.unsettled;
+        let Some(index) = unsettled.iter().position(|held| held.track.uid == *uid) else { return };
+        let track = unsettled.remove(index).track;
+        let Some(info) = track.seen.clone() else { return };
+        let waiters = self.start_waiters();
+        self.retire(Cause::Refused);
+        for command in waiters {
+            self.refuse(&command, Refusal::AlreadyRecording);
+        }
+        self.hold(track, &info);
     }
 
     pub(super) fn start_answered(&mut self, uid: &Uid, result: &Result<EgressInfo, CallError>) {
