@@ -26,4 +26,5 @@ mod stage;
 mod start_failures;
 mod stop_failures;
 mod strangers;
+mod sweeps;
 mod wire;

@@ -112,6 +112,9 @@ impl Draft<'_> {
             (Idle | Starting | Active | Stopping | Uncertain, H::FoundStale { recording, updated_at }) => {
                 self.found_stale(recording, *updated_at);
             }
+            (Idle | Starting | Active | Stopping | Uncertain, H::FoundOrphan { uid }) => {
+                self.found_orphan(uid);
+            }
 
             (Idle | Starting | Active | Stopping | Uncertain, H::EffectDone { number }) => {
                 self.effect_done(*number);

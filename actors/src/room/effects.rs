@@ -13,7 +13,7 @@ use crate::ids::{CommandId, EgressId, RoomId, Uid};
 use crate::ports::PortError;
 use crate::ports::blobs::BlobHead;
 use crate::ports::catalog::StoredRecording;
-use crate::ports::media_server::{DataMessage, ParticipantKind};
+use crate::ports::media_server::{DataMessage, recorder_among};
 use crate::recording::effect::{Depth, Effect};
 use crate::recording::egress::{CallError, EgressInfo};
 use crate::recording::event::{
@@ -189,10 +189,10 @@ async fn look(
 async fn look_by_id(shared: &Arc<Shared>, egress: &EgressId) -> Listed {
     match shared.world.media_server.egress(egress).await {
         Ok(Some(info)) => Listed::Found(Box::new(info)),
-        Ok(None) => match shared.active_list.get(shared).await {
+        Ok(None) => match shared.active_list.get().await {
             Ok(list) if list.is_doubted => Listed::Doubtful,
             Ok(_) => Listed::Absent,
-            Err(()) => Listed::Unknown,
+            Err(_) => Listed::Unknown,
         },
         Err(_) => Listed::Unknown,
     }
@@ -214,28 +214,20 @@ async fn look_in_lists(shared: &Arc<Shared>, room: &RoomId, uid: &Uid) -> Listed
     if !shared.world.policy.keeps(Rule::ListOfAll) {
         return Listed::Absent;
     }
-    match shared.active_list.get(shared).await {
+    match shared.active_list.get().await {
         Ok(list) => match find(list.egresses.to_vec()) {
             Some(info) => Listed::Found(Box::new(info)),
             None if list.is_doubted => Listed::Doubtful,
             None => Listed::Absent,
         },
-        Err(()) => Listed::Unknown,
+        Err(_) => Listed::Unknown,
     }
 }
 
 async fn look_at_recorder(shared: &Arc<Shared>, room: &RoomId, egress: Option<&EgressId>) -> Presence {
-    let Ok(participants) = shared.world.media_server.participants(room).await else {
-        return Presence::Unknown;
-    };
-    let present = match egress {
-        Some(egress) => participants.iter().any(|p| p.identity == egress.as_str()),
-        None => participants.iter().any(|p| p.kind == ParticipantKind::Recorder),
-    };
-    match (present, participants.is_empty()) {
-        (true, _) => Presence::Present,
-        (false, true) => Presence::RoomEmpty,
-        (false, false) => Presence::Absent,
+    match shared.world.media_server.participants(room).await {
+        Ok(participants) => recorder_among(&participants, egress),
+        Err(_) => Presence::Unknown,
     }
 }
 
