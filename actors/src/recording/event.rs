@@ -102,6 +102,11 @@ pub enum Happening {
         /// Its number in the row.
         number: u64,
     },
+    /// A pending removal is carried out, and there was a file: no other is to be waited for.
+    FileRemoved {
+        /// Its number in the row.
+        number: u64,
+    },
     /// A pending effect failed; it stays owed.
     EffectFailed {
         /// Its number in the row.

@@ -119,6 +119,9 @@ impl Draft<'_> {
             (Idle | Starting | Active | Stopping | Uncertain, H::EffectDone { number }) => {
                 self.effect_done(*number);
             }
+            (Idle | Starting | Active | Stopping | Uncertain, H::FileRemoved { number }) => {
+                self.file_removed(*number);
+            }
             (Idle | Starting | Active | Stopping | Uncertain, H::EffectFailed { number }) => {
                 self.effect_failed(*number);
             }

@@ -70,9 +70,12 @@ async fn carry_out(shared: &Arc<Shared>, room: &RoomId, effect: Effect) -> Optio
             Some(Happening::Recalled { request, kept })
         }
         Effect::Carry { number, owed } => match carry(shared, &owed).await {
-            Ok(()) => {
+            Ok(carried) => {
                 log_carried(room, &owed);
-                Some(Happening::EffectDone { number })
+                Some(match carried {
+                    Carried::Done => Happening::EffectDone { number },
+                    Carried::FileRemoved => Happening::FileRemoved { number },
+                })
             }
             Err(error) => {
                 let recording = owed.recording().map(ToString::to_string);
@@ -293,7 +296,14 @@ async fn recall(shared: &Arc<Shared>, command: &CommandId) -> Recall {
     }
 }
 
-async fn carry(shared: &Arc<Shared>, owed: &Owed) -> Result<(), PortError> {
+/// What carrying out a pending effect showed.
+enum Carried {
+    Done,
+    /// There was a file to remove.
+    FileRemoved,
+}
+
+async fn carry(shared: &Arc<Shared>, owed: &Owed) -> Result<Carried, PortError> {
     let world = &shared.world;
     match owed {
         Owed::Project { recording, updated_at, secrets } => {
@@ -304,23 +314,24 @@ async fn carry(shared: &Arc<Shared>, owed: &Owed) -> Result<(), PortError> {
                     updated_at: *updated_at,
                 };
                 if bounded(shared, world.catalog.insert_recording(&stored)).await? {
-                    return Ok(());
+                    return Ok(Carried::Done);
                 }
             }
             bounded(shared, world.catalog.update_recording(recording, *updated_at)).await?;
-            Ok(())
         }
-        Owed::Notify(notice) => bounded(shared, world.notifier.take(notice)).await,
+        Owed::Notify(notice) => bounded(shared, world.notifier.take(notice)).await?,
         Owed::Remove { recording, key } => {
-            bounded(shared, world.blobs.remove(key)).await?;
+            let was_there = bounded(shared, world.blobs.remove(key)).await?;
             bounded(shared, world.catalog.remove_recording(recording)).await?;
-            Ok(())
+            if was_there {
+                return Ok(Carried::FileRemoved);
+            }
         }
         Owed::Keep { command, answer } => {
             if !bounded(shared, world.keys.keep(command, answer)).await? {
                 tracing::warn!(command.id = %command, "answer cannot be kept: its key is forgotten");
             }
-            Ok(())
         }
     }
+    Ok(Carried::Done)
 }

@@ -8,8 +8,8 @@ use reelkeeper_actors::recording::egress::LeaveReason;
 use reelkeeper_actors::recording::event::{FileEvidence, Happening, Listed, Presence, Source};
 
 use crate::story::{
-    Story, file, found, found_stale, gone, looked, looked_into_room, recorder_left, runs, seen, start,
-    start_until, started, stop, stopped, unheld, webhook,
+    Story, delete, file, found, found_stale, gone, looked, looked_into_room, recorder_left, runs, seen,
+    start, start_until, started, stop, stopped, unheld, webhook,
 };
 
 const STARTING: Option<RecordingStatus> = Some(RecordingStatus::Starting);
@@ -149,6 +149,18 @@ fn a_lost_recording_that_uploads_after_all_is_complete() {
     story.then(25_020, runs("u1", Presence::Absent, None));
     story.told.push("it had only lost its connection".to_owned());
     story.then(26_020, found("u1", Complete)).then(26_020, Happening::Tick).then(26_030, file("u1", Some(9)));
+    insta::assert_snapshot!(story.tell());
+    assert!(story.state.durable.is_settled());
+}
+
+#[test]
+fn a_file_that_turns_up_after_its_recording_was_deleted_goes_too() {
+    let mut story = seen_recording();
+    story.then(20_000, webhook("u1", Complete, ACTIVE)).then(20_000, Happening::Tick);
+    story.then(20_010, file("u1", None)).then(26_000, file("u1", None));
+    story.then(30_000, delete("delete", "u1", 30_000, Some(RecordingStatus::Complete)));
+    story.told.push("the file turns up".to_owned());
+    story.then(90_000, Happening::Tick).then(90_010, file("u1", Some(9)));
     insta::assert_snapshot!(story.tell());
     assert!(story.state.durable.is_settled());
 }

@@ -18,7 +18,7 @@ use super::{Commit, Decision};
 use crate::ids::{CommandId, RecordingId, Uid};
 
 /// How long an answer that is already true waits for the document to show it.
-const SHOW_GRACE: Duration = Duration::from_secs(2);
+const SHOW_GRACE: Duration = Duration::from_millis(500);
 
 /// A decision under construction.
 pub(super) struct Draft<'a> {
@@ -39,6 +39,7 @@ impl<'a> Draft<'a> {
         self.answer_interrupted_stops();
         self.forget_settled();
         self.plan_looks();
+        self.plan_stops();
         invariants::check(&self.state);
         let commit = self.commit_since(before);
         Decision { state: self.state, effects: self.effects, commit }

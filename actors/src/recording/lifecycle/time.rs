@@ -167,6 +167,19 @@ impl Draft<'_> {
         }
     }
 
+    /// Plans every stop that is owed and that nobody repeats: a recorder that was said to have left may be back.
+    pub(super) fn plan_stops(&mut self) {
+        if !self.policy.keeps(Rule::StopStaysOwed) {
+            return;
+        }
+        let stops = &self.state.memory.stops;
+        let owed = self.state.durable.tracks().filter(|track| track.stop_is_owed());
+        let unplanned = owed.map(|track| &track.uid).filter(|uid| !stops.contains_key(uid));
+        for uid in unplanned.cloned().collect::<Vec<_>>() {
+            self.state.memory.stops.insert(uid, Retry { due: self.at, tries: 0 });
+        }
+    }
+
     /// A pending effect is carried out.
     pub(super) fn effect_done(&mut self, number: u64) {
         self.state.memory.effects.remove(&number);
