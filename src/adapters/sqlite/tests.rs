@@ -391,7 +391,7 @@ async fn a_file_of_an_earlier_version_is_brought_up_to_date() {
     store.write(&row("room", 1), &Expected::Absent).await.unwrap();
     store.close().await.unwrap();
     let earlier = intruder(&folder);
-    earlier.execute_batch("DROP TABLE reelkeeper_keys; PRAGMA user_version = 2").unwrap();
+    earlier.execute_batch("DROP TABLE reelkeeper_keys; PRAGMA user_version = 3").unwrap();
     let old_row =
         r#"{"room_name":"","phase":"idle","current":null,"unsettled":[],"pending":[],"effects_numbered":0}"#;
     earlier.execute("UPDATE reelkeeper_rooms SET state = ?1", [old_row]).unwrap();
