@@ -13,6 +13,8 @@ mod backing;
 mod documents;
 #[path = "simulation/draw.rs"]
 mod draw;
+#[path = "simulation/mutations.rs"]
+mod mutations;
 #[path = "simulation/node.rs"]
 mod node;
 #[path = "simulation/original.rs"]
@@ -29,6 +31,8 @@ mod stories;
 mod timeline;
 #[path = "simulation/truth.rs"]
 mod truth;
+#[path = "simulation/witness.rs"]
+mod witness;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

@@ -216,7 +216,8 @@ async fn look_in_lists(shared: &Arc<Shared>, room: &RoomId, uid: &Uid) -> Listed
 
 async fn look_at_recorder(shared: &Arc<Shared>, room: &RoomId, egress: Option<&EgressId>) -> Presence {
     let Ok(participants) = shared.world.media_server.participants(room).await else {
-        return Presence::Unknown;
+        let proves_nothing = shared.world.policy.keeps(Rule::FailedCallProvesNothing);
+        return if proves_nothing { Presence::Unknown } else { Presence::Absent };
     };
     let present = match egress {
         Some(egress) => participants.iter().any(|p| p.identity == egress.as_str()),

@@ -19,9 +19,11 @@ use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, Page, StoredRecording};
 use reelkeeper_actors::ports::clock::{Clock, Entropy};
 use reelkeeper_actors::ports::ledger::{Expected, Ledger, Written};
 use reelkeeper_actors::ports::media_server::{DataMessage, MediaServer, Participant};
+use reelkeeper_actors::ports::notifier::Notifier;
 use reelkeeper_actors::recording::egress::{CallError, EgressInfo, EgressOrder};
 use reelkeeper_actors::recording::ledger::Row;
-use reelkeeper_actors::recording::{Recording, Timestamp};
+use reelkeeper_actors::recording::notice::Notice;
+use reelkeeper_actors::recording::{FileLayout, Recording, Timestamp};
 use reelkeeper_actors::simulator::calls::{Method, Refusal};
 use reelkeeper_actors::simulator::media_server::{Deadlines, SimulatedMediaServer};
 use tokio::sync::Notify;
@@ -31,6 +33,7 @@ use crate::backing::Backing;
 use crate::lock;
 use crate::plan::{Away, Moment, StoreCall};
 use crate::timeline::Timeline;
+use crate::witness::{Verdict, Witness};
 
 /// Questions for the time in one instant that nobody has reason to ask.
 const SPINS: u32 = 10_000;
@@ -44,6 +47,7 @@ pub struct Surroundings {
     pub lies: Mutex<Vec<(Method, Refusal)>>,
     /// Until when LiveKit cannot be reached, and how that shows.
     pub away: Mutex<(Timestamp, Away)>,
+    pub witness: Witness,
     pub timeline: Arc<Timeline>,
 }
 
@@ -52,6 +56,26 @@ impl Surroundings {
     pub fn away(&self) -> Option<Away> {
         let (until, how) = *lock(&self.away);
         (self.clock.now() < until).then_some(how)
+    }
+
+    /// Takes down what a document is about to say by our own judgement.
+    async fn take_down(&self, recording: &Recording) {
+        let id = &recording.recording_id;
+        let (egress, records, uploads) = self.livekit.live().with(|world| {
+            let view = world.started_egresses().into_iter().find(|egress| egress.egress == id.egress);
+            let in_room = world.participants(&id.room).iter().any(|p| p.identity == id.egress.as_str());
+            let records = world.running_egresses().iter().any(|egress| egress.egress == id.egress) && in_room;
+            let uploads = world.uploading_egresses().contains(&id.egress);
+            (view, records, uploads)
+        });
+        if Verdict::is_ours(recording, egress.as_ref()) {
+            let key = FileLayout::new("openvidu-meet").blob_key(recording);
+            let file = self.backing.blobs.head(&key).await.expect("memory answers");
+            let file_since = file.filter(|file| file.size > 0).map(|file| Timestamp(file.modified));
+            let uploads = uploads && lock(&self.witness.left_in_order).contains(&id.egress);
+            let (recording, at) = (recording.clone(), self.clock.now());
+            lock(&self.witness.verdicts).push(Verdict { recording, records, uploads, file_since, at });
+        }
     }
 
     /// Carries a call to LiveKit, if that can be reached.
@@ -251,6 +275,7 @@ impl StoreCall {
             Self::RemoveRecording => "remove recording",
             Self::HeadFile => "head file",
             Self::RemoveFile => "remove file",
+            Self::TakeNotice => "take notice",
         }
     }
 }
@@ -315,6 +340,7 @@ impl Catalog for Run {
 
     async fn insert_recording(&self, stored: &StoredRecording) -> Result<bool, PortError> {
         let recording = &stored.recording;
+        self.around.take_down(recording).await;
         let about = self.told(|| format!("{} {:?}", recording.recording_id, recording.status));
         let work = self.around.backing.store.insert_recording(stored);
         self.store(StoreCall::InsertRecording, &about, work).await
@@ -325,6 +351,7 @@ impl Catalog for Run {
         recording: &Recording,
         updated_at: i64,
     ) -> Result<Option<Recording>, PortError> {
+        self.around.take_down(recording).await;
         let about = self.told(|| format!("{} {:?}", recording.recording_id, recording.status));
         let work = self.around.backing.store.update_recording(recording, updated_at);
         self.store(StoreCall::UpdateRecording, &about, work).await
@@ -367,6 +394,18 @@ impl Catalog for Run {
 
     async fn insert_first_api_key(&self, key: &ApiKey) -> Result<bool, PortError> {
         self.around.backing.store.insert_first_api_key(key).await
+    }
+}
+
+#[async_trait]
+impl Notifier for Run {
+    async fn take(&self, notice: &Notice) -> Result<(), PortError> {
+        let about = self.told(|| format!("{} {}", notice.number, notice.event.name()));
+        let work = async {
+            self.around.witness.told(notice);
+            Ok(())
+        };
+        self.store(StoreCall::TakeNotice, &about, work).await
     }
 }
 

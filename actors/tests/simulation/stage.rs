@@ -14,8 +14,8 @@ use reelkeeper_actors::ports::clock::{Clock, fresh_node};
 use reelkeeper_actors::ports::ledger::Ledger as _;
 use reelkeeper_actors::ports::media_probe::NoProbe;
 use reelkeeper_actors::ports::media_server::{LiveKitEvent, LiveKitNews};
-use reelkeeper_actors::ports::notifier::NobodyToNotify;
 use reelkeeper_actors::recording::effect::Refusal;
+use reelkeeper_actors::recording::egress::LeaveReason;
 use reelkeeper_actors::recording::{Recording, RecordingStatus, Timestamp};
 use reelkeeper_actors::room::{Limits, World as Ports};
 use reelkeeper_actors::simulator::World as LiveKit;
@@ -32,6 +32,7 @@ use crate::lock;
 use crate::node::{Chance, Run, Surroundings};
 use crate::plan::{Away, Plan, Step};
 use crate::timeline::Timeline;
+use crate::witness::Witness;
 
 const START: Timestamp = Timestamp(1_800_000_000_000);
 /// Who is in the meetings.
@@ -53,6 +54,8 @@ pub struct Told {
     pub answer: Answer,
     /// What the document of the recording that was answered shows at that moment.
     pub shown: Option<RecordingStatus>,
+    /// Whether the node died meanwhile.
+    pub died: bool,
 }
 
 /// What a client asked.
@@ -112,8 +115,10 @@ impl Stage {
             SimulatedMediaServer::start(world, clock.clone(), Some(backing.blobs.clone()));
         let chance = Chance::of(plan.seed);
         let lies = Mutex::default();
+        let witness = Witness::default();
         let away = Mutex::new((Timestamp::default(), Away::Refuses));
-        let around = Arc::new(Surroundings { clock, chance, backing, livekit, lies, away, timeline });
+        let around =
+            Arc::new(Surroundings { clock, chance, backing, livekit, lies, away, witness, timeline });
         let rooms: Vec<Room> = (0..plan.rooms).map(room).collect();
         for room in &rooms {
             around.backing.store.insert_room(room).await.expect("a new room can be stored");
@@ -284,7 +289,8 @@ impl Stage {
                 _ => None,
             };
             let room = stage.rooms[room].room_id.clone();
-            let told = Told { asked, room, what, answered, answer, shown };
+            let died = node.run.is_dead();
+            let told = Told { asked, room, what, answered, answer, shown, died };
             stage.around.timeline.tell(|| told.to_string());
             lock(&stage.told).push(told);
             *lock(&stage.asking) -= 1;
@@ -403,7 +409,7 @@ async fn build(stage: &Arc<Stage>, run: &Arc<Run>) -> Option<Node> {
         coordination: Arc::new(AloneCoordination::new()),
         blobs: run.clone(),
         media_probe: Arc::new(NoProbe),
-        notifier: Arc::new(NobodyToNotify),
+        notifier: run.clone(),
         media_server: run.clone(),
         clock: run.clone(),
         entropy: stage.around.chance.clone(),
@@ -430,6 +436,9 @@ async fn hand_on(stage: Arc<Stage>, event: LiveKitEvent) {
             stage.around.timeline.tell(|| format!("webhook {} {}", event.name, told_by(&event.news)));
             let taken = timeout(WEBHOOK_TIMEOUT, node.orchestrator.livekit_event(event.clone()));
             if matches!(in_run(&node.run, taken).await, Some(Ok(Ok(())))) {
+                if let LiveKitNews::RecorderLeft { egress, reason: LeaveReason::Clean } = event.news {
+                    lock(&stage.around.witness.left_in_order).insert(egress);
+                }
                 return;
             }
         }

@@ -129,8 +129,10 @@ impl<'a> Draft<'a> {
         if corrects && !self.policy.keeps(Rule::LateTruth) {
             return;
         }
+        let policy = self.policy;
         let Some(track) = self.track_mut(uid) else { return };
-        if track.shown.is_some_and(|shown| !shown.may_become(recording.status)) {
+        let moves_back = track.shown.is_some_and(|shown| !shown.may_become(recording.status));
+        if moves_back && policy.keeps(Rule::ForwardOnly) {
             return;
         }
         let before = track.shown.replace(recording.status);
