@@ -1,8 +1,8 @@
 //! The one place where the parts are joined, and where they are taken apart again.
 //!
 //! Owns the order of start and stop: stores, LiveKit, the supervision tree, the listener, what an earlier run
-//! left; and on the way out intake, answers, listener, lease, store. Decides nothing. Read `http.rs` or
-//! `reelkeeper_actors::orchestrator` next.
+//! left, janitors; and on the way out janitors, intake, answers, listener, lease, store. Decides nothing. Read
+//! `http.rs` or `reelkeeper_actors::orchestrator` next.
 
 mod media_server;
 mod parts;
@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reelkeeper_actors::ids::NodeId;
+use reelkeeper_actors::janitors::Sources;
 use reelkeeper_actors::orchestrator::{Orchestrator, TakenUp};
 use reelkeeper_actors::ports::PortError;
 use reelkeeper_actors::ports::blobs::Blobs;
@@ -38,6 +39,10 @@ use self::parts::{Stores, Webhooks};
 const FAREWELL: Duration = Duration::from_secs(2);
 /// What of the drain timeout is kept for closing connections and stores: a tenth, at most this.
 const CLOSING: Duration = Duration::from_secs(3);
+/// How often idempotency keys are looked for that are too old.
+const KEYS_SWEPT_EVERY: Duration = Duration::from_mins(10);
+/// Keys forgotten in one write: bounds how long others wait for the store.
+const KEYS_PAGE: usize = 500;
 
 /// Why the service could not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +108,7 @@ impl App {
             policy: config.policy(),
             limits: room_limits(&config),
             ledger: stores.ledger.clone(),
+            keys: stores.keys.clone(),
             catalog: stores.catalog.clone(),
             coordination: coordination.clone(),
             blobs: stores.blobs.clone(),
@@ -118,10 +124,12 @@ impl App {
         let listener = listener.map_err(|source| AppError::Listen { address: config.listen, source })?;
         let address = listener.local_addr().map_err(AppError::Serve)?;
         media_server.tell_webhooks_to(address);
-        let taken_up = orchestrator.take_up().await?;
-        if taken_up != TakenUp::default() {
-            let TakenUp { rooms, recordings } = taken_up;
-            tracing::info!(rooms, recordings, "took up what an earlier run left");
+        match orchestrator.take_up().await {
+            Ok(taken_up) if taken_up == TakenUp::default() => {}
+            Ok(TakenUp { rooms, recordings }) => {
+                tracing::info!(rooms, recordings, "took up what an earlier run left");
+            }
+            Err(error) => tracing::warn!(%error, "not everything could be taken up, the janitors go on"),
         }
         let router = http::router(HttpState {
             orchestrator: orchestrator.clone(),
@@ -223,6 +231,8 @@ impl App {
             listener,
             ..
         } = self;
+        let janitors = orchestrator.start_janitors(config.sweeps()).await;
+        let janitors = janitors.map_err(|error| AppError::Tree(error.to_string()))?;
         tracing::info!(address = %self.address, base_path = config.base_path, "listening");
         let closing = CancellationToken::new();
         let mut serving = tokio::spawn(
@@ -231,12 +241,14 @@ impl App {
                 .into_future(),
         );
         let renewing = tokio::spawn(keep_lease(coordination.clone(), node.clone(), config.lease_ttl));
+        let forgetting = tokio::spawn(forget_old_keys(orchestrator.clone()));
         let ended = tokio::select! {
             () = shutdown => Ok(()),
             _ = &mut tree => Err(AppError::Tree("too many rooms keep failing".to_owned())),
             served = &mut serving => Err(AppError::Serve(served_error(served))),
         };
         tracing::info!("draining");
+        janitors.stop();
         let closing_takes = CLOSING.min(config.drain_timeout / 10);
         if !orchestrator.drain(config.drain_timeout.saturating_sub(closing_takes)).await {
             tracing::warn!("requests were still under way at the end of the drain timeout");
@@ -247,6 +259,7 @@ impl App {
         }
         renewing.abort();
         webhooks.stop();
+        forgetting.abort();
         if let Err(error) = coordination.leave(&node).await {
             tracing::warn!(%error, "lease could not be given up; it ends by itself");
         }
@@ -276,11 +289,31 @@ async fn keep_lease(coordination: Arc<dyn Coordination>, node: NodeId, ttl: Dura
     }
 }
 
+/// Sweeps idempotency keys that are older than they are kept, page by page. One that is too old counts no more,
+/// swept or not.
+async fn forget_old_keys(orchestrator: Orchestrator) {
+    let mut ticks = tokio::time::interval(KEYS_SWEPT_EVERY);
+    loop {
+        ticks.tick().await;
+        loop {
+            match orchestrator.forget_old_keys(KEYS_PAGE).await {
+                Ok(KEYS_PAGE) => {}
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "old idempotency keys could not be forgotten");
+                    break;
+                }
+            }
+        }
+    }
+}
+
 fn room_limits(config: &Config) -> room::Limits {
     room::Limits {
         admitted: config.limits.requests_in_flight + config.limits.webhooks_in_flight,
         commands_per_room: config.limits.commands_per_room,
         request_timeout: config.request_timeout,
+        key_retention: config.key_retention,
         ..room::Limits::default()
     }
 }
@@ -301,6 +334,24 @@ fn http_settings(config: &Config) -> Result<HttpSettings, AppError> {
         files: config.policy().files,
         min_auto_delete: config.min_auto_delete,
         ..HttpSettings::default()
+    })
+}
+
+/// What janitors would look at beside a running service, for a command that only shows it: the store is opened
+/// for reading, and nothing is changed anywhere.
+///
+/// # Errors
+/// When store or LiveKit are inside the process of the service, or cannot be opened.
+pub async fn janitors_sources(config: &Config) -> Result<Sources, AppError> {
+    let (ledger, catalog) = parts::open_stores_to_read(config).await?;
+    Ok(Sources {
+        ledger,
+        catalog,
+        media_server: media_server::connect_outside(config)?,
+        clock: Arc::new(SystemClock),
+        policy: config.policy(),
+        limits: room_limits(config),
+        lock_grace: config.sweeps().lock_grace,
     })
 }
 

@@ -13,6 +13,7 @@ pub mod error;
 #[cfg(test)]
 mod fakes;
 pub mod health;
+pub mod idempotency;
 pub mod limits;
 pub mod livekit_webhook;
 pub mod media;

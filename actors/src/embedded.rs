@@ -6,6 +6,7 @@
 mod blobs;
 mod catalog;
 mod coordination;
+mod keys;
 mod ledger;
 mod outbox;
 
@@ -14,10 +15,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub use self::blobs::DirectoryBlobs;
 pub use self::coordination::AloneCoordination;
 
-/// Ledger, catalog and outbox in memory (`memory://`). Never durable.
+/// Ledger, keys, catalog and outbox in memory (`memory://`). Never durable.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     rows: Mutex<ledger::Rows>,
+    keys: Mutex<keys::Keys>,
     documents: Mutex<catalog::Documents>,
     letters: Mutex<outbox::Letters>,
 }
@@ -44,6 +46,11 @@ mod tests {
     #[tokio::test]
     async fn the_memory_store_passes_the_ledger_suite() {
         suite::ledger(&MemoryStore::new()).await;
+    }
+
+    #[tokio::test]
+    async fn the_memory_store_passes_the_keys_suite() {
+        suite::keys(&MemoryStore::new()).await;
     }
 
     #[tokio::test]

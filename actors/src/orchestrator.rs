@@ -1,8 +1,13 @@
 //! The front door: every request and every piece of news from outside comes in here.
 //!
 //! Owns admission, the way to the room's actor, and the supervision tree: it builds it, takes up what an
-//! earlier run left, and drains it. Decides nothing about recordings.
+//! earlier run left, starts the janitors, and drains it. Decides nothing about recordings. Requests under a key:
+//! `keyed`; what nobody looks after: `taking_up`.
 
+mod keyed;
+mod taking_up;
+
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,7 +16,9 @@ use ractor::{Actor, ActorRef};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
+use tracing::Instrument as _;
 
+pub use self::keyed::KeyedRequest;
 use crate::ids::{CommandId, RecordingId, RoomId};
 use crate::meeting::Room;
 use crate::ports::PortError;
@@ -20,9 +27,9 @@ use crate::ports::clock::fresh_command;
 use crate::ports::media_server::{LiveKitEvent, LiveKitNews};
 use crate::recording::effect::{Answer, Refusal};
 use crate::recording::encoding::{Encoding, Layout};
-use crate::recording::event::{DeleteRequest, Happening, Source, StartRequest, StopRequest, UnheldRecording};
-use crate::recording::ledger::Phase;
-use crate::recording::rules::Rule;
+use crate::recording::event::{
+    Attendance, DeleteRequest, Happening, Repeats, Source, StartRequest, StopRequest,
+};
 use crate::recording::{Recording, RecordingStatus, Timestamp};
 use crate::room::supervisor::{Supervisor, SupervisorMessage};
 use crate::room::{Observed, RoomMessage, Shared, World, news};
@@ -31,8 +38,6 @@ use crate::room::{Observed, RoomMessage, Shared, World, news};
 const BACKSTOP: Duration = Duration::from_secs(5);
 /// How long the supervision tree may take to fall once nothing is asked of it any more.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// Rows, or documents, read at once when an earlier run's are taken up.
-const PAGE: usize = 256;
 
 /// What an earlier run left, or an older process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -68,6 +73,23 @@ struct Admitted {
     _under_way: TaskTrackerToken,
 }
 
+/// A request on its way to the room's actor.
+struct Command {
+    id: CommandId,
+    repeats: Repeats,
+    /// When it came in: its deadline counts from there.
+    asked: Timestamp,
+}
+
+/// What a start or a stop was answered.
+fn outcome(answer: Answer) -> Result<Recording, Refusal> {
+    match answer {
+        Answer::Recording(recording) => Ok(*recording),
+        Answer::Refused(refusal) => Err(refusal),
+        Answer::Deleted => Err(Refusal::Broken),
+    }
+}
+
 impl Orchestrator {
     /// Builds the supervision tree. Nothing is taken up yet; see [`Self::take_up`].
     ///
@@ -80,136 +102,101 @@ impl Orchestrator {
         Ok((Self { shared, supervisor, draining, requests }, tree))
     }
 
-    /// Takes up every room that an earlier run left unfinished, and every recording that is not over though
-    /// no row holds it. Returns how many there were.
-    ///
-    /// # Errors
-    /// When the store is away; what was found until then is taken up.
-    pub async fn take_up(&self) -> Result<TakenUp, PortError> {
-        let world = &self.shared.world;
-        let mut taken_up = TakenUp::default();
-        let mut after: Option<RoomId> = None;
-        while world.policy.keeps(Rule::TakeUpRows) {
-            let rows = world.ledger.rows(after.as_ref(), PAGE).await?;
-            taken_up.rooms += rows.len();
-            for row in &rows {
-                self.deliver(&row.room, RoomMessage::TakeUp);
-            }
-            match rows.last() {
-                Some(last) if rows.len() == PAGE => after = Some(last.room.clone()),
-                _ => break,
-            }
-        }
-        let mut after: Option<RecordingId> = None;
-        loop {
-            let unfinished = world.catalog.unfinished_recordings(after.as_ref(), PAGE).await?;
-            after = unfinished.last().map(|stored| stored.recording.recording_id.clone());
-            let read = unfinished.len();
-            for stored in unfinished {
-                let room = &stored.recording.room_id;
-                let row = world.ledger.load(room).await?;
-                if !row.is_some_and(|row| row.state.holds(&stored.recording.recording_id.uid)) {
-                    taken_up.recordings += 1;
-                    self.hand_over(stored);
-                }
-            }
-            if read < PAGE {
-                return Ok(taken_up);
-            }
-        }
-    }
-
-    /// Tells a room's owner of a recording that is not over and that no row holds.
-    fn hand_over(&self, stored: StoredRecording) {
-        let room = stored.recording.room_id.clone();
-        // Whether it is stored matters to nobody: until then the document is found again.
-        let (told, _) = oneshot::channel();
-        self.deliver(&room, RoomMessage::News { what: unheld(stored), stored: told });
-    }
-
     /// Starts a recording; answers when it runs, or why it does not. The room's configuration must allow it;
-    /// the caller has checked that.
+    /// the caller has checked that. Goes on if the caller goes away.
     ///
     /// # Errors
     /// The refusal to tell the client.
     pub async fn start(&self, room: &Room, options: StartOptions) -> Result<Recording, Refusal> {
-        let _admitted = self.admit()?;
+        let (this, room, command) = (self.clone(), room.clone(), self.fresh_command());
+        self.detached(async move { this.carry_out_start(&command, &room, options).await }).await
+    }
+
+    async fn carry_out_start(
+        &self,
+        command: &Command,
+        room: &Room,
+        options: StartOptions,
+    ) -> Result<Recording, Refusal> {
         let world = &self.shared.world;
-        let deadline = world.clock.now().plus(world.policy.start_timeout);
-        self.check_participants(&room.room_id).await?;
+        let deadline = command.asked.plus(world.policy.start_timeout);
+        let attendance = self.attendance(&room.room_id).await;
+        if attendance == Attendance::Unknown && command.repeats == Repeats::Never {
+            // Only a command that was begun before can be answered without LiveKit.
+            return Err(Refusal::Unavailable { dependency: "LiveKit" });
+        }
         let config = &room.config.recording;
-        let command = fresh_command(&*world.entropy);
         let request = StartRequest {
-            command: command.clone(),
+            command: command.id.clone(),
             deadline,
+            repeats: command.repeats,
+            attendance,
             room_name: room.room_name.clone(),
             layout: options.layout.unwrap_or(config.layout),
             encoding: options.encoding.unwrap_or_else(|| config.encoding.clone()),
         };
-        match self.ask(&room.room_id, command, deadline, Happening::StartRequested(request)).await? {
-            Answer::Recording(recording) => Ok(*recording),
-            Answer::Refused(refusal) => Err(refusal),
-            Answer::Deleted => Err(Refusal::Broken),
-        }
+        outcome(self.ask(&room.room_id, command, deadline, Happening::StartRequested(request)).await?)
     }
 
-    /// Somebody must be in the room, unless it is being recorded already, which is said first.
-    async fn check_participants(&self, room: &RoomId) -> Result<(), Refusal> {
+    async fn attendance(&self, room: &RoomId) -> Attendance {
         let world = &self.shared.world;
         let limit = world.limits.request_timeout.min(world.policy.start_timeout);
-        let asked = tokio::time::timeout(limit, world.media_server.participants(room)).await;
-        let participants = match asked {
-            Ok(Ok(participants)) => participants,
+        match tokio::time::timeout(limit, world.media_server.participants(room)).await {
+            Ok(Ok(participants)) if participants.is_empty() => Attendance::Nobody,
+            Ok(Ok(_)) => Attendance::Somebody,
             Ok(Err(error)) => {
                 tracing::warn!(room.id = %room, %error, "participants cannot be listed");
-                return Err(Refusal::Unavailable { dependency: "LiveKit" });
+                Attendance::Unknown
             }
-            Err(_) => return Err(Refusal::Unavailable { dependency: "LiveKit" }),
-        };
-        if !participants.is_empty() {
-            return Ok(());
+            Err(_) => Attendance::Unknown,
         }
-        let row = self.store(world.ledger.load(room)).await?;
-        let recorded = row.is_some_and(|row| row.state.phase != Phase::Idle);
-        Err(if recorded { Refusal::AlreadyRecording } else { Refusal::NoParticipants })
     }
 
-    /// Stops a recording. The room must exist and allow recording; the caller has checked that.
+    /// Stops a recording. The room must exist and allow recording; the caller has checked that. Goes on if
+    /// the caller goes away.
     ///
     /// # Errors
     /// The refusal to tell the client.
     pub async fn stop(&self, recording: &RecordingId) -> Result<Recording, Refusal> {
-        let _admitted = self.admit()?;
-        let deadline = self.deadline();
+        let (this, recording, command) = (self.clone(), recording.clone(), self.fresh_command());
+        self.detached(async move { this.carry_out_stop(&command, &recording).await }).await
+    }
+
+    async fn carry_out_stop(&self, command: &Command, recording: &RecordingId) -> Result<Recording, Refusal> {
+        let deadline = command.asked.plus(self.shared.world.limits.request_timeout);
         let document = self.document(recording).await?;
-        match self.ask_to_stop(recording, deadline, document).await? {
-            Answer::Recording(stopped) => Ok(*stopped),
+        match self.ask_to_stop(command, recording, deadline, document).await? {
             // It may have ended while we waited, or LiveKit may still run it.
             Answer::Refused(Refusal::NotHeld) => {
                 match self.store(self.shared.world.catalog.recording(recording)).await? {
                     Some(stored) if stored.recording.status.is_terminal() => Err(Refusal::AlreadyStopped),
-                    stored => self.stop_after_adoption(recording, deadline, stored).await,
+                    stored => self.stop_after_adoption(command, recording, deadline, stored).await,
                 }
             }
-            Answer::Refused(refusal) => Err(refusal),
-            Answer::Deleted => Err(Refusal::Broken),
+            answer => outcome(answer),
         }
     }
 
     async fn ask_to_stop(
         &self,
+        command: &Command,
         recording: &RecordingId,
         deadline: Timestamp,
         document: Option<RecordingStatus>,
     ) -> Result<Answer, Refusal> {
-        let command = fresh_command(&*self.shared.world.entropy);
-        let request =
-            StopRequest { command: command.clone(), deadline, recording: recording.clone(), document };
+        let request = StopRequest {
+            command: command.id.clone(),
+            deadline,
+            repeats: command.repeats,
+            recording: recording.clone(),
+            document,
+        };
         self.ask(&recording.room, command, deadline, Happening::StopRequested(request)).await
     }
 
     async fn stop_after_adoption(
         &self,
+        command: &Command,
         recording: &RecordingId,
         deadline: Timestamp,
         stored: Option<StoredRecording>,
@@ -231,19 +218,17 @@ impl Orchestrator {
                 Happening::EgressSeen(sighting)
             }
             // That LiveKit does not know it, once, proves nothing: the document says that it is not over.
-            (None, Some(stored)) => unheld(stored),
+            (None, Some(stored)) => Happening::Unheld(Box::new(stored.into())),
             (None, None) => return Err(Refusal::NotFound),
         };
         match tokio::time::timeout(self.left_until(deadline), self.tell(&recording.room, news)).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) | Err(_) => return Err(Refusal::Unavailable { dependency: "store" }),
         }
-        match self.ask_to_stop(recording, deadline, document).await? {
-            Answer::Recording(stopped) => Ok(*stopped),
+        match self.ask_to_stop(command, recording, deadline, document).await? {
             Answer::Refused(Refusal::NotHeld) if document.is_some() => Err(Refusal::AlreadyStopped),
             Answer::Refused(Refusal::NotHeld) => Err(Refusal::NotFound),
-            Answer::Refused(refusal) => Err(refusal),
-            Answer::Deleted => Err(Refusal::Broken),
+            answer => outcome(answer),
         }
     }
 
@@ -254,17 +239,17 @@ impl Orchestrator {
     pub async fn delete(&self, recording: &RecordingId) -> Result<(), Refusal> {
         let _admitted = self.admit()?;
         let world = &self.shared.world;
-        let deadline = self.deadline();
+        let command = self.fresh_command();
+        let deadline = command.asked.plus(world.limits.request_timeout);
         let stored = self.store(world.catalog.recording(recording)).await?.ok_or(Refusal::NotFound)?;
-        let command = fresh_command(&*world.entropy);
         let request = DeleteRequest {
-            command: command.clone(),
+            command: command.id.clone(),
             deadline,
             recording: recording.clone(),
             key: world.policy.files.blob_key(&stored.recording),
             document: Some(stored.recording.status),
         };
-        match self.ask(&recording.room, command, deadline, Happening::DeleteRequested(request)).await? {
+        match self.ask(&recording.room, &command, deadline, Happening::DeleteRequested(request)).await? {
             Answer::Deleted => Ok(()),
             Answer::Refused(refusal) => Err(refusal),
             Answer::Recording(_) => Err(Refusal::Broken),
@@ -338,6 +323,32 @@ impl Orchestrator {
         answered.is_ok()
     }
 
+    /// Carries an admitted request out to its end, even if whoever waits for it goes away: a start belongs to
+    /// the room, not to a connection.
+    async fn detached<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let admitted = self.admit()?;
+        let work = async move {
+            let _admitted = admitted;
+            work.await
+        };
+        match tokio::spawn(work.in_current_span()).await {
+            Ok(result) => result,
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                // The process ends.
+                Err(_) => Err(Refusal::Unanswerable),
+            },
+        }
+    }
+
+    fn fresh_command(&self) -> Command {
+        let world = &self.shared.world;
+        Command { id: fresh_command(&*world.entropy), repeats: Repeats::Never, asked: world.clock.now() }
+    }
+
     fn admit(&self) -> Result<Admitted, Refusal> {
         // Counted before the look, so that a drain that begins in between waits for it.
         let under_way = self.requests.token();
@@ -347,10 +358,6 @@ impl Orchestrator {
         let permit = self.shared.admission.clone().try_acquire_owned();
         let permit = permit.map_err(|_| Refusal::Overloaded)?;
         Ok(Admitted { _permit: permit, _under_way: under_way })
-    }
-
-    fn deadline(&self) -> Timestamp {
-        self.shared.world.clock.now().plus(self.shared.world.limits.request_timeout)
     }
 
     fn left_until(&self, deadline: Timestamp) -> Duration {
@@ -383,31 +390,36 @@ impl Orchestrator {
     async fn ask(
         &self,
         room: &RoomId,
-        command: CommandId,
+        command: &Command,
         deadline: Timestamp,
         what: Happening,
     ) -> Result<Answer, Refusal> {
         let (reply, answer) = oneshot::channel();
-        self.deliver(room, RoomMessage::Request { command, deadline, what, reply });
+        self.deliver(room, RoomMessage::Request { command: command.id.clone(), deadline, what, reply });
         let limit = self.left_until(deadline) + BACKSTOP;
         match tokio::time::timeout(limit, answer).await {
             Ok(Ok(answer)) => Ok(answer),
+            // Whoever asks again learns what became of it.
+            Err(_) if command.repeats == Repeats::AsSameCommand => Err(Refusal::UnderWay),
             // Neither success nor failure is known to be true.
             Ok(Err(_)) | Err(_) => Err(Refusal::Unanswerable),
         }
     }
 
     async fn tell(&self, room: &RoomId, what: Happening) -> Result<(), PortError> {
+        self.until_stored(room, self.send_news(room, what)).await
+    }
+
+    fn send_news(&self, room: &RoomId, what: Happening) -> oneshot::Receiver<()> {
         let (stored, told) = oneshot::channel();
         self.deliver(room, RoomMessage::News { what, stored });
+        told
+    }
+
+    async fn until_stored(&self, room: &RoomId, told: oneshot::Receiver<()>) -> Result<(), PortError> {
         match tokio::time::timeout(self.shared.world.limits.request_timeout, told).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(PortError::unavailable("store", format!("news of room '{room}' are not stored yet"))),
         }
     }
-}
-
-fn unheld(stored: StoredRecording) -> Happening {
-    let found = UnheldRecording { recording: stored.recording, updated_at: stored.updated_at };
-    Happening::Unheld(Box::new(found))
 }

@@ -215,7 +215,7 @@ impl Carrier {
             None => self.outbox.delivered(&letter.id, self.clock.now()).await,
             Some(reason) => {
                 let due = next_attempt(&delivery, self.clock.now(), &self.limits);
-                log_failure(&delivery, reason, due.is_none());
+                log_failure(&delivery, reason, due);
                 self.outbox.failed(&letter.id, due, reason).await
             }
         };
@@ -226,9 +226,10 @@ impl Carrier {
     }
 }
 
-fn log_failure(delivery: &Delivery, reason: &str, dead: bool) {
+/// `due` is when it is tried again; never, if there is none.
+fn log_failure(delivery: &Delivery, reason: &str, due: Option<Timestamp>) {
     let (id, tries) = (&delivery.letter.id, delivery.tries);
-    if dead {
+    if due.is_none() {
         tracing::error!(notice.id = %id, tries, reason, "notice was given up");
     } else if tries == 1 {
         tracing::warn!(notice.id = %id, reason, "notice was not taken, trying again");

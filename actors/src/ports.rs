@@ -8,6 +8,7 @@ pub mod blobs;
 pub mod catalog;
 pub mod clock;
 pub mod coordination;
+pub mod keys;
 pub mod ledger;
 pub mod media_probe;
 pub mod media_server;

@@ -42,6 +42,12 @@ impl Timestamp {
         Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
+    /// This time less a duration, in whole milliseconds.
+    #[must_use]
+    pub fn minus(self, duration: std::time::Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+    }
+
     /// How long from an earlier time until this one; zero if it is not earlier.
     #[must_use]
     pub fn since(self, earlier: Self) -> std::time::Duration {

@@ -7,7 +7,7 @@
 pub mod actor;
 mod commit;
 mod effects;
-mod live;
+pub(crate) mod live;
 pub(crate) mod news;
 mod replies;
 pub mod supervisor;
@@ -22,6 +22,7 @@ use crate::ports::blobs::Blobs;
 use crate::ports::catalog::Catalog;
 use crate::ports::clock::{Clock, Entropy};
 use crate::ports::coordination::Coordination;
+use crate::ports::keys::IdempotencyKeys;
 use crate::ports::ledger::Ledger;
 use crate::ports::media_probe::MediaProbe;
 use crate::ports::media_server::MediaServer;
@@ -42,6 +43,8 @@ pub struct World {
     pub limits: Limits,
     /// Room rows.
     pub ledger: Arc<dyn Ledger>,
+    /// Idempotency keys, and the answers that are kept under them.
+    pub keys: Arc<dyn IdempotencyKeys>,
     /// Documents.
     pub catalog: Arc<dyn Catalog>,
     /// Which nodes live.
@@ -73,6 +76,8 @@ pub struct Limits {
     pub store_timeout: Duration,
     /// Least time between two lists of all egresses.
     pub list_all_interval: Duration,
+    /// How long idempotency keys, and the answers under them, are kept.
+    pub key_retention: Duration,
 }
 
 impl Default for Limits {
@@ -83,6 +88,7 @@ impl Default for Limits {
             request_timeout: Duration::from_secs(10),
             store_timeout: Duration::from_secs(5),
             list_all_interval: Duration::from_secs(2),
+            key_retention: Duration::from_hours(24),
         }
     }
 }
@@ -136,9 +142,9 @@ pub struct Observed {
 pub(crate) struct Shared {
     pub(crate) world: World,
     /// Keeps LiveKit from being asked for the list of all too often: looks that come together share one.
-    pub(crate) active_list: live::ActiveList,
+    pub(crate) active_list: Arc<live::ActiveList>,
     /// What the rooms of this node hold as live.
-    pub(crate) live: live::LiveRecordings,
+    pub(crate) live: Arc<live::LiveRecordings>,
     /// Requests and webhooks that are let in.
     pub(crate) admission: Arc<Semaphore>,
 }
@@ -146,7 +152,13 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(world: World) -> Arc<Self> {
         let admission = Arc::new(Semaphore::new(world.limits.admitted));
-        let (active_list, live) = Default::default();
+        let live = Arc::new(live::LiveRecordings::default());
+        let active_list = Arc::new(live::ActiveList::new(
+            world.media_server.clone(),
+            live.clone(),
+            world.policy.clone(),
+            world.limits.list_all_interval,
+        ));
         Arc::new(Self { world, active_list, live, admission })
     }
 }

@@ -6,6 +6,8 @@ mod story;
 
 #[path = "lifecycle/counterexamples.rs"]
 mod counterexamples;
+#[path = "lifecycle/keys.rs"]
+mod keys;
 #[path = "lifecycle/losses.rs"]
 mod losses;
 #[path = "lifecycle/properties.rs"]

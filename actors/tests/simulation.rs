@@ -13,6 +13,8 @@ mod backing;
 mod documents;
 #[path = "simulation/draw.rs"]
 mod draw;
+#[path = "simulation/keys.rs"]
+mod keys;
 #[path = "simulation/mutations.rs"]
 mod mutations;
 #[path = "simulation/node.rs"]
@@ -122,7 +124,9 @@ fn tell(failing: &BTreeMap<u64, Vec<Broken>>) -> String {
     let mut promises = BTreeMap::<&str, Vec<u64>>::new();
     for (seed, broken) in failing {
         let broken: BTreeSet<_> = broken.iter().map(|broken| broken.promise).collect();
-        broken.into_iter().for_each(|promise| promises.entry(promise).or_default().push(*seed));
+        for promise in broken {
+            promises.entry(promise).or_default().push(*seed);
+        }
     }
     let mut told = Vec::new();
     for (promise, seeds) in promises {

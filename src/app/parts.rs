@@ -11,10 +11,12 @@ use reelkeeper_actors::ports::blobs::Blobs;
 use reelkeeper_actors::ports::catalog::{ApiKey, Catalog};
 use reelkeeper_actors::ports::clock::{Clock, SystemClock};
 use reelkeeper_actors::ports::coordination::Coordination;
+use reelkeeper_actors::ports::keys::IdempotencyKeys;
 use reelkeeper_actors::ports::ledger::Ledger;
 use reelkeeper_actors::ports::notifier::{NobodyToNotify, Notifier};
 use reelkeeper_actors::ports::outbox::Outbox;
 
+use super::AppError;
 use crate::adapters::sqlite::{SqliteConfig, SqliteStore};
 use crate::adapters::webhook_sender::HttpWebhookSender;
 use crate::config::{BlobsUrl, Config, CoordinationUrl, StoreUrl};
@@ -22,6 +24,7 @@ use crate::config::{BlobsUrl, Config, CoordinationUrl, StoreUrl};
 /// The stores of a node.
 pub(super) struct Stores {
     pub(super) ledger: Arc<dyn Ledger>,
+    pub(super) keys: Arc<dyn IdempotencyKeys>,
     pub(super) catalog: Arc<dyn Catalog>,
     pub(super) outbox: Arc<dyn Outbox>,
     pub(super) blobs: Arc<dyn Blobs>,
@@ -34,13 +37,21 @@ impl Stores {
         Ok(match &config.store.url {
             StoreUrl::Memory => {
                 let store = Arc::new(MemoryStore::new());
-                Self { ledger: store.clone(), catalog: store.clone(), outbox: store, blobs, sqlite: None }
+                Self {
+                    ledger: store.clone(),
+                    keys: store.clone(),
+                    catalog: store.clone(),
+                    outbox: store,
+                    blobs,
+                    sqlite: None,
+                }
             }
             StoreUrl::Sqlite(path) => {
                 let sqlite = SqliteConfig { queue: config.store.queue, ..SqliteConfig::new(path) };
                 let store = Arc::new(SqliteStore::open(sqlite).await?);
                 Self {
                     ledger: store.clone(),
+                    keys: store.clone(),
                     catalog: store.clone(),
                     outbox: store.clone(),
                     blobs,
@@ -69,6 +80,22 @@ impl Stores {
             && let Err(error) = sqlite.close().await
         {
             tracing::warn!(%error, "store could not be closed in time; nothing is lost");
+        }
+    }
+}
+
+/// Opens what another process may have open, for reading.
+pub(super) async fn open_stores_to_read(
+    config: &Config,
+) -> Result<(Arc<dyn Ledger>, Arc<dyn Catalog>), AppError> {
+    match &config.store.url {
+        StoreUrl::Memory => {
+            let problem = "store.url is memory://: only the service itself can look into it";
+            Err(AppError::Configuration(problem.to_owned()))
+        }
+        StoreUrl::Sqlite(path) => {
+            let store = Arc::new(SqliteStore::open_to_read(SqliteConfig::new(path)).await?);
+            Ok((store.clone(), store))
         }
     }
 }

@@ -193,5 +193,9 @@ pub(super) fn warnings(config: &Config) -> Vec<Warning> {
         let text = "livekit.call_timeout is not below request_timeout; one slow call uses a request up";
         warnings.push(Warning(text.to_owned()));
     }
+    if config.key_retention <= config.start_timeout {
+        let text = "key_retention is not above start_timeout; a start that is sent again may begin twice";
+        warnings.push(Warning(text.to_owned()));
+    }
     warnings
 }

@@ -4,6 +4,8 @@
 //! are skipped, the first success wins, else the last failure is told. Never logs a credential.
 
 use axum::http::HeaderMap;
+use sha2::digest::Output;
+use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::HttpState;
@@ -26,7 +28,25 @@ pub const API_KEY_ONLY: &[Credential] = &[Credential::ApiKey];
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Caller {
     /// Holds the API key: may do everything.
-    ApiKey,
+    ApiKey {
+        /// Of the key; tells keys apart and gives none away.
+        digest: [u8; 32],
+    },
+}
+
+impl Caller {
+    /// Whoever holds this key.
+    #[must_use]
+    pub fn of_api_key(key: &str) -> Self {
+        Self::ApiKey { digest: Sha256::digest(key).into() }
+    }
+
+    /// A name that stays the same as long as the credential does.
+    #[must_use]
+    pub fn name(self) -> String {
+        let Self::ApiKey { digest } = self;
+        format!("api-key:{:x}", Output::<Sha256>::from(digest))
+    }
 }
 
 /// Finds out who calls.
@@ -63,9 +83,9 @@ async fn api_key(state: &HttpState, headers: &HeaderMap) -> Option<Result<Caller
         return Some(Err(Failure::Unauthenticated(Unauthenticated::NoApiKeyConfigured)));
     }
     // Every key is compared, and each in constant time, so that the time taken tells nothing but their lengths.
-    let matching = keys.iter().filter(|key| bool::from(key.key.as_bytes().ct_eq(sent.as_bytes()))).count();
-    if matching == 0 {
-        return Some(Err(Failure::Unauthenticated(Unauthenticated::WrongApiKey)));
+    let matching = keys.iter().filter(|key| bool::from(key.key.as_bytes().ct_eq(sent.as_bytes())));
+    match matching.last() {
+        None => Some(Err(Failure::Unauthenticated(Unauthenticated::WrongApiKey))),
+        Some(key) => Some(Ok(Caller::of_api_key(&key.key))),
     }
-    Some(Ok(Caller::ApiKey))
 }

@@ -14,6 +14,7 @@ use reelkeeper_actors::recording::RecordingStatus;
 use reelkeeper_actors::recording::effect::Refusal;
 use serde::Serialize;
 
+use super::idempotency;
 use super::unanswered::Unanswered;
 use reelkeeper_actors::ports::media_server::RejectedWebhook;
 
@@ -137,6 +138,15 @@ impl Answer {
 }
 
 impl Failure {
+    /// A room's actor, or the front door, said no.
+    #[must_use]
+    pub fn refused(subject: Subject, refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::KeyTaken => Self::invalid(idempotency::FIELD, "The key was used for another request"),
+            refusal => Self::Refused(subject, refusal),
+        }
+    }
+
     /// A single broken rule.
     #[must_use]
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
@@ -258,6 +268,11 @@ fn refused(subject: &Subject, refusal: &Refusal) -> Answer {
             name::UNAVAILABLE,
             format!("{what} is not stopped for now; the stop is remembered and will be carried out"),
         ),
+        Refusal::UnderWay => {
+            unavailable(name::UNAVAILABLE, format!("The same request for {what} is still under way"))
+        }
+        // Told as a broken rule.
+        Refusal::KeyTaken => Failure::refused(subject.clone(), Refusal::KeyTaken).answer(),
         Refusal::Unavailable { dependency } => unavailable(name::UNAVAILABLE, dependency_away(dependency)),
         Refusal::Draining => Failure::Draining.answer(),
         Refusal::Overloaded => Failure::Busy.answer(),
@@ -370,6 +385,8 @@ mod tests {
             (delete(), Refusal::NotStopped, 409, name::RECORDING, "not stopped yet"),
             (delete(), Refusal::NotFound, 404, name::RECORDING, "Recording 'r-1--EG_1--u' not found"),
             (start(), Refusal::Unavailable { dependency: "store" }, 503, name::UNAVAILABLE, "'store'"),
+            (start(), Refusal::UnderWay, 503, name::UNAVAILABLE, "still under way"),
+            (start(), Refusal::KeyTaken, 422, name::UNPROCESSABLE, "Invalid request"),
             (start(), Refusal::Draining, 503, name::UNAVAILABLE, "shutting down"),
             (start(), Refusal::Broken, 500, name::INTERNAL, "'r-1'"),
         ];

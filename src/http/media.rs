@@ -106,7 +106,7 @@ fn media_headers(
     length: u64,
 ) -> HeaderMap {
     let caching = match caller {
-        Caller::ApiKey => "private, max-age=3600",
+        Caller::ApiKey { .. } => "private, max-age=3600",
     };
     let mut headers = HeaderMap::new();
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use reelkeeper_actors::ids::{RecordingId, RoomId};
 use reelkeeper_actors::meeting::Room;
+use reelkeeper_actors::orchestrator::{KeyedRequest, StartOptions};
 use reelkeeper_actors::recording::Recording;
 use serde::Serialize;
 use serde_json::Value;
@@ -18,13 +19,15 @@ use super::auth::{API_KEY_ONLY, authenticate};
 use super::base_path::public_url;
 use super::body::ParsedBody;
 use super::error::{Failure, Subject};
+use super::idempotency::{self, with_key};
 use super::limits::within;
 use super::projection::Projection;
 use super::request::{PathId, QueryText};
 use super::rooms::{location, shown};
 use super::validation::recording::{max_items, recording_id, start as start_request};
 
-/// Starts a recording. Answers when it runs, or says why it does not; may take as long as a start may.
+/// Starts a recording. Answers when it runs, or says why it does not; may take as long as a start may. Under an
+/// `Idempotency-Key` it is carried out once.
 ///
 /// # Errors
 /// 401, 403, 404, 409, 422, 500, 503.
@@ -34,22 +37,46 @@ pub async fn start(
     uri: Uri,
     Extension(ParsedBody(body)): Extension<ParsedBody>,
 ) -> Result<Response, Failure> {
-    let (room, options) = within(state.settings.request_timeout, async {
-        authenticate(&state, &headers, API_KEY_ONLY).await?;
-        let (room, options) = start_request(&body)?;
-        Ok((recordable_room(&state, &room).await?, options))
-    })
-    .await?;
-    let recording = state
-        .orchestrator
-        .start(&room, options)
-        .await
-        .map_err(|refusal| Failure::Refused(Subject::Start(room.room_id), refusal))?;
+    let prepared = within(state.settings.request_timeout, prepare_start(&state, &headers, &body));
+    let recording = match prepared.await? {
+        PreparedStart::Answered(recording) => recording,
+        PreparedStart::Anew { room, options, asked } => {
+            let orchestrator = &state.orchestrator;
+            let started = match asked {
+                None => orchestrator.start(&room, options).await,
+                Some(asked) => orchestrator.start_once(asked, &room, options).await,
+            };
+            started.map_err(|refusal| Failure::refused(Subject::Start(room.room_id), refusal))?
+        }
+    };
     about_recording(&recording.recording_id);
     Ok(located(&state, &headers, &uri, StatusCode::CREATED, recording))
 }
 
-/// Stops a recording.
+/// A start before the room's actor is asked.
+enum PreparedStart {
+    /// The same request was answered before.
+    Answered(Recording),
+    /// It is to be carried out.
+    Anew { room: Room, options: StartOptions, asked: Option<KeyedRequest> },
+}
+
+async fn prepare_start(
+    state: &HttpState,
+    headers: &HeaderMap,
+    body: &Value,
+) -> Result<PreparedStart, Failure> {
+    let caller = authenticate(state, headers, API_KEY_ONLY).await?;
+    let ((room, options), key) = with_key(headers, start_request(body))?;
+    let asked = key.map(|key| idempotency::start(caller, key, &room, &options));
+    // Before the room is looked at, which may have changed since.
+    if let Some(recording) = answered_before(state, asked.as_ref(), &Subject::Start(room.clone())).await? {
+        return Ok(PreparedStart::Answered(recording));
+    }
+    Ok(PreparedStart::Anew { room: recordable_room(state, &room).await?, options, asked })
+}
+
+/// Stops a recording. Under an `Idempotency-Key` it is carried out once.
 ///
 /// # Errors
 /// 401, 403, 404, 409, 422, 500, 503.
@@ -59,13 +86,33 @@ pub async fn stop(
     uri: Uri,
     PathId(id): PathId,
 ) -> Result<Response, Failure> {
-    authenticate(&state, &headers, API_KEY_ONLY).await?;
-    let id = recording_id(&id, "recordingId")?;
+    let caller = authenticate(&state, &headers, API_KEY_ONLY).await?;
+    let (id, key) = with_key(&headers, recording_id(&id, "recordingId"))?;
     about_recording(&id);
+    let asked = key.map(|key| idempotency::stop(caller, key, &id));
+    let subject = Subject::Stop(id.clone());
+    if let Some(recording) = answered_before(&state, asked.as_ref(), &subject).await? {
+        return Ok(located(&state, &headers, &uri, StatusCode::ACCEPTED, recording));
+    }
     recordable_room(&state, &id.room).await?;
-    let stopped = state.orchestrator.stop(&id).await;
-    let recording = stopped.map_err(|refusal| Failure::Refused(Subject::Stop(id), refusal))?;
+    let stopped = match asked {
+        None => state.orchestrator.stop(&id).await,
+        Some(asked) => state.orchestrator.stop_once(asked, &id).await,
+    };
+    let recording = stopped.map_err(|refusal| Failure::refused(subject, refusal))?;
     Ok(located(&state, &headers, &uri, StatusCode::ACCEPTED, recording))
+}
+
+/// What the same request was answered before; none if it has no key, or was not answered.
+async fn answered_before(
+    state: &HttpState,
+    asked: Option<&KeyedRequest>,
+    subject: &Subject,
+) -> Result<Option<Recording>, Failure> {
+    let Some(asked) = asked else { return Ok(None) };
+    let before = state.orchestrator.answered_before(asked).await;
+    let answer = before.and_then(Option::transpose);
+    answer.map_err(|refusal| Failure::refused(subject.clone(), refusal))
 }
 
 #[derive(Serialize)]

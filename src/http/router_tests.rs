@@ -13,6 +13,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use proptest::prelude::{Just, ProptestConfig, Strategy, prop_oneof, proptest};
 use proptest::test_runner::RngSeed;
+use reelkeeper_actors::embedded::MemoryStore;
 use reelkeeper_actors::ids::{NodeId, RecordingId, Uid};
 use reelkeeper_actors::orchestrator::Orchestrator;
 use reelkeeper_actors::ports::catalog::{ApiKey, StoredRecording};
@@ -78,6 +79,7 @@ async fn app(world: &Arc<World>, settings: HttpSettings) -> Router {
         policy: Policy::default(),
         limits: room::Limits::default(),
         ledger: world.clone(),
+        keys: Arc::new(MemoryStore::new()),
         catalog: world.clone(),
         coordination: world.clone(),
         blobs: world.clone(),

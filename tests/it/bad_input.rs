@@ -189,6 +189,7 @@ const STRANGE_IDS: &[&str] = &[
 #[tokio::test]
 async fn ids_of_any_form_are_refused() {
     let stage = Stage::set().await;
+    stage.livekit.looked_at(&stage.room).await;
     let before = stage.service.everything().await;
     let calls = stage.livekit.call_count();
     let (long, endless) = ("x".repeat(101), "x".repeat(7_000));

@@ -21,6 +21,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use crate::wire::eventually;
+
 /// When scripted recordings begin, in nanoseconds since 1970.
 pub const STARTED_AT: i64 = 1_700_000_000_123_456_789;
 /// When they end.
@@ -84,6 +86,8 @@ pub enum Shows {
 #[derive(Default)]
 struct World {
     people: BTreeMap<String, usize>,
+    /// The egresses whose hidden participants sit in a room.
+    recorders: BTreeMap<String, Vec<String>>,
     egresses: Vec<lk::EgressInfo>,
     /// What new egresses look like; ACTIVE unless said otherwise.
     newborn: HashMap<String, (EgressStatus, &'static str)>,
@@ -125,6 +129,11 @@ impl Scripted {
         self.world().people.insert(room.to_owned(), 1);
     }
 
+    /// Puts the hidden participant of an egress into a room.
+    pub fn recorder(&self, room: &str, egress: &str) {
+        self.world().recorders.entry(room.to_owned()).or_default().push(egress.to_owned());
+    }
+
     /// Answers the next calls in a room so, and then works again.
     pub fn script(&self, room: &str, method: Method, acts: impl IntoIterator<Item = Act>) {
         self.world().acts.entry((method, room.to_owned())).or_default().extend(acts);
@@ -144,6 +153,16 @@ impl Scripted {
     pub fn calls(&self, room: &str, method: Method) -> Vec<Call> {
         let wanted = |call: &&Call| call.method == method && call.room == room;
         self.world().calls.iter().filter(wanted).cloned().collect()
+    }
+
+    /// Waits for the look at a recording that follows soon after its beginning. Later ones follow only after
+    /// the interval.
+    pub async fn looked_at(&self, room: &str) {
+        eventually("the recording was looked at", async || {
+            // The first time before the start.
+            (self.calls(room, Method::Participants).len() == 2).then_some(())
+        })
+        .await;
     }
 
     /// How many calls came in so far, apart from probes.
@@ -366,7 +385,14 @@ impl Asked {
                     identity: format!("person-{number}"),
                     ..lk::ParticipantInfo::default()
                 };
-                answer(&lk::ListParticipantsResponse { participants: (0..people).map(person).collect() })
+                let recorder = |egress: &String| lk::ParticipantInfo {
+                    identity: egress.clone(),
+                    kind: lk::participant_info::Kind::Egress.into(),
+                    ..lk::ParticipantInfo::default()
+                };
+                let recorders = world.recorders.get(&request.room).into_iter().flatten().map(recorder);
+                let participants = (0..people).map(person).chain(recorders).collect();
+                answer(&lk::ListParticipantsResponse { participants })
             }
             Self::Rooms => answer(&lk::ListRoomsResponse::default()),
         }

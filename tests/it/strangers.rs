@@ -198,6 +198,7 @@ async fn events_of_other_applications_are_answered_and_forgotten() {
     let room = stage.room.as_str();
     let mut events = egresses_of_others(room);
     events.extend(news_of_others(room));
+    stage.livekit.looked_at(room).await;
     let before = stage.service.everything().await;
     let calls = stage.livekit.call_count();
     for event in events {
@@ -245,6 +246,7 @@ async fn an_egress_in_our_form_is_adopted() {
         ..Default::default()
     };
     livekit.add(egress("EG_old", &request, EgressStatus::EgressActive));
+    livekit.recorder(&room, "EG_old");
     service.start_recording(&room).await.refused(409, "Recording Error", "already");
     let id = format!("{room}--EG_old--0123456789");
     assert_eq!(service.until(&id, "active").await["roomName"], "Town Hall");

@@ -71,6 +71,18 @@ impl Api {
         self.answer(self.request(Method::POST, &format!("/recordings/{recording}/stop"))).await
     }
 
+    /// Starts a recording under an idempotency key.
+    pub async fn start_once(&self, key: &str, room: &RoomId) -> Option<Answer> {
+        let request = self.request(Method::POST, "/recordings").header("idempotency-key", key);
+        self.answer(request.json(&json!({ "roomId": room }))).await
+    }
+
+    /// Stops a recording under an idempotency key.
+    pub async fn stop_once(&self, key: &str, recording: &RecordingId) -> Option<Answer> {
+        let request = self.request(Method::POST, &format!("/recordings/{recording}/stop"));
+        self.answer(request.header("idempotency-key", key)).await
+    }
+
     /// Deletes a recording.
     pub async fn delete(&self, recording: &RecordingId) -> Option<Answer> {
         self.answer(self.request(Method::DELETE, &format!("/recordings/{recording}"))).await

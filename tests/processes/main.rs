@@ -19,6 +19,7 @@ mod crash;
 mod deletion;
 mod demo;
 mod forgetting;
+mod keys;
 mod line;
 mod livekit;
 mod loss;

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use super::PortError;
 use crate::ids::{RecordingId, RoomId};
 use crate::meeting::Room;
+use crate::recording::event::UnheldRecording;
 use crate::recording::{AccessSecrets, Recording};
 
 /// Largest page that a list may ask for (contract `recordings.md` 2).
@@ -33,6 +34,12 @@ impl StoredRecording {
         self.recording.merge(newer);
         self.updated_at = updated_at;
         true
+    }
+}
+
+impl From<StoredRecording> for UnheldRecording {
+    fn from(stored: StoredRecording) -> Self {
+        Self { recording: stored.recording, updated_at: stored.updated_at }
     }
 }
 

@@ -7,12 +7,14 @@
 mod blobs;
 mod catalog;
 mod coordination;
+mod keys;
 mod ledger;
 mod outbox;
 
 pub use self::blobs::blobs;
 pub use self::catalog::catalog;
 pub use self::coordination::coordination;
+pub use self::keys::keys;
 pub use self::ledger::ledger;
 pub use self::outbox::outbox;
 

@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::Recording;
 use super::egress::EgressOrder;
+use super::event::Repeatable;
 use super::ledger::Owed;
 use super::signal::Signal;
 use crate::ids::{CommandId, EgressId, Uid};
@@ -48,6 +51,11 @@ pub enum Effect {
         /// The egress.
         egress: EgressId,
     },
+    /// Look up whether a command was answered before. Repeatable.
+    Recall {
+        /// The request that it is for.
+        request: Repeatable,
+    },
     /// Carry out a pending effect. Repeatable.
     Carry {
         /// Its number in the row.
@@ -81,7 +89,8 @@ pub enum Depth {
 }
 
 /// What a client is told.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// The start or the stop worked.
     Recording(Box<Recording>),
@@ -91,8 +100,31 @@ pub enum Answer {
     Refused(Refusal),
 }
 
+impl Answer {
+    /// Whether it may be kept for those who ask again: not if it says that nothing was begun, or nothing at
+    /// all.
+    #[must_use]
+    pub fn may_be_kept(&self) -> bool {
+        !matches!(
+            self,
+            Self::Refused(
+                Refusal::Unavailable { .. }
+                    | Refusal::TooManyUnsettled
+                    | Refusal::NotHeld
+                    | Refusal::Draining
+                    | Refusal::Overloaded
+                    | Refusal::UnderWay
+                    | Refusal::KeyTaken
+                    | Refusal::Unanswerable
+                    | Refusal::Broken
+            )
+        )
+    }
+}
+
 /// Why a request was not carried out. The words towards clients are `src/http/error.rs`'s.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// The room is being recorded.
     AlreadyRecording,
@@ -124,9 +156,15 @@ pub enum Refusal {
     },
     /// The stop is not carried out yet, and will be.
     StopOwed,
-    /// A dependency is away; nothing was begun.
+    /// The same command runs already, and is not answered yet.
+    UnderWay,
+    /// The idempotency key was used for another request; nothing was begun.
+    KeyTaken,
+    /// A dependency is away; nothing was begun. Never kept.
+    #[serde(skip)]
     Unavailable {
         /// Which, as operators know it.
+        #[serde(skip)]
         dependency: &'static str,
     },
     /// This node is about to leave; nothing was begun.
@@ -154,6 +192,8 @@ impl fmt::Display for Refusal {
             Self::NotFound => f.write_str("the recording was not found"),
             Self::StopFailed { reason } => write!(f, "the recording could not be stopped: {reason}"),
             Self::StopOwed => f.write_str("the stop is not carried out yet, and will be"),
+            Self::UnderWay => f.write_str("the same command is under way"),
+            Self::KeyTaken => f.write_str("the key was used for another request"),
             Self::Unavailable { dependency } => write!(f, "{dependency} is unavailable"),
             Self::Draining => f.write_str("this node is shutting down"),
             Self::Overloaded => f.write_str("too many requests are under way"),

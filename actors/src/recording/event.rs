@@ -1,5 +1,6 @@
 //! Everything that can happen to a room's recorder, time and fresh ids included.
 
+use super::effect::Answer;
 use super::egress::{CallError, EgressInfo, LeaveReason};
 use super::encoding::{Encoding, Layout};
 use super::{AccessSecrets, Recording, RecordingStatus, Timestamp};
@@ -34,6 +35,13 @@ pub enum Happening {
     StopRequested(StopRequest),
     /// A client asks to delete a recording.
     DeleteRequested(DeleteRequest),
+    /// It was looked up whether a command that may come again was answered before.
+    Recalled {
+        /// The request that it was looked up for.
+        request: Repeatable,
+        /// What was found.
+        kept: Recall,
+    },
     /// This actor took up a row that it did not save.
     TakenUp,
     /// Time passed.
@@ -84,8 +92,18 @@ pub enum Happening {
         /// When LiveKit last said something new, in nanoseconds since 1970.
         updated_at: i64,
     },
+    /// A janitor found nothing behind the recording that holds the room.
+    FoundOrphan {
+        /// The recording's uid.
+        uid: Uid,
+    },
     /// A pending effect is carried out.
     EffectDone {
+        /// Its number in the row.
+        number: u64,
+    },
+    /// A pending removal is carried out, and there was a file: no other is to be waited for.
+    FileRemoved {
         /// Its number in the row.
         number: u64,
     },
@@ -103,6 +121,10 @@ pub struct StartRequest {
     pub command: CommandId,
     /// When it must be answered.
     pub deadline: Timestamp,
+    /// Whether it may come again.
+    pub repeats: Repeats,
+    /// Whether there is anybody to record.
+    pub attendance: Attendance,
     /// Display name of the room.
     pub room_name: String,
     /// How the participants are arranged.
@@ -118,10 +140,97 @@ pub struct StopRequest {
     pub command: CommandId,
     /// When it must be answered.
     pub deadline: Timestamp,
+    /// Whether it may come again.
+    pub repeats: Repeats,
     /// The recording.
     pub recording: RecordingId,
     /// What its document shows; none if there is none.
     pub document: Option<RecordingStatus>,
+}
+
+/// Whether a request may come again, on any node and after any crash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Repeats {
+    /// Never: nobody else knows its command.
+    Never,
+    /// As the same command, which is begun once and whose answer is kept.
+    AsSameCommand,
+}
+
+/// A request that may come again as the same command.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Repeatable {
+    /// To record.
+    Start(StartRequest),
+    /// To end a recording.
+    Stop(StopRequest),
+}
+
+impl Repeatable {
+    /// Names the request.
+    #[must_use]
+    pub fn command(&self) -> &CommandId {
+        match self {
+            Self::Start(request) => &request.command,
+            Self::Stop(request) => &request.command,
+        }
+    }
+
+    /// When it must be answered.
+    #[must_use]
+    pub fn deadline(&self) -> Timestamp {
+        match self {
+            Self::Start(request) => request.deadline,
+            Self::Stop(request) => request.deadline,
+        }
+    }
+}
+
+impl From<Repeatable> for Happening {
+    fn from(request: Repeatable) -> Self {
+        match request {
+            Repeatable::Start(request) => Self::StartRequested(request),
+            Repeatable::Stop(request) => Self::StopRequested(request),
+        }
+    }
+}
+
+impl Happening {
+    /// The request that this is, if it may come again.
+    #[must_use]
+    pub fn repeatable(&self) -> Option<Repeatable> {
+        match self {
+            Self::StartRequested(request) if request.repeats == Repeats::AsSameCommand => {
+                Some(Repeatable::Start(request.clone()))
+            }
+            Self::StopRequested(request) if request.repeats == Repeats::AsSameCommand => {
+                Some(Repeatable::Stop(request.clone()))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What was found of a command's earlier life.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Recall {
+    /// This is what it was answered.
+    Answered(Answer),
+    /// No answer is kept.
+    NotAnswered,
+    /// The store is away: nothing is known.
+    Unknown,
+}
+
+/// Whether anybody is in a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Attendance {
+    /// Somebody.
+    Somebody,
+    /// Nobody.
+    Nobody,
+    /// LiveKit did not say.
+    Unknown,
 }
 
 /// A client asks to delete a recording.
@@ -168,6 +277,8 @@ pub enum Source {
     Webhook,
     /// LiveKit's own answer when asked by id.
     Call,
+    /// The same, and its recorder was seen in the room: it runs, whatever its document says.
+    Recorder,
 }
 
 /// What a look showed. A failed call is no evidence at all.

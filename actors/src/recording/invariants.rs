@@ -25,6 +25,10 @@ pub fn broken(state: &State) -> Vec<&'static str> {
             (row.phase == Phase::Idle) == row.current.is_none()
         }),
         ("only the intent at hand may be sent, and only before its egress is known", may_send_is_current),
+        ("a command that was begun waits for its answer", {
+            let mut begun = row.begun.iter();
+            begun.all(|begun| memory.waiting.iter().any(|waiting| waiting.command == begun.command))
+        }),
         ("each uid is held once", uids.iter().collect::<BTreeSet<_>>().len() == uids.len()),
         ("pending effects are in order and numbered", {
             numbers.is_sorted() && numbers.last().is_none_or(|last| *last <= row.effects_numbered)

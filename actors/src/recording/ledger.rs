@@ -79,6 +79,9 @@ pub struct RoomState {
     pub current: Option<Current>,
     /// Uids whose end is not known yet; they block nothing.
     pub unsettled: Vec<Unsettled>,
+    /// Commands that may come again, were begun, and whose answer is not decided yet.
+    #[serde(default)]
+    pub begun: Vec<Begun>,
     /// Effects committed with a decision and not yet known to be carried out.
     pub pending: Vec<Pending>,
     /// Numbers the pending effects of this row.
@@ -89,7 +92,19 @@ impl RoomState {
     /// Whether nothing is left that anybody must do: the row may be deleted.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.phase == Phase::Idle && self.unsettled.is_empty() && self.pending.is_empty()
+        self.phase == Phase::Idle
+            && self.unsettled.is_empty()
+            && self.begun.is_empty()
+            && self.pending.is_empty()
+    }
+
+    /// The answer of a command that was decided and is not known to be kept yet.
+    #[must_use]
+    pub fn answer_to_keep(&self, wanted: &CommandId) -> Option<&Answer> {
+        self.pending.iter().find_map(|pending| match &pending.effect {
+            Owed::Keep { command, answer } if command == wanted => Some(answer),
+            _ => None,
+        })
     }
 
     /// The tracks that the row holds.
@@ -217,6 +232,27 @@ impl Cause {
     }
 }
 
+/// A command that may come again and was begun: whoever decides for the room owes it an answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Begun {
+    /// The command.
+    pub command: CommandId,
+    /// When it must be answered.
+    pub deadline: Timestamp,
+    /// What it asked for.
+    pub asked: Asked,
+}
+
+/// What a command asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Asked {
+    /// The current recording.
+    Start,
+    /// The end of this egress.
+    Stop(EgressId),
+}
+
 /// An effect committed with its decision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pending {
@@ -248,6 +284,13 @@ pub enum Owed {
         /// Its file.
         key: String,
     },
+    /// Keep a command's answer for those who ask again.
+    Keep {
+        /// The command.
+        command: CommandId,
+        /// What it was answered.
+        answer: Answer,
+    },
 }
 
 impl Owed {
@@ -255,17 +298,18 @@ impl Owed {
     /// waits for no notice.
     #[must_use]
     pub fn waits_for(&self, earlier: &Self) -> bool {
-        let same = self.recording() == earlier.recording();
+        let same = self.recording().is_some() && self.recording() == earlier.recording();
         same && (matches!(self, Self::Notify(_)) || !matches!(earlier, Self::Notify(_)))
     }
 
-    /// The recording it is about.
+    /// The recording that it is about: such effects are carried out in order.
     #[must_use]
-    pub fn recording(&self) -> &RecordingId {
+    pub fn recording(&self) -> Option<&RecordingId> {
         match self {
-            Self::Project { recording, .. } => &recording.recording_id,
-            Self::Notify(notice) => &notice.recording.recording_id,
-            Self::Remove { recording, .. } => recording,
+            Self::Project { recording, .. } => Some(&recording.recording_id),
+            Self::Notify(notice) => Some(&notice.recording.recording_id),
+            Self::Remove { recording, .. } => Some(recording),
+            Self::Keep { .. } => None,
         }
     }
 }
@@ -324,6 +368,13 @@ pub enum Wants {
         /// Whether only a look can tell now.
         asked: bool,
     },
+    /// The end of an egress that an earlier run began to stop: however it ends, that stop was carried out.
+    End {
+        /// The egress.
+        egress: EgressId,
+    },
+    /// Word whether its command was answered before; nothing was begun for it yet.
+    Recall,
     /// A pending effect; the answer is decided and goes out after it, or at the deadline if it is true
     /// all the same.
     Effect {

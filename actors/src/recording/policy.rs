@@ -9,6 +9,9 @@ use super::rules::Rule;
 pub const UNSETTLED_MAX: usize = 64;
 /// Effects of one room that may be pending at once. Deletes are refused above; nothing else is.
 pub const PENDING_MAX: usize = 256;
+/// Commands of one room that may be begun and not answered at once; further ones are refused. Each ends at
+/// its deadline.
+pub const BEGUN_MAX: usize = 128;
 /// Two looks that miss something count as two only this far apart (design 5).
 pub const STRIKE_GAP: Duration = Duration::from_secs(5);
 /// How long after its start's deadline a StartEgress call may live (design 2).

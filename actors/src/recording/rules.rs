@@ -27,6 +27,10 @@ pub enum Rule {
     StopUnwanted,
     /// Before a start the room's list is looked into.
     LookBeforeStart,
+    /// A command that may come again is looked up before anything is begun for it.
+    RecallFirst,
+    /// The answer of such a command is kept by the decision that takes it.
+    KeepAnswers,
     /// What is ACTIVE only after the start's deadline is not adopted.
     StopAfterDeadline,
     /// A start whose deadline has passed holds the room no longer, even if nobody has said so.
@@ -85,7 +89,7 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 39] = [
         Self::CommitBeforeEffect,
         Self::RecogniseOwnCommit,
         Self::RepeatEffects,
@@ -96,6 +100,8 @@ impl Rule {
         Self::TimedOutStaysUnsettled,
         Self::StopUnwanted,
         Self::LookBeforeStart,
+        Self::RecallFirst,
+        Self::KeepAnswers,
         Self::StopAfterDeadline,
         Self::DeadlineFreesRoom,
         Self::StopStaysOwed,

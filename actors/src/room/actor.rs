@@ -222,6 +222,7 @@ impl RoomActorState {
             self.decide(input);
         }
         if matches!(self.standing, Standing::Ready) {
+            self.replies.part_with_overdue(self.shared.world.clock.now(), &self.state);
             self.tidy_up();
         } else {
             self.give_up_overdue();
@@ -266,7 +267,7 @@ impl RoomActorState {
         }
         for effect in decision.effects {
             match effect {
-                Effect::Answer { command, answer } => self.replies.answer(&command, answer),
+                Effect::Answer { command, answer } => self.replies.answer(&command, &answer),
                 effect => {
                     effects::run(&self.shared, &self.room, effect, self.myself.clone(), self.generation);
                 }
@@ -331,7 +332,9 @@ impl RoomActorState {
 
     /// Nothing is queued: the row catches up, an idle row is removed, an idle actor leaves.
     fn tidy_up(&mut self) {
-        if self.header.revision.is_some() && self.state.durable.is_settled() {
+        // Whoever waits while nothing is owed waits for word of an earlier life of its command.
+        let nothing_waits = self.state.memory.waiting.is_empty();
+        if self.header.revision.is_some() && self.state.durable.is_settled() && nothing_waits {
             self.standing = Standing::Removing;
             let (shared, room, myself) = (self.shared.clone(), self.room.clone(), self.myself.clone());
             let header = self.header.clone();
@@ -394,7 +397,8 @@ impl RoomActorState {
         let due = if busy {
             self.replies.next_deadline()
         } else {
-            next_wake(&self.state, &self.shared.world.policy)
+            let due = next_wake(&self.state, &self.shared.world.policy);
+            due.into_iter().chain(self.replies.next_parting()).min()
         };
         if self.wake.as_ref().map(|(at, _)| *at) == due {
             return;

@@ -1,7 +1,5 @@
 //! Who waits for an answer in this process, and what may be said when the store does not answer.
 
-use std::collections::BTreeMap;
-
 use tokio::sync::oneshot;
 
 use crate::ids::CommandId;
@@ -11,10 +9,13 @@ use crate::recording::event::Happening;
 use crate::recording::ledger::{State, Wants};
 use crate::recording::lifecycle::Decision;
 
-/// A request whose answer is owed by this process.
+/// A request whose answer is owed by this process. Several may wait for the same command.
 struct Reply {
+    command: CommandId,
     deadline: Timestamp,
     is_start: bool,
+    /// Whether it may have come as a command that another request began.
+    repeats: bool,
     /// Whether the decision that the request asked for is committed.
     begun: bool,
     sender: oneshot::Sender<Answer>,
@@ -23,7 +24,7 @@ struct Reply {
 /// The requests that wait.
 #[derive(Default)]
 pub(super) struct Replies {
-    waiting: BTreeMap<CommandId, Reply>,
+    waiting: Vec<Reply>,
 }
 
 impl Replies {
@@ -39,26 +40,45 @@ impl Replies {
         sender: oneshot::Sender<Answer>,
     ) {
         let is_start = matches!(what, Happening::StartRequested(_));
-        self.waiting.insert(command, Reply { deadline, is_start, begun: false, sender });
+        let repeats = what.repeatable().is_some();
+        self.waiting.push(Reply { command, deadline, is_start, repeats, begun: false, sender });
     }
 
     /// The decision that this request asked for is committed, or needs no commit.
     pub(super) fn begun(&mut self, command: &CommandId) {
-        if let Some(reply) = self.waiting.get_mut(command) {
+        for reply in self.waiting.iter_mut().filter(|reply| reply.command == *command) {
             reply.begun = true;
         }
     }
 
-    /// Answers a request. A client that went away is owed nothing.
-    pub(super) fn answer(&mut self, command: &CommandId, answer: Answer) {
-        if let Some(reply) = self.waiting.remove(command) {
-            let _ = reply.sender.send(answer);
+    /// Answers whoever waits for a command. A client that went away is owed nothing.
+    pub(super) fn answer(&mut self, command: &CommandId, answer: &Answer) {
+        for reply in self.waiting.extract_if(.., |reply| reply.command == *command) {
+            let _ = reply.sender.send(answer.clone());
         }
     }
 
     /// The earliest deadline.
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
-        self.waiting.values().map(|reply| reply.deadline).min()
+        self.waiting.iter().map(|reply| reply.deadline).min()
+    }
+
+    /// The earliest deadline of a request that may have to leave before its command is answered.
+    pub(super) fn next_parting(&self) -> Option<Timestamp> {
+        self.waiting.iter().filter(|reply| reply.repeats).map(|reply| reply.deadline).min()
+    }
+
+    /// Requests whose own deadline passed before that of the command that they came as, which goes on.
+    pub(super) fn part_with_overdue(&mut self, now: Timestamp, state: &State) {
+        let is_over = |reply: &mut Reply| {
+            let mut waiting = state.memory.waiting.iter();
+            let ends_now = waiting.any(|w| w.command == reply.command && w.deadline <= now);
+            reply.repeats && reply.deadline <= now && !ends_now
+        };
+        for reply in self.waiting.extract_if(.., is_over) {
+            let answer = decided(state, &reply.command).cloned();
+            let _ = reply.sender.send(answer.unwrap_or(Answer::Refused(Refusal::UnderWay)));
+        }
     }
 
     /// The store does not answer and these requests can wait no longer (design 4). An answer that is
@@ -71,19 +91,21 @@ impl Replies {
         committed: &State,
         uncommitted: Option<&Decision>,
     ) {
-        let overdue = self.waiting.iter().filter(|(_, reply)| reply.deadline <= now);
-        let overdue: Vec<CommandId> = overdue.map(|(command, _)| command.clone()).collect();
-        for command in overdue {
-            let Some(reply) = self.waiting.remove(&command) else { continue };
-            let answer = match decided(committed, &command) {
+        for reply in self.waiting.extract_if(.., |reply| reply.deadline <= now) {
+            let answer = match decided(committed, &reply.command) {
                 // The file or the document may still be there.
                 None | Some(Answer::Deleted) => None,
                 Some(answer) => Some(answer.clone()),
             };
-            if answer.is_none() && uncommitted.is_some_and(|decision| says_it_records(decision, &command)) {
+            let records = uncommitted.is_some_and(|decision| says_it_records(decision, &reply.command));
+            if answer.is_none() && records {
                 continue;
             }
-            let refusal = match (reply.is_start, reply.begun) {
+            // Whoever asks again gets what was decided, so this one is told the same.
+            let answer = answer.or_else(|| uncommitted.and_then(|decision| kept(decision, &reply.command)));
+            let begins = uncommitted.is_some_and(|decision| begins(decision, &reply.command));
+            let begun = begins || (reply.begun && !is_looked_up(committed, &reply.command));
+            let refusal = match (reply.is_start, begun) {
                 (true, true) => Refusal::TimedOutStarting,
                 _ => Refusal::Unavailable { dependency: "store" },
             };
@@ -94,7 +116,7 @@ impl Replies {
     /// Somebody else decides for this room now, or the row cannot be read: what these requests asked for is
     /// not known to be carried out or not. They are dropped without an answer.
     pub(super) fn drop_begun(&mut self) {
-        self.waiting.retain(|_, reply| !reply.begun);
+        self.waiting.retain(|reply| !reply.begun);
     }
 }
 
@@ -103,8 +125,23 @@ fn decided<'a>(state: &'a State, wanted: &CommandId) -> Option<&'a Answer> {
     let waiting = state.memory.waiting.iter().find(|waiting| waiting.command == *wanted)?;
     match &waiting.wants {
         Wants::Effect { answer, .. } => Some(answer),
-        Wants::Start | Wants::Stop { .. } => None,
+        Wants::Start | Wants::Stop { .. } | Wants::End { .. } | Wants::Recall => None,
     }
+}
+
+/// Whether nothing was begun for a command yet, since it may have been answered before.
+fn is_looked_up(state: &State, wanted: &CommandId) -> bool {
+    let mut waiting = state.memory.waiting.iter();
+    waiting.any(|waiting| waiting.command == *wanted && waiting.wants == Wants::Recall)
+}
+
+/// The answer that a decision keeps for a command.
+fn kept(decision: &Decision, wanted: &CommandId) -> Option<Answer> {
+    decision.state.durable.answer_to_keep(wanted).cloned()
+}
+
+fn begins(decision: &Decision, wanted: &CommandId) -> bool {
+    decision.state.durable.begun.iter().any(|begun| begun.command == *wanted)
 }
 
 fn says_it_records(decision: &Decision, wanted: &CommandId) -> bool {

@@ -5,8 +5,8 @@ use reelkeeper_actors::recording::effect::{Answer, Depth, Effect};
 use reelkeeper_actors::recording::egress::{CallError, EgressInfo, EgressStatus, LeaveReason};
 use reelkeeper_actors::recording::encoding::{Encoding, Layout};
 use reelkeeper_actors::recording::event::{
-    DeleteRequest, Event, Evidence, FileEvidence, Fresh, Happening, Listed, Presence, Sighting, Source,
-    StartRequest, StopRequest, UnheldRecording,
+    Attendance, DeleteRequest, Event, Evidence, FileEvidence, Fresh, Happening, Listed, Presence, Recall,
+    Repeats, Sighting, Source, StartRequest, StopRequest, UnheldRecording,
 };
 use reelkeeper_actors::recording::ledger::{Owed, State};
 use reelkeeper_actors::recording::lifecycle::{Commit, Decision, transition};
@@ -59,6 +59,8 @@ pub fn start_until(name: &str, deadline: i64) -> Happening {
     Happening::StartRequested(StartRequest {
         command: command(name),
         deadline: Timestamp(deadline),
+        repeats: Repeats::Never,
+        attendance: Attendance::Somebody,
         room_name: "Room".to_owned(),
         layout: Layout::Grid,
         encoding: Encoding::default(),
@@ -71,7 +73,8 @@ pub fn recording(uid: &str) -> RecordingId {
 
 pub fn stop(name: &str, uid: &str, at: i64, document: Option<RecordingStatus>) -> Happening {
     let (command, recording) = (command(name), recording(uid));
-    Happening::StopRequested(StopRequest { command, deadline: Timestamp(at + 10_000), recording, document })
+    let (deadline, repeats) = (Timestamp(at + 10_000), Repeats::Never);
+    Happening::StopRequested(StopRequest { command, deadline, repeats, recording, document })
 }
 
 pub fn delete(name: &str, uid: &str, at: i64, document: Option<RecordingStatus>) -> Happening {
@@ -258,6 +261,14 @@ pub fn name_of(what: &Happening) -> String {
         Happening::StartRequested(_) => "start requested".to_owned(),
         Happening::StopRequested(r) => format!("stop requested {}", r.recording.uid),
         Happening::DeleteRequested(r) => format!("delete requested {}", r.recording.uid),
+        Happening::Recalled { request, kept } => {
+            let kept = match kept {
+                Recall::Answered(answer) => format!("answered {}", told(answer)),
+                Recall::NotAnswered => "not answered".to_owned(),
+                Recall::Unknown => "unknown".to_owned(),
+            };
+            format!("recalled {} {kept}", request.command())
+        }
         Happening::TakenUp => "taken up".to_owned(),
         Happening::Tick => "tick".to_owned(),
         Happening::RoomLooked { result, .. } => {
@@ -280,7 +291,9 @@ pub fn name_of(what: &Happening) -> String {
             format!("document of {} {}", found.recording.recording_id.uid, found.recording.status.name())
         }
         Happening::FoundStale { recording, .. } => format!("found stale {}", recording.uid),
+        Happening::FoundOrphan { uid } => format!("found orphan {uid}"),
         Happening::EffectDone { number } => format!("effect {number} done"),
+        Happening::FileRemoved { number } => format!("file removed by effect {number}"),
         Happening::EffectFailed { number } => format!("effect {number} failed"),
     }
 }
@@ -337,12 +350,18 @@ fn describe(effect: &Effect) -> String {
                 format!("{number}: tell {} {}", notice.event.name(), notice.recording.status.name())
             }
             Owed::Remove { recording, .. } => format!("{number}: remove {}", recording.uid),
+            Owed::Keep { command, answer } => format!("{number}: keep for {command} {}", told(answer)),
         },
         Effect::Signal(signal) => format!("signal {}", signal.topic),
-        Effect::Answer { command, answer } => match answer {
-            Answer::Recording(recording) => format!("ANSWER {command} {}", recording.status.name()),
-            Answer::Deleted => format!("ANSWER {command} deleted"),
-            Answer::Refused(refusal) => format!("ANSWER {command} refused: {refusal}"),
-        },
+        Effect::Recall { request } => format!("recall {}", request.command()),
+        Effect::Answer { command, answer } => format!("ANSWER {command} {}", told(answer)),
+    }
+}
+
+fn told(answer: &Answer) -> String {
+    match answer {
+        Answer::Recording(recording) => recording.status.name().to_owned(),
+        Answer::Deleted => "deleted".to_owned(),
+        Answer::Refused(refusal) => format!("refused: {refusal}"),
     }
 }

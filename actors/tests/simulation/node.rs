@@ -134,6 +134,10 @@ impl Run {
         Arc::new(Self { around, skew_ms, dead, death, ends_at, spared, asked_time })
     }
 
+    pub fn around(&self) -> &Surroundings {
+        &self.around
+    }
+
     /// It will die so many calls from here on.
     pub fn dies_at(&self, calls: u32, moment: Moment) {
         *lock(&self.ends_at) = Some((calls, moment));
@@ -209,7 +213,8 @@ impl Run {
         (left == 0 && !self.spared.load(Ordering::Relaxed)).then_some(moment)
     }
 
-    async fn store<T>(
+    /// A call to a store.
+    pub async fn store<T>(
         &self,
         call: StoreCall,
         about: &str,
@@ -276,6 +281,11 @@ impl StoreCall {
             Self::HeadFile => "head file",
             Self::RemoveFile => "remove file",
             Self::TakeNotice => "take notice",
+            Self::FindKey => "find key",
+            Self::EnterKey => "enter key",
+            Self::KeepAnswer => "keep answer",
+            Self::RecallAnswer => "recall answer",
+            Self::ForgetKeys => "forget keys",
         }
     }
 }
@@ -423,7 +433,7 @@ impl Blobs for Run {
         self.around.backing.blobs.put(key, content).await
     }
 
-    async fn remove(&self, key: &str) -> Result<(), PortError> {
+    async fn remove(&self, key: &str) -> Result<bool, PortError> {
         self.store(StoreCall::RemoveFile, key, self.around.backing.blobs.remove(key)).await
     }
 

@@ -45,6 +45,10 @@ pub enum Step {
     Start { room: usize },
     /// A client stops a recording.
     Stop { room: usize, pick: usize },
+    /// A client starts a recording under an idempotency key.
+    StartOnce { room: usize, key: u64 },
+    /// A client stops a recording under an idempotency key.
+    StopOnce { room: usize, pick: usize, key: u64 },
     /// A client deletes a recording.
     Delete { room: usize, pick: usize },
     /// Everybody leaves the meeting; LiveKit closes it after a while.
@@ -138,6 +142,11 @@ pub enum StoreCall {
     HeadFile,
     RemoveFile,
     TakeNotice,
+    FindKey,
+    EnterKey,
+    KeepAnswer,
+    RecallAnswer,
+    ForgetKeys,
 }
 
 /// What becomes of a call to a store.

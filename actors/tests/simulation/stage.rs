@@ -28,6 +28,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::backing::Backing;
+use crate::keys;
 use crate::lock;
 use crate::node::{Chance, Run, Surroundings};
 use crate::plan::{Away, Plan, Step};
@@ -50,6 +51,7 @@ pub struct Told {
     pub asked: Timestamp,
     pub room: RoomId,
     pub what: Asked,
+    pub key: Option<u64>,
     pub answered: Timestamp,
     pub answer: Answer,
     /// What the document of the recording that was answered shows at that moment.
@@ -159,6 +161,12 @@ impl Stage {
             Step::Stop { room, pick } => {
                 if let Some(id) = self.recording(room, pick, |_| true).await {
                     self.ask(room, Asked::Stop(id));
+                }
+            }
+            Step::StartOnce { room, key } => self.ask_under(Some(key), room, Asked::Start),
+            Step::StopOnce { room, pick, key } => {
+                if let Some(id) = self.recording(room, pick, |_| true).await {
+                    self.ask_under(Some(key), room, Asked::Stop(id));
                 }
             }
             Step::Delete { room, pick } => {
@@ -277,12 +285,16 @@ impl Stage {
 
     /// A client asks something of whichever node is up, and waits for the answer.
     pub fn ask(self: &Arc<Self>, room: usize, what: Asked) {
+        self.ask_under(None, room, what);
+    }
+
+    fn ask_under(self: &Arc<Self>, key: Option<u64>, room: usize, what: Asked) {
         let Some(node) = self.up() else { return };
         let stage = self.clone();
         *lock(&self.asking) += 1;
         tokio::spawn(async move {
             let asked = stage.around.clock.now();
-            let answer = answer_of(&node, &stage.rooms[room], &what).await;
+            let answer = answer_of(&node, &stage.rooms[room], &what, key).await;
             let answered = stage.around.clock.now();
             let shown = match &answer {
                 Answer::Recording(recording) => stage.shown(&recording.recording_id).await,
@@ -290,7 +302,7 @@ impl Stage {
             };
             let room = stage.rooms[room].room_id.clone();
             let died = node.run.is_dead();
-            let told = Told { asked, room, what, answered, answer, shown, died };
+            let told = Told { asked, room, what, key, answered, answer, shown, died };
             stage.around.timeline.tell(|| told.to_string());
             lock(&stage.told).push(told);
             *lock(&stage.asking) -= 1;
@@ -338,24 +350,24 @@ impl Stage {
     }
 }
 
-async fn answer_of(node: &Node, room: &Room, what: &Asked) -> Answer {
+async fn answer_of(node: &Node, room: &Room, what: &Asked, key: Option<u64>) -> Answer {
     let orchestrator = &node.orchestrator;
+    let keyed = key.map(|key| keys::request(room, what, key));
+    let options = StartOptions::default();
     let work = async {
-        let refused = match what {
-            Asked::Start => match orchestrator.start(room, StartOptions::default()).await {
-                Ok(recording) => return Answer::Recording(Box::new(recording)),
-                Err(refusal) => refusal,
-            },
-            Asked::Stop(id) => match orchestrator.stop(id).await {
-                Ok(recording) => return Answer::Recording(Box::new(recording)),
-                Err(refusal) => refusal,
-            },
-            Asked::Delete(id) => match orchestrator.delete(id).await {
-                Ok(()) => return Answer::Deleted,
-                Err(refusal) => refusal,
-            },
+        let done = match (what, keyed) {
+            (Asked::Start, None) => orchestrator.start(room, options).await.map(Some),
+            (Asked::Start, Some(keyed)) => orchestrator.start_once(keyed, room, options).await.map(Some),
+            (Asked::Stop(id), None) => orchestrator.stop(id).await.map(Some),
+            (Asked::Stop(id), Some(keyed)) => orchestrator.stop_once(keyed, id).await.map(Some),
+            (Asked::Delete(id), _) => orchestrator.delete(id).await.map(|()| None),
         };
-        if refused == Refusal::Unanswerable { Answer::Nothing } else { Answer::Refused(refused) }
+        match done {
+            Ok(Some(recording)) => Answer::Recording(Box::new(recording)),
+            Ok(None) => Answer::Deleted,
+            Err(Refusal::Unanswerable) => Answer::Nothing,
+            Err(refusal) => Answer::Refused(refusal),
+        }
     };
     in_run(&node.run, work).await.unwrap_or(Answer::Nothing)
 }
@@ -405,6 +417,7 @@ async fn build(stage: &Arc<Stage>, run: &Arc<Run>) -> Option<Node> {
         policy: stage.plan.policy(),
         limits: Limits::default(),
         ledger: run.clone(),
+        keys: run.clone(),
         catalog: run.clone(),
         coordination: Arc::new(AloneCoordination::new()),
         blobs: run.clone(),

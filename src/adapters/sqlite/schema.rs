@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use super::STORE;
 use super::connection::failed;
 
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     // Columns beside a document are read from it, so that they can never tell another story. The ledger's
     // are its fencing header, compared by every write.
     "CREATE TABLE reelkeeper_rooms (
@@ -71,6 +71,19 @@ const STEPS: [&str; 3] = [
     CREATE INDEX reelkeeper_outbox_due ON reelkeeper_outbox (due) WHERE state = 'waiting';
     CREATE INDEX reelkeeper_outbox_order ON reelkeeper_outbox (subject, number) WHERE state = 'waiting';
     CREATE INDEX reelkeeper_outbox_delivered ON reelkeeper_outbox (delivered_at) WHERE state = 'delivered';",
+    // Found by its key when a request comes, by its command when the answer does, by its age when it is old.
+    "CREATE TABLE reelkeeper_keys (
+        caller TEXT NOT NULL,
+        room TEXT NOT NULL,
+        operation TEXT NOT NULL,
+        key TEXT NOT NULL,
+        command TEXT NOT NULL UNIQUE,
+        request TEXT NOT NULL,
+        entered INTEGER NOT NULL,
+        answer TEXT,
+        PRIMARY KEY (caller, room, operation, key)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX reelkeeper_keys_by_age ON reelkeeper_keys (entered);",
 ];
 
 /// Takes the steps that a file still lacks, each whole or not at all.
@@ -85,6 +98,19 @@ pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), PortEr
             .map_err(|error| failed(&format_args!("schema {}", index + 1), &error))?;
     }
     Ok(())
+}
+
+/// Whether a file that is only read can be understood.
+pub(super) fn expect_up_to_date(connection: &Connection) -> Result<(), PortError> {
+    let found = taken(connection).map_err(|error| failed(&"schema", &error))?;
+    if found == STEPS.len() {
+        return Ok(());
+    }
+    let known = STEPS.len();
+    Err(PortError::misused(
+        STORE,
+        format!("another version wrote the file: schema {found}, known is {known}"),
+    ))
 }
 
 fn taken(connection: &Connection) -> rusqlite::Result<usize> {

@@ -6,12 +6,14 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use futures::future::join_all;
-use reelkeeper_actors::ids::{ClaimId, DecisionId, NodeId, RoomId};
+use reelkeeper_actors::ids::{ClaimId, CommandId, DecisionId, NodeId, RoomId};
 use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, StoredRecording};
+use reelkeeper_actors::ports::keys::{IdempotencyKeys, KeptCommand, Operation, ScopedKey};
 use reelkeeper_actors::ports::ledger::{Expected, Ledger, Written};
 use reelkeeper_actors::ports::{PortError, PortErrorKind, suite};
+use reelkeeper_actors::recording::effect::{Answer, Refusal};
 use reelkeeper_actors::recording::ledger::{RoomState, Row};
-use reelkeeper_actors::recording::{AccessSecrets, Recording, RecordingStatus};
+use reelkeeper_actors::recording::{AccessSecrets, Recording, RecordingStatus, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _};
 use serde_json::json;
 use tempfile::TempDir;
@@ -64,6 +66,16 @@ fn recording(id: &str) -> StoredRecording {
     }
 }
 
+fn key() -> ScopedKey {
+    let (room, operation) = (RoomId::from_trusted("room"), Operation::Start);
+    ScopedKey { caller: "caller".to_owned(), room, operation, key: "key".to_owned() }
+}
+
+fn command() -> KeptCommand {
+    let command = CommandId::from_trusted("command");
+    KeptCommand { command, request: "digest".to_owned(), entered: Timestamp(7), answer: None }
+}
+
 /// Keeps the writer busy until the sender is dropped; returns once it is.
 async fn stall(store: &Arc<SqliteStore>) -> Sender<()> {
     let (release, released) = channel::<()>();
@@ -102,11 +114,49 @@ async fn it_passes_the_outbox_suite() {
     store.close().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn it_passes_the_keys_suite() {
+    let (_folder, store) = fresh().await;
+    suite::keys(&store).await;
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_in_use_can_be_read_but_not_written() {
+    let (folder, store) = fresh().await;
+    store.write(&row("room", 1), &Expected::Absent).await.unwrap();
+    let reader = SqliteStore::open_to_read(SqliteConfig::new(path(&folder))).await.unwrap();
+    assert_eq!(reader.rows(None, 10).await.unwrap(), [row("room", 1)]);
+    store.write(&row("room 2", 1), &Expected::Absent).await.unwrap();
+    assert_eq!(reader.rows(None, 10).await.unwrap().len(), 2, "it sees what is written meanwhile");
+    reader.ping().await.unwrap();
+    let refused = reader.write(&row("room 3", 1), &Expected::Absent).await.unwrap_err();
+    assert_eq!(refused.kind, PortErrorKind::Misused);
+    reader.close().await.unwrap();
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_not_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = SqliteStore::open_to_read(SqliteConfig::new(path(&folder))).await.err().unwrap();
+    assert_eq!(missing.kind, PortErrorKind::Unavailable);
+    assert!(!path(&folder).exists());
+    std::fs::create_dir_all(path(&folder).parent().unwrap()).unwrap();
+    intruder(&folder).execute_batch("PRAGMA user_version = 1").unwrap();
+    let older = SqliteStore::open_to_read(SqliteConfig::new(path(&folder))).await.err().unwrap();
+    assert_eq!(older.kind, PortErrorKind::Misused);
+    assert!(older.detail.contains("schema 1"), "{older}");
+}
+
 #[tokio::test]
 async fn what_was_stored_is_there_after_reopening() {
     for tidy in [true, false] {
         let (folder, store) = fresh().await;
         let (first, film) = (row("room-1", 1), recording("room--EG_1--u"));
+        let (key, command) = (key(), command());
+        store.enter(&key, &command, Timestamp(0)).await.unwrap();
+        assert!(store.keep(&command.command, &Answer::Refused(Refusal::StopOwed)).await.unwrap());
         assert_eq!(store.write(&first, &Expected::Absent).await.unwrap(), Written::Stored);
         assert!(store.insert_recording(&film).await.unwrap());
         assert!(store.insert_first_api_key(&ApiKey { key: "k".to_owned(), creation_date: 7 }).await.unwrap());
@@ -121,6 +171,8 @@ async fn what_was_stored_is_there_after_reopening() {
         assert_eq!(store.load(&first.room).await.unwrap(), Some(first), "tidy: {tidy}");
         assert_eq!(store.recording(&film.recording.recording_id).await.unwrap(), Some(film));
         assert_eq!(store.api_keys().await.unwrap().len(), 1);
+        let kept = KeptCommand { answer: Some(Answer::Refused(Refusal::StopOwed)), ..command };
+        assert_eq!(store.find(&key).await.unwrap(), Some(kept));
     }
 }
 
@@ -317,12 +369,46 @@ async fn an_update_keeps_fields_that_we_do_not_know() {
 }
 
 #[tokio::test]
+async fn an_unreadable_answer_is_named() {
+    let (folder, store) = fresh().await;
+    let (key, command) = (key(), command());
+    store.enter(&key, &command, Timestamp(0)).await.unwrap();
+    assert_eq!(intruder(&folder).execute("UPDATE reelkeeper_keys SET answer = '{}'", []).unwrap(), 1);
+    for error in [
+        store.find(&key).await.unwrap_err(),
+        store.answer_of(&command.command).await.unwrap_err(),
+        store.enter(&key, &command, Timestamp(0)).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind, PortErrorKind::Corrupt);
+        assert!(error.detail.starts_with("command command: "), "{}", error.detail);
+    }
+}
+
+/// A file that was written before there were keys.
+#[tokio::test]
+async fn a_file_of_an_earlier_version_is_brought_up_to_date() {
+    let (folder, store) = fresh().await;
+    store.write(&row("room", 1), &Expected::Absent).await.unwrap();
+    store.close().await.unwrap();
+    let earlier = intruder(&folder);
+    earlier.execute_batch("DROP TABLE reelkeeper_keys; PRAGMA user_version = 2").unwrap();
+    let old_row =
+        r#"{"room_name":"","phase":"idle","current":null,"unsettled":[],"pending":[],"effects_numbered":0}"#;
+    earlier.execute("UPDATE reelkeeper_rooms SET state = ?1", [old_row]).unwrap();
+    drop(earlier);
+    let store = open(&path(&folder)).await;
+    assert_eq!(store.load(&RoomId::from_trusted("room")).await.unwrap(), Some(row("room", 1)));
+    assert_eq!(store.enter(&key(), &command(), Timestamp(0)).await.unwrap(), command());
+}
+
+#[tokio::test]
 async fn lists_are_read_along_an_index() {
     let (folder, _store) = fresh().await;
     let intruder = intruder(&folder);
     for (query, index) in [
         (super::catalog::NEWEST_RECORDINGS, "recordings_newest"),
         (super::ledger::ROWS, "sqlite_autoindex_reelkeeper_rooms_1"),
+        (super::keys::ANSWER, "sqlite_autoindex_reelkeeper_keys_1"),
     ] {
         let explain = format!("EXPLAIN QUERY PLAN {}", query.replace("?1", "''"));
         let plan: String = intruder.query_row(&explain, [], |row| row.get(3)).unwrap();

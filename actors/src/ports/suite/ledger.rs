@@ -3,11 +3,12 @@
 use futures::future::join_all;
 
 use super::{fresh, fresh_room};
-use crate::ids::{ClaimId, CommandId, DecisionId, NodeId, RoomId, Uid};
+use crate::ids::{ClaimId, CommandId, DecisionId, EgressId, NodeId, RoomId, Uid};
 use crate::ports::ledger::{Expected, Ledger, Written};
+use crate::recording::effect::{Answer, Refusal};
 use crate::recording::encoding::{Encoding, Layout};
 use crate::recording::ledger::{
-    Cause, Current, Owed, Pending, Phase, RoomState, Row, StopOwed, Track, Unsettled,
+    Asked, Begun, Cause, Current, Owed, Pending, Phase, RoomState, Row, StopOwed, Track, Unsettled,
 };
 use crate::recording::{AccessSecrets, RecordingStatus, Timestamp};
 
@@ -226,6 +227,7 @@ fn full_state() -> RoomState {
     };
     let (recording, updated_at) = (super::catalog::recording(&fresh_room()), i64::MAX);
     let secrets = Some(track.secrets.clone());
+    let answer = Answer::Refused(Refusal::StartFailed { reason: "'\u{0}".to_owned() });
     RoomState {
         room_name: format!("'\"\\ é \u{1F3AC} \u{0} {}", "x".repeat(900 * 1024)),
         phase: Phase::Uncertain,
@@ -246,10 +248,20 @@ fn full_state() -> RoomState {
             file_missed: true,
             empty_lists: 3,
         }],
-        pending: vec![Pending {
-            number: 9,
-            effect: Owed::Project { recording: Box::new(recording), updated_at, secrets },
-        }],
+        begun: [Asked::Start, Asked::Stop(EgressId::from_trusted("EG_1"))]
+            .map(|asked| Begun {
+                command: CommandId::from_trusted("begun"),
+                deadline: Timestamp(i64::MIN),
+                asked,
+            })
+            .into(),
+        pending: vec![
+            Pending { number: 8, effect: Owed::Keep { command: CommandId::from_trusted("kept"), answer } },
+            Pending {
+                number: 9,
+                effect: Owed::Project { recording: Box::new(recording), updated_at, secrets },
+            },
+        ],
         effects_numbered: 9,
     }
 }

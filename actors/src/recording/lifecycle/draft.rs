@@ -18,7 +18,7 @@ use super::{Commit, Decision};
 use crate::ids::{CommandId, RecordingId, Uid};
 
 /// How long an answer that is already true waits for the document to show it.
-const SHOW_GRACE: Duration = Duration::from_secs(2);
+const SHOW_GRACE: Duration = Duration::from_millis(500);
 
 /// A decision under construction.
 pub(super) struct Draft<'a> {
@@ -36,8 +36,10 @@ impl<'a> Draft<'a> {
 
     /// Settles what can be settled, plans the looks, and says what must be committed.
     pub(super) fn finish(mut self, before: &State) -> Decision {
+        self.answer_interrupted_stops();
         self.forget_settled();
         self.plan_looks();
+        self.plan_stops();
         invariants::check(&self.state);
         let commit = self.commit_since(before);
         Decision { state: self.state, effects: self.effects, commit }
@@ -52,12 +54,14 @@ impl<'a> Draft<'a> {
             && old.phase == new.phase
             && old.current == new.current
             && old.unsettled == new.unsettled
+            && old.begun == new.begun
             && old.room_name == new.room_name;
         if only_done { Commit::Soon } else { Commit::Before }
     }
 
     /// Answers a request that waits, or one that was just made.
     pub(super) fn answer(&mut self, command: &CommandId, answer: Answer) {
+        self.keep_answer(command, &answer);
         self.state.memory.waiting.retain(|waiting| waiting.command != *command);
         self.effects.push(Effect::Answer { command: command.clone(), answer });
     }
@@ -72,11 +76,12 @@ impl<'a> Draft<'a> {
     pub(super) fn answer_after(&mut self, command: &CommandId, recording: &RecordingId, answer: Answer) {
         let pending = self.state.durable.pending.iter().rev();
         let mut shown = pending.filter(|p| !matches!(p.effect, Owed::Notify(_)));
-        let last = shown.find(|p| p.effect.recording() == recording);
+        let last = shown.find(|p| p.effect.recording() == Some(recording));
         let last = last.filter(|_| self.policy.keeps(Rule::AnswerAfterProjection));
         let Some(number) = last.map(|pending| pending.number) else {
             return self.answer(command, answer);
         };
+        self.keep_answer(command, &answer);
         let earliest = self.at.plus(SHOW_GRACE);
         let waiting = &mut self.state.memory.waiting;
         let deadline = waiting.iter().find(|w| w.command == *command).map_or(earliest, |w| w.deadline);

@@ -1,7 +1,7 @@
 //! What clients ask for.
 
 use super::super::effect::{Answer, Effect, Refusal};
-use super::super::event::{DeleteRequest, StartRequest, StopRequest};
+use super::super::event::{Attendance, DeleteRequest, StartRequest, StopRequest};
 use super::super::ledger::{Current, Owed, Phase, Waiting, Wants};
 use super::super::rules::Rule;
 use super::super::{RecordingStatus, policy};
@@ -11,6 +11,13 @@ use crate::ids::{EgressId, RecordingId, Uid};
 impl Draft<'_> {
     /// Saves the intent. What follows is `starting.rs`.
     pub(super) fn begin(&mut self, request: &StartRequest) {
+        match request.attendance {
+            Attendance::Somebody => {}
+            Attendance::Nobody => return self.refuse(&request.command, Refusal::NoParticipants),
+            Attendance::Unknown => {
+                return self.refuse(&request.command, Refusal::Unavailable { dependency: "LiveKit" });
+            }
+        }
         if request.deadline <= self.at {
             return self.refuse(&request.command, Refusal::Unavailable { dependency: "store" });
         }
@@ -33,6 +40,7 @@ impl Draft<'_> {
             wants: Wants::Start,
         });
         self.state.memory.start_tries = 0;
+        self.start_is_begun(request);
         self.look_before_start();
     }
 
@@ -108,6 +116,7 @@ impl Draft<'_> {
         self.state.memory.may_send = None;
         self.look_anew(&uid);
         self.owe_stop(&uid);
+        self.stop_is_begun(request);
         self.refuse(&request.command, Refusal::StillStarting);
     }
 
@@ -128,6 +137,7 @@ impl Draft<'_> {
     }
 
     fn wait_for_stop(&mut self, request: &StopRequest) {
+        self.stop_is_begun(request);
         let wants = Wants::Stop { egress: request.recording.egress.clone(), asked: false };
         self.state.memory.waiting.push(Waiting {
             command: request.command.clone(),
@@ -181,8 +191,8 @@ impl Draft<'_> {
     fn drop_unbegun_projections(&mut self, recording: &RecordingId) {
         let begun = &self.state.memory.effects;
         self.state.durable.pending.retain(|pending| {
-            let shows =
-                matches!(pending.effect, Owed::Project { .. }) && pending.effect.recording() == recording;
+            let shows = matches!(pending.effect, Owed::Project { .. })
+                && pending.effect.recording() == Some(recording);
             !shows || begun.contains_key(&pending.number)
         });
     }

@@ -118,6 +118,8 @@ impl Draft<'_> {
     }
 
     fn stop_waiters(&self, wanted: &EgressId) -> Vec<CommandId> {
-        self.waiters(|wants| matches!(wants, Wants::Stop { egress, .. } if egress == wanted))
+        self.waiters(
+            |wants| matches!(wants, Wants::Stop { egress, .. } | Wants::End { egress } if egress == wanted),
+        )
     }
 }

@@ -24,7 +24,7 @@ impl Draft<'_> {
         self.repeat_effects();
     }
 
-    fn check_start_deadline(&mut self) {
+    pub(super) fn check_start_deadline(&mut self) {
         let waits = matches!(self.state.durable.phase, Phase::Starting | Phase::Uncertain);
         let deadline = self.current().and_then(|current| current.deadline);
         if waits && deadline.is_some_and(|deadline| deadline <= self.at) {
@@ -43,14 +43,15 @@ impl Draft<'_> {
         }
     }
 
-    fn answer_overdue(&mut self) {
+    pub(super) fn answer_overdue(&mut self) {
         let at = self.at;
         let overdue = self.state.memory.waiting.iter().filter(|waiting| waiting.deadline <= at);
         let overdue: Vec<Waiting> = overdue.cloned().collect();
         for Waiting { command, wants, .. } in overdue {
             match wants {
                 Wants::Start => self.refuse(&command, Refusal::TimedOutStarting),
-                Wants::Stop { egress, .. } => self.stop_overdue(&command, &egress),
+                Wants::Stop { egress, .. } | Wants::End { egress } => self.stop_overdue(&command, &egress),
+                Wants::Recall => self.refuse(&command, Refusal::Unavailable { dependency: "store" }),
                 // The file or the document is still there, and will be removed.
                 Wants::Effect { answer: Answer::Deleted, number } => {
                     let refusal = Refusal::Unavailable { dependency: self.dependency_of(number) };
@@ -166,6 +167,19 @@ impl Draft<'_> {
         }
     }
 
+    /// Plans every stop that is owed and that nobody repeats: a recorder that was said to have left may be back.
+    pub(super) fn plan_stops(&mut self) {
+        if !self.policy.keeps(Rule::StopStaysOwed) {
+            return;
+        }
+        let stops = &self.state.memory.stops;
+        let owed = self.state.durable.tracks().filter(|track| track.stop_is_owed());
+        let unplanned = owed.map(|track| &track.uid).filter(|uid| !stops.contains_key(uid));
+        for uid in unplanned.cloned().collect::<Vec<_>>() {
+            self.state.memory.stops.insert(uid, Retry { due: self.at, tries: 0 });
+        }
+    }
+
     /// A pending effect is carried out.
     pub(super) fn effect_done(&mut self, number: u64) {
         self.state.memory.effects.remove(&number);
@@ -193,6 +207,7 @@ impl Draft<'_> {
 
     /// Takes a row up: everything owed is begun again, everything held is looked at.
     pub(super) fn resume(&mut self) {
+        self.wait_again();
         if self.policy.keeps(Rule::RepeatEffects) {
             self.carry_what_may_go();
         }
