@@ -15,6 +15,8 @@ mod documents;
 mod draw;
 #[path = "simulation/keys.rs"]
 mod keys;
+#[path = "simulation/livekit.rs"]
+mod livekit;
 #[path = "simulation/mutations.rs"]
 mod mutations;
 #[path = "simulation/node.rs"]
@@ -29,6 +31,8 @@ mod promises;
 mod stage;
 #[path = "simulation/stories.rs"]
 mod stories;
+#[path = "simulation/surroundings.rs"]
+mod surroundings;
 #[path = "simulation/timeline.rs"]
 mod timeline;
 #[path = "simulation/truth.rs"]

@@ -22,22 +22,19 @@ use reelkeeper_actors::simulator::World as LiveKit;
 use reelkeeper_actors::simulator::clock::TokioClock;
 use reelkeeper_actors::simulator::egress::Workers;
 use reelkeeper_actors::simulator::media_server::SimulatedMediaServer;
-use reelkeeper_actors::simulator::rooms::NewParticipant;
-use reelkeeper_actors::simulator::views::DisconnectReason;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::backing::Backing;
 use crate::keys;
 use crate::lock;
-use crate::node::{Chance, Run, Surroundings};
+use crate::node::Run;
 use crate::plan::{Away, Plan, Step};
+use crate::surroundings::{Chance, Surroundings};
 use crate::timeline::Timeline;
 use crate::witness::Witness;
 
 const START: Timestamp = Timestamp(1_800_000_000_000);
-/// Who is in the meetings.
-const PERSON: &str = "ann";
 /// How long LiveKit waits for the answer to a webhook.
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often it is looked whether something has come true.
@@ -193,42 +190,6 @@ impl Stage {
         }
     }
 
-    fn act_in_livekit(&self, step: &Step) {
-        let live = self.around.livekit.live();
-        let name = |room: &usize| self.rooms[*room].room_id.clone();
-        match step {
-            Step::Leave { room } => {
-                live.with(|world| world.leave(&name(room), PERSON, DisconnectReason::ClientInitiated));
-            }
-            Step::Join { room } => self.join(*room),
-            Step::EndMeeting { room } => {
-                live.with(|world| world.delete_room(&name(room)));
-            }
-            Step::Workers(workers) => live.with(|world| world.limit_workers(*workers)),
-            Step::LiveKit(fault) => {
-                live.with(|world| world.add_fault(fault.clone()));
-            }
-            Step::LiveKitHeals => live.with(LiveKit::clear_faults),
-            Step::Forget => live.with(LiveKit::forget_egresses),
-            Step::KillWorkers { room } => self.shake(&name(room), LiveKit::kill_worker),
-            Step::CutOff { room, then } => {
-                self.shake(&name(room), |world, egress| world.cut_off(egress, *then));
-            }
-            _ => unreachable!("{step:?} does not concern LiveKit"),
-        }
-    }
-
-    /// Does something to the workers of a room.
-    fn shake(&self, room: &RoomId, hit: impl Fn(&mut LiveKit, &EgressId) -> bool) {
-        self.around.livekit.live().with(|world| {
-            for egress in world.started_egresses().iter().filter(|egress| egress.room() == room) {
-                if hit(world, &egress.egress) {
-                    lock(&self.shaken).insert(egress.egress.clone());
-                }
-            }
-        });
-    }
-
     /// From now on all is well, and somebody is in every meeting.
     pub async fn calm(self: &Arc<Self>) {
         self.around.timeline.tell(|| "all is well from now on".to_owned());
@@ -255,15 +216,6 @@ impl Stage {
             node.run.ends();
             self.within(Duration::from_mins(2), async || self.up().is_some()).await;
         }
-    }
-
-    fn join(&self, room: usize) {
-        let name = &self.rooms[room].room_id;
-        self.around.livekit.live().with(|world| {
-            if world.participants(name).iter().all(|participant| participant.identity != PERSON) {
-                world.join(name, NewParticipant::person(PERSON)).expect("there is room for one more");
-            }
-        });
     }
 
     /// The recordings that clients can see in a room, newest first.

@@ -56,30 +56,32 @@ impl Witness {
         let key = (notice.recording.recording_id.clone(), notice.number);
         let mut notices = lock(&self.notices);
         match notices.get(&key) {
-            Some(first) if first != notice => lock(&self.contradictions).push(notice.clone()),
+            Some(first) if first.recording.status != notice.recording.status => {
+                lock(&self.contradictions).push(notice.clone())
+            }
             Some(_) => {}
             None => drop(notices.insert(key, notice.clone())),
         }
     }
 
-    /// What is wrong with the notices of each recording: they are numbered without a gap, the first tells of the
-    /// start, and each moves on from the one before. Of one that an old process began the start was told by that;
-    /// of one whose start was answered 503 only a correction is told.
+    /// What is wrong with the notices of each recording: the first tells of the start, and each moves on from the
+    /// one before. Of one that an old process began the start was told by that; of one whose start was answered
+    /// 503 only a correction is told.
     pub fn wrong_notices(&self, originals: &[RecordingId]) -> Vec<String> {
         let mut wrong: Vec<_> =
             lock(&self.contradictions).iter().map(|n| format!("told twice: {n:?}")).collect();
         let mut before: Option<Notice> = None;
-        for ((id, number), notice) in lock(&self.notices).iter() {
+        for ((id, _), notice) in lock(&self.notices).iter() {
             let last = before.take().filter(|last| last.recording.recording_id == *id);
             let follows = match &last {
                 None => {
                     let corrects = notice.recording.status.has_file();
                     let starts = notice.event == NoticeEvent::RecordingStarted || originals.contains(id);
-                    *number == 1 && (starts || corrects)
+                    starts || corrects
                 }
                 Some(last) => {
                     let (old, new) = (last.recording.status, notice.recording.status);
-                    *number == last.number + 1 && old != new && old.may_become(new)
+                    old != new && old.may_become(new)
                 }
             };
             if !follows {
