@@ -57,3 +57,33 @@ fn every_rule_is_needed_or_covered() {
     println!("{told}");
     assert!(missing.is_empty(), "{told}\nnobody notices: {missing:?}");
 }
+
+#[test]
+fn tmp_cut() {
+    for (rule, seed) in [
+        (Rule::DeletedStaysDeleted, 1217),
+        (Rule::FileFirst, 1896),
+        (Rule::KeepNeverSeen, 638),
+        (Rule::LossWithoutSighting, 2447),
+        (Rule::StopLostLife, 579),
+        (Rule::AnswerAfterProjection, 1036),
+        (Rule::StrikeTwice, 207),
+        (Rule::LookBeforeStart, 255),
+        (Rule::FreshUidAfterRefusal, 155),
+        (Rule::RecogniseOwnCommit, 141),
+        (Rule::CommitBeforeEffect, 152),
+        (Rule::RepeatEffects, 105),
+        (Rule::FailedCallProvesNothing, 99),
+    ] {
+        let plan = Plan { without: vec![rule], ..Plan::of(seed) };
+        let broken = play(&plan, false).broken;
+        let plan = crate::cut_down(plan, broken[0].promise);
+        println!(
+            "== {rule:?} {seed} {} rooms {} {:?} {:?}",
+            broken[0].promise, plan.rooms, plan.pace, plan.timing
+        );
+        for step in &plan.steps {
+            println!("    {step:?},");
+        }
+    }
+}
