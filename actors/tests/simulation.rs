@@ -19,6 +19,8 @@ mod keys;
 mod livekit;
 #[path = "simulation/mutations.rs"]
 mod mutations;
+#[path = "simulation/needs.rs"]
+mod needs;
 #[path = "simulation/node.rs"]
 mod node;
 #[path = "simulation/original.rs"]

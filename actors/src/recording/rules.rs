@@ -37,8 +37,6 @@ pub enum Rule {
     DeadlineFreesRoom,
     /// A stop stays owed, and is repeated, until a terminal state or the recorder's leave.
     StopStaysOwed,
-    /// An owed stop goes out once its egress shows up.
-    StopOnceKnown,
     /// A stopped room is free after the stop timeout, whatever LiveKit shows.
     StopTimeoutFrees,
     /// A stopped room is free once its recorder has left.
@@ -89,7 +87,7 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 38] = [
         Self::CommitBeforeEffect,
         Self::RecogniseOwnCommit,
         Self::RepeatEffects,
@@ -105,7 +103,6 @@ impl Rule {
         Self::StopAfterDeadline,
         Self::DeadlineFreesRoom,
         Self::StopStaysOwed,
-        Self::StopOnceKnown,
         Self::StopTimeoutFrees,
         Self::RecorderLeftFrees,
         Self::KeepNeverSeen,

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use reelkeeper_actors::ids::RoomId;
+use reelkeeper_actors::recording::Timestamp;
 use reelkeeper_actors::recording::effect::Refusal;
-use reelkeeper_actors::recording::{RecordingStatus, Timestamp};
+use reelkeeper_actors::recording::notice::place;
 use reelkeeper_actors::room::Limits;
 use reelkeeper_actors::simulator::views::EgressView;
 
+use crate::keys;
 use crate::lock;
 use crate::promises::Promises;
 use crate::stage::{Answer, Asked, Told};
@@ -133,6 +135,8 @@ impl Promises {
         for egress in &truth.started {
             self.check_undisturbed(egress, &all);
         }
+        let differ = keys::contradictions(&all);
+        self.expect("a key has one answer", differ.is_empty(), || differ.join("\n"));
     }
 
     async fn check_started(&mut self, told: &Told, truth: &Truth) {
@@ -150,6 +154,8 @@ impl Promises {
             let shaken = lock(&self.stage.shaken).contains(&other.egress);
             other.room() == &told.room && self.is_original(other) && before && on && !shaken
         });
+        // Under a key it may be told of an earlier start.
+        let alone = alone || told.key.is_some();
         self.expect("a room that an old process records is not recorded twice", alone, || told.to_string());
     }
 
@@ -181,26 +187,33 @@ impl Promises {
         waits || records || left
     }
 
-    /// A client who looks at once finds what it was told, unless it waited as long as it could.
+    /// A client who looks at once finds what it was told, unless the store kept the document back for longer than
+    /// a true answer waits.
     fn check_shown(&mut self, told: &Told) {
         let Answer::Recording(recording) = &told.answer else { return };
-        let order = |status: RecordingStatus| RecordingStatus::ALL.iter().position(|other| *other == status);
-        let shown = told.shown.is_some_and(|shown| order(shown) >= order(recording.status));
-        let waited = told.answered.since(told.asked) >= SHOW_GRACE;
+        let shown = told.shown.is_some_and(|shown| place(shown) >= place(recording.status));
+        let key = (recording.recording_id.clone(), place(recording.status));
+        let first_tried = lock(&self.stage.around.witness.projected).get(&key).copied();
+        let waited = first_tried.is_some_and(|tried| told.answered.since(tried) >= SHOW_GRACE);
         // Under a key it may be told what was true long ago.
-        let excused = waited || told.key.is_some();
+        let excused = waited || told.key.is_some() || self.waited_to_the_end(told);
         self.expect("a client finds what it was told", shown || excused, || {
             format!("{told}, and finds {:?}", told.shown)
         });
     }
 
-    /// A client is left without an answer only by a node that dies, or that cannot store what it decided.
-    fn check_answered(&mut self, told: &Told) {
+    /// Whether an answer came only when it could wait no longer.
+    fn waited_to_the_end(&self, told: &Told) -> bool {
         let limit = match told.what {
             Asked::Start => self.stage.plan.policy().start_timeout,
             Asked::Stop(_) | Asked::Delete(_) => Limits::default().request_timeout,
         };
-        let waited = told.answered.since(told.asked) >= limit;
+        told.answered.since(told.asked) >= limit
+    }
+
+    /// A client is left without an answer only by a node that dies, or that cannot store what it decided.
+    fn check_answered(&mut self, told: &Told) {
+        let waited = self.waited_to_the_end(told);
         let left = told.answer == Answer::Nothing && !told.died;
         self.expect("nobody is left without an answer", !left || waited, || told.to_string());
     }

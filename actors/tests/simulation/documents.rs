@@ -25,8 +25,8 @@ impl Promises {
                 continue;
             }
             let found = self.document(&id).await;
-            // What LiveKit forgot before we learned its id shows to nobody.
-            let kept = found.is_some() || self.was_deleted(&id) || !self.is_remembered(&id);
+            // What ended before we learned its id, and is not listed under its room, shows to nobody.
+            let kept = found.is_some() || self.was_deleted(&id) || !self.is_listed_in_room(&id);
             self.expect("what LiveKit recorded is never lost", kept, || {
                 format!("{id} is {recorded:?} and has no document")
             });
@@ -85,6 +85,11 @@ impl Promises {
     fn is_remembered(&self, id: &RecordingId) -> bool {
         let view = self.stage.around.livekit.live().with(|world| world.egress(&id.egress));
         view.is_some_and(|view| view.status.is_terminal())
+    }
+
+    fn is_listed_in_room(&self, id: &RecordingId) -> bool {
+        let listed = self.stage.around.livekit.live().with(|world| world.egresses_of(&id.room));
+        listed.iter().any(|egress| egress.egress == id.egress)
     }
 
     /// Whether the file of a recording is there and holds something.

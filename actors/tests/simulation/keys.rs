@@ -82,7 +82,7 @@ fn is_kept(told: &Told) -> bool {
 }
 
 /// Names the keys under which two answers were given that differ though they are kept.
-fn contradictions(all: &[Told]) -> Vec<String> {
+pub fn contradictions(all: &[Told]) -> Vec<String> {
     let mut found = Vec::new();
     for (index, told) in all.iter().enumerate().filter(|(_, told)| told.key.is_some() && is_kept(told)) {
         let same = |other: &&Told| {

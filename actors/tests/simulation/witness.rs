@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use reelkeeper_actors::ids::{EgressId, RecordingId};
-use reelkeeper_actors::recording::notice::{Notice, NoticeEvent};
+use reelkeeper_actors::recording::notice::{Notice, NoticeEvent, place};
 use reelkeeper_actors::recording::{FILE_MISSING, Recording, RecordingStatus, Timestamp};
 use reelkeeper_actors::simulator::views::EgressView;
 
@@ -19,11 +19,13 @@ const TIMED_OUT: &str = "timed out while starting";
 pub struct Witness {
     /// Notices by recording and number.
     pub notices: Mutex<BTreeMap<(RecordingId, u32), Notice>>,
-    /// Notices that differ from an earlier one of the same number.
+    /// Notices that differ from an earlier one of the same number, or come after one that they precede.
     pub contradictions: Mutex<Vec<Notice>>,
     /// Egresses whose recorder, as the node was told, left in order.
     pub left_in_order: Mutex<BTreeSet<EgressId>>,
     pub verdicts: Mutex<Vec<Verdict>>,
+    /// When a document was first to show a status, by recording and status.
+    pub projected: Mutex<BTreeMap<(RecordingId, u32), Timestamp>>,
 }
 
 /// What a document says of its egress by our own judgement.
@@ -52,15 +54,23 @@ impl Verdict {
 }
 
 impl Witness {
+    /// A document is to show a status.
+    pub fn shows(&self, recording: &Recording, at: Timestamp) {
+        let key = (recording.recording_id.clone(), place(recording.status));
+        lock(&self.projected).entry(key).or_insert(at);
+    }
+
     pub fn told(&self, notice: &Notice) {
-        let key = (notice.recording.recording_id.clone(), notice.number);
+        let (id, status) = (&notice.recording.recording_id, notice.recording.status);
         let mut notices = lock(&self.notices);
-        match notices.get(&key) {
-            Some(first) if first.recording.status != notice.recording.status => {
-                lock(&self.contradictions).push(notice.clone())
+        let of_recording = notices.range((id.clone(), 0)..).take_while(|((of, _), _)| of == id);
+        let last = of_recording.map(|((_, number), _)| *number).max();
+        match notices.get(&(id.clone(), notice.number)) {
+            Some(first) if first.recording.status == status => {}
+            None if last.is_none_or(|last| last < notice.number) => {
+                notices.insert((id.clone(), notice.number), notice.clone());
             }
-            Some(_) => {}
-            None => drop(notices.insert(key, notice.clone())),
+            _ => lock(&self.contradictions).push(notice.clone()),
         }
     }
 
@@ -69,7 +79,7 @@ impl Witness {
     /// 503 only a correction is told.
     pub fn wrong_notices(&self, originals: &[RecordingId]) -> Vec<String> {
         let mut wrong: Vec<_> =
-            lock(&self.contradictions).iter().map(|n| format!("told twice: {n:?}")).collect();
+            lock(&self.contradictions).iter().map(|n| format!("told against the order: {n:?}")).collect();
         let mut before: Option<Notice> = None;
         for ((id, _), notice) in lock(&self.notices).iter() {
             let last = before.take().filter(|last| last.recording.recording_id == *id);

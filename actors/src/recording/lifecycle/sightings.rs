@@ -184,7 +184,6 @@ impl Draft<'_> {
             self.state.memory.may_send = None;
             self.state.memory.retry_start = None;
         }
-        let first = self.track(uid).is_some_and(|track| track.egress.is_none());
         let policy = self.policy;
         let Some(track) = self.track_mut(uid) else { return };
         if !track.see(info, policy) {
@@ -192,10 +191,6 @@ impl Draft<'_> {
         }
         if self.is_current(uid) {
             self.current_seen(uid, info);
-            let owed = self.track(uid).is_some_and(|track| track.stop.is_some() && track.shown_live());
-            if first && owed && self.policy.keeps(Rule::StopOnceKnown) {
-                self.send_stop(uid);
-            }
         } else {
             self.unsettled_seen(uid, info);
         }
