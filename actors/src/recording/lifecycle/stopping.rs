@@ -2,7 +2,7 @@
 
 use super::super::effect::{Answer, Refusal};
 use super::super::egress::{CallError, EgressInfo, StopClass, classify_stop};
-use super::super::ledger::Wants;
+use super::super::ledger::{Waiting, Wants};
 use super::draft::Draft;
 use crate::ids::{CommandId, EgressId, RecordingId, Uid};
 
@@ -40,11 +40,12 @@ impl Draft<'_> {
         if let Some(stop) = self.track_mut(&uid).and_then(|track| track.stop.as_mut()) {
             stop.answered = true;
         }
-        for command in &waiters {
-            // Kept from being told "already stopped" by the very end that this stop brought about.
-            self.state.memory.waiting.retain(|waiting| waiting.command != *command);
-        }
+        // Kept from being told "already stopped" by the very end that this stop brought about.
+        let waiting = std::mem::take(&mut self.state.memory.waiting);
+        let (kept, others) = waiting.into_iter().partition(|waiting| waiters.contains(&waiting.command));
+        self.state.memory.waiting = others;
         self.tracked_seen(&uid, info);
+        self.state.memory.waiting.extend::<Vec<Waiting>>(kept);
         self.answer_stopped(&waiters, Some(uid), info);
     }
 
