@@ -24,8 +24,8 @@ pub struct Witness {
     /// Egresses whose recorder, as the node was told, left in order.
     pub left_in_order: Mutex<BTreeSet<EgressId>>,
     pub verdicts: Mutex<Vec<Verdict>>,
-    /// When a document was first to show a status, by recording and status.
-    pub projected: Mutex<BTreeMap<(RecordingId, u32), Timestamp>>,
+    /// What documents do not show yet, by recording and status, and since when they are to.
+    kept_back: Mutex<BTreeMap<(RecordingId, u32), Timestamp>>,
 }
 
 /// What a document says of its egress by our own judgement.
@@ -55,9 +55,20 @@ impl Verdict {
 
 impl Witness {
     /// A document is to show a status.
-    pub fn shows(&self, recording: &Recording, at: Timestamp) {
+    pub fn begins_to_show(&self, recording: &Recording, at: Timestamp) {
         let key = (recording.recording_id.clone(), place(recording.status));
-        lock(&self.projected).entry(key).or_insert(at);
+        lock(&self.kept_back).entry(key).or_insert(at);
+    }
+
+    /// A document shows a status, as far as anybody was told.
+    pub fn shows(&self, recording: &Recording) {
+        lock(&self.kept_back).remove(&(recording.recording_id.clone(), place(recording.status)));
+    }
+
+    /// Since when a document does not show what it is to show.
+    pub fn kept_back_since(&self, id: &RecordingId) -> Option<Timestamp> {
+        let kept_back = lock(&self.kept_back);
+        kept_back.iter().filter(|((of, _), _)| of == id).map(|(_, since)| *since).min()
     }
 
     pub fn told(&self, notice: &Notice) {
