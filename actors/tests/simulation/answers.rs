@@ -88,20 +88,19 @@ impl Promises {
         begun || self.is_original(egress)
     }
 
-    /// An answer to a stop after which the egress may not run on.
+    /// An answer to a stop after which the egress may not run on. One that lost its connection is called over,
+    /// and is stopped only when it is back.
     fn promised_stop(&self, egress: &EgressView) -> Option<Told> {
+        let shaken = lock(&self.stage.shaken).contains(&egress.egress);
         let told = lock(&self.stage.told);
         let promised = told.iter().find(|told| {
             let Asked::Stop(id) = &told.what else { return false };
             let promises = match &told.answer {
                 Answer::Recording(_) => true,
-                Answer::Refused(refusal) => matches!(
-                    refusal,
-                    Refusal::StopOwed
-                        | Refusal::StillStarting
-                        | Refusal::AlreadyStopped
-                        | Refusal::StopFailed { .. }
-                ),
+                Answer::Refused(Refusal::AlreadyStopped) => !shaken,
+                Answer::Refused(refusal) => {
+                    matches!(refusal, Refusal::StopOwed | Refusal::StillStarting | Refusal::StopFailed { .. })
+                }
                 Answer::Nothing | Answer::Deleted => false,
             };
             id.egress == egress.egress && promises
@@ -177,7 +176,7 @@ impl Promises {
             let asked_at = truth.asked_at(egress);
             let over = recorded_until(egress).map(|until| until.plus(HOLDS_AFTER_END + away));
             let given_up = all.iter().any(|other| {
-                let its_own = other.asked <= asked_at && asked_at <= other.answered;
+                let its_own = other.asked <= asked_at && asked_at <= other.answered && other.key.is_none();
                 let timed_out = other.answer == Answer::Refused(Refusal::TimedOutStarting);
                 let given_up = timed_out && !self.stage.plan.lets_deadlines_return();
                 given_up && its_own && other.room == told.room && other.answered <= told.asked

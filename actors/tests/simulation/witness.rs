@@ -48,8 +48,8 @@ impl Verdict {
         let by_livekit = egress.is_some_and(|egress| egress.status.recorded_as() == recording.status);
         let error = recording.error.as_deref();
         let gives_up = matches!(recording.status, RecordingStatus::Failed | RecordingStatus::Aborted);
-        let given_up = gives_up && !by_livekit && error != Some(TIMED_OUT);
-        given_up || error == Some(FILE_MISSING)
+        let by_us = gives_up && !by_livekit && error != Some(TIMED_OUT);
+        by_us || error == Some(FILE_MISSING)
     }
 }
 
