@@ -275,7 +275,11 @@ impl Catalog for Run {
         self.around.take_down(recording).await;
         let about = self.told(|| format!("{} {:?}", recording.recording_id, recording.status));
         let work = self.around.backing.store.insert_recording(stored);
-        self.store(StoreCall::InsertRecording, &about, work).await
+        let inserted = self.store(StoreCall::InsertRecording, &about, work).await?;
+        if inserted {
+            self.around.witness.shows(recording);
+        }
+        Ok(inserted)
     }
 
     async fn update_recording(
@@ -286,7 +290,9 @@ impl Catalog for Run {
         self.around.take_down(recording).await;
         let about = self.told(|| format!("{} {:?}", recording.recording_id, recording.status));
         let work = self.around.backing.store.update_recording(recording, updated_at);
-        self.store(StoreCall::UpdateRecording, &about, work).await
+        let updated = self.store(StoreCall::UpdateRecording, &about, work).await?;
+        self.around.witness.shows(recording);
+        Ok(updated)
     }
 
     async fn recording(&self, id: &RecordingId) -> Result<Option<StoredRecording>, PortError> {

@@ -53,6 +53,8 @@ pub struct Told {
     pub answer: Answer,
     /// What the document of the recording that was answered shows at that moment.
     pub shown: Option<RecordingStatus>,
+    /// Since when it does not show all that it is to show.
+    pub kept_back_since: Option<Timestamp>,
     /// Whether the node died meanwhile.
     pub died: bool,
 }
@@ -248,13 +250,16 @@ impl Stage {
             let asked = stage.around.clock.now();
             let answer = answer_of(&node, &stage.rooms[room], &what, key).await;
             let answered = stage.around.clock.now();
-            let shown = match &answer {
-                Answer::Recording(recording) => stage.shown(&recording.recording_id).await,
-                _ => None,
+            let (shown, kept_back_since) = match &answer {
+                Answer::Recording(recording) => {
+                    let id = &recording.recording_id;
+                    (stage.shown(id).await, stage.around.witness.kept_back_since(id))
+                }
+                _ => (None, None),
             };
             let room = stage.rooms[room].room_id.clone();
             let died = node.run.is_dead();
-            let told = Told { asked, room, what, key, answered, answer, shown, died };
+            let told = Told { asked, room, what, key, answered, answer, shown, kept_back_since, died };
             stage.around.timeline.tell(|| told.to_string());
             lock(&stage.told).push(told);
             *lock(&stage.asking) -= 1;

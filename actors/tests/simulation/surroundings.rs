@@ -42,7 +42,7 @@ impl Surroundings {
     /// Takes down what a document is about to say, and what is true of it.
     pub async fn take_down(&self, recording: &Recording) {
         let id = &recording.recording_id;
-        self.witness.shows(recording, self.clock.now());
+        self.witness.begins_to_show(recording, self.clock.now());
         let (egress, records, uploads) = self.livekit.live().with(|world| {
             let view = world.started_egresses().into_iter().find(|egress| egress.egress == id.egress);
             let in_room = world.participants(&id.room).iter().any(|p| p.identity == id.egress.as_str());

@@ -24,8 +24,8 @@ pub struct Witness {
     /// Egresses whose recorder, as the node was told, left in order.
     pub left_in_order: Mutex<BTreeSet<EgressId>>,
     pub verdicts: Mutex<Vec<Verdict>>,
-    /// When a document was first to show a status, by recording and status.
-    pub projected: Mutex<BTreeMap<(RecordingId, u32), Timestamp>>,
+    /// What documents do not show yet, by recording and status, and since when they are to.
+    kept_back: Mutex<BTreeMap<(RecordingId, u32), Timestamp>>,
 }
 
 /// What a document says of its egress by our own judgement.
@@ -48,16 +48,27 @@ impl Verdict {
         let by_livekit = egress.is_some_and(|egress| egress.status.recorded_as() == recording.status);
         let error = recording.error.as_deref();
         let gives_up = matches!(recording.status, RecordingStatus::Failed | RecordingStatus::Aborted);
-        let given_up = gives_up && !by_livekit && error != Some(TIMED_OUT);
-        given_up || error == Some(FILE_MISSING)
+        let by_us = gives_up && !by_livekit && error != Some(TIMED_OUT);
+        by_us || error == Some(FILE_MISSING)
     }
 }
 
 impl Witness {
     /// A document is to show a status.
-    pub fn shows(&self, recording: &Recording, at: Timestamp) {
+    pub fn begins_to_show(&self, recording: &Recording, at: Timestamp) {
         let key = (recording.recording_id.clone(), place(recording.status));
-        lock(&self.projected).entry(key).or_insert(at);
+        lock(&self.kept_back).entry(key).or_insert(at);
+    }
+
+    /// A document shows a status, as far as anybody was told.
+    pub fn shows(&self, recording: &Recording) {
+        lock(&self.kept_back).remove(&(recording.recording_id.clone(), place(recording.status)));
+    }
+
+    /// Since when a document does not show what it is to show.
+    pub fn kept_back_since(&self, id: &RecordingId) -> Option<Timestamp> {
+        let kept_back = lock(&self.kept_back);
+        kept_back.iter().filter(|((of, _), _)| of == id).map(|(_, since)| *since).min()
     }
 
     pub fn told(&self, notice: &Notice) {
