@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use reelkeeper_actors::access::Denied;
 use reelkeeper_actors::ids::{RecordingId, RoomId};
 use reelkeeper_actors::ports::{PortError, PortErrorKind};
 use reelkeeper_actors::recording::RecordingStatus;
@@ -20,6 +21,7 @@ use reelkeeper_actors::ports::media_server::RejectedWebhook;
 /// Names as clients see them in `error`.
 mod name {
     pub const AUTHENTICATION: &str = "Authentication Error";
+    pub const AUTHORIZATION: &str = "Authorization Error";
     pub const BAD_REQUEST: &str = "Bad Request";
     pub const INTERNAL: &str = "Internal Server Error";
     pub const PATH: &str = "Path Not Found";
@@ -57,17 +59,6 @@ pub enum Subject {
     Delete(RecordingId),
 }
 
-/// Why a caller is not let in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unauthenticated {
-    /// None of the accepted credentials is there.
-    NothingPresent,
-    /// The API key is wrong.
-    WrongApiKey,
-    /// There is no API key that could be right.
-    NoApiKeyConfigured,
-}
-
 /// Why a request is not answered with success.
 #[derive(Debug)]
 pub enum Failure {
@@ -80,7 +71,7 @@ pub enum Failure {
     /// The body did not arrive in time.
     BodyTooSlow,
     /// The caller is not let in.
-    Unauthenticated(Unauthenticated),
+    Denied(Denied),
     /// No such path, or not with this method.
     UnknownPath(String),
     /// No such room.
@@ -109,6 +100,12 @@ pub enum Failure {
     TooSlow,
     /// We panicked.
     Panicked,
+}
+
+impl From<Denied> for Failure {
+    fn from(why: Denied) -> Self {
+        Self::Denied(why)
+    }
 }
 
 impl From<PortError> for Failure {
@@ -160,9 +157,7 @@ impl Failure {
                 let message = "The request body did not arrive in time";
                 Answer::new(S::REQUEST_TIMEOUT, name::REQUEST_TIMEOUT, message)
             }
-            Self::Unauthenticated(why) => {
-                Answer::new(S::UNAUTHORIZED, name::AUTHENTICATION, unauthenticated(*why))
-            }
+            Self::Denied(why) => denied(*why),
             Self::UnknownPath(path) => {
                 Answer::new(S::NOT_FOUND, name::PATH, format!("Path '{path}' not found"))
             }
@@ -290,11 +285,15 @@ impl Subject {
     }
 }
 
-fn unauthenticated(why: Unauthenticated) -> &'static str {
+fn denied(why: Denied) -> Answer {
+    let unknown = |message| Answer::new(StatusCode::UNAUTHORIZED, name::AUTHENTICATION, message);
+    let forbidden = |message| Answer::new(StatusCode::FORBIDDEN, name::AUTHORIZATION, message);
     match why {
-        Unauthenticated::NothingPresent => "Unauthorized: no accepted credential was sent",
-        Unauthenticated::WrongApiKey => "Invalid API key",
-        Unauthenticated::NoApiKeyConfigured => "There is no API key yet, one must be made first",
+        Denied::NothingPresent => unknown("Unauthorized: no accepted credential was sent"),
+        Denied::WrongApiKey => unknown("Invalid API key"),
+        Denied::NoApiKeyConfigured => unknown("There is no API key yet, one must be made first"),
+        Denied::NotPermitted => forbidden("Insufficient permissions to access this resource"),
+        Denied::OtherRoom => forbidden("The room member token is for another room"),
     }
 }
 

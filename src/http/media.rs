@@ -11,13 +11,14 @@ use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt, stream};
+use reelkeeper_actors::access::{Caller, RecordingSecret, Right};
 use reelkeeper_actors::ids::RecordingId;
 use reelkeeper_actors::ports::blobs::{BlobHead, ByteStream};
 use reelkeeper_actors::recording::Recording;
 
 use super::HttpState;
 use super::access_log::about_recording;
-use super::auth::{API_KEY_ONLY, Caller, authenticate};
+use super::auth::{Credentials, KEY_ADMIN_MEMBER, authenticate};
 use super::error::{Failure, FieldFault};
 use super::limits::{Permit, within};
 use super::range::{RangeRequest, Selection};
@@ -31,6 +32,7 @@ pub async fn stream(
     State(state): State<HttpState>,
     Extension(permit): Extension<Permit>,
     method: Method,
+    credentials: Credentials,
     headers: HeaderMap,
     PathId(id): PathId,
 ) -> Result<Response, Failure> {
@@ -38,7 +40,8 @@ pub async fn stream(
     about_recording(&id);
     let limit = state.settings.request_timeout;
     within(limit, async {
-        let caller = authenticate(&state, &headers, API_KEY_ONLY).await?;
+        let caller = authenticate(&state, &credentials, KEY_ADMIN_MEMBER).await?;
+        caller.check_in(Right::Retrieve, &id.room)?;
         let recording = streamable(&state, &id).await?;
         let key = state.settings.files.blob_key(&recording);
         let head = state.blobs.head(&key).await?.filter(|head| head.size > 0);
@@ -59,7 +62,7 @@ pub async fn stream(
             Body::from_stream(exactly(bytes, length, Reading { id, limit, _permit: permit }))
         };
         let status = if selection == Selection::Whole { StatusCode::OK } else { StatusCode::PARTIAL_CONTENT };
-        let headers = media_headers(caller, &key, &head, &selection, length);
+        let headers = media_headers(&caller, &key, &head, &selection, length);
         Ok((status, headers, body).into_response())
     })
     .await
@@ -99,14 +102,15 @@ fn quoted(etag: &str) -> String {
 }
 
 fn media_headers(
-    caller: Caller,
+    caller: &Caller,
     key: &str,
     head: &BlobHead,
     selection: &Selection,
     length: u64,
 ) -> HeaderMap {
     let caching = match caller {
-        Caller::ApiKey => "private, max-age=3600",
+        Caller::SecretHolder(RecordingSecret::Public) => "public, max-age=3600",
+        _ => "private, max-age=3600",
     };
     let mut headers = HeaderMap::new();
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));

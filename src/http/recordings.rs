@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use reelkeeper_actors::access::Right;
 use reelkeeper_actors::ids::{RecordingId, RoomId};
 use reelkeeper_actors::meeting::Room;
 use reelkeeper_actors::recording::Recording;
@@ -14,7 +15,7 @@ use serde_json::Value;
 
 use super::HttpState;
 use super::access_log::{about_recording, about_room};
-use super::auth::{API_KEY_ONLY, authenticate};
+use super::auth::{Credentials, KEY_ADMIN_MEMBER, KEY_MEMBER, authenticate};
 use super::base_path::public_url;
 use super::body::ParsedBody;
 use super::error::{Failure, Subject};
@@ -30,14 +31,17 @@ use super::validation::recording::{max_items, recording_id, start as start_reque
 /// 401, 403, 404, 409, 422, 500, 503.
 pub async fn start(
     State(state): State<HttpState>,
+    credentials: Credentials,
     headers: HeaderMap,
     uri: Uri,
     Extension(ParsedBody(body)): Extension<ParsedBody>,
 ) -> Result<Response, Failure> {
     let (room, options) = within(state.settings.request_timeout, async {
-        authenticate(&state, &headers, API_KEY_ONLY).await?;
+        let caller = authenticate(&state, &credentials, KEY_MEMBER).await?;
         let (room, options) = start_request(&body)?;
-        Ok((recordable_room(&state, &room).await?, options))
+        let room = recordable_room(&state, &room).await?;
+        caller.check_in(Right::Record, &room.room_id)?;
+        Ok((room, options))
     })
     .await?;
     let recording = state
@@ -55,14 +59,16 @@ pub async fn start(
 /// 401, 403, 404, 409, 422, 500, 503.
 pub async fn stop(
     State(state): State<HttpState>,
+    credentials: Credentials,
     headers: HeaderMap,
     uri: Uri,
     PathId(id): PathId,
 ) -> Result<Response, Failure> {
-    authenticate(&state, &headers, API_KEY_ONLY).await?;
+    let caller = authenticate(&state, &credentials, KEY_MEMBER).await?;
     let id = recording_id(&id, "recordingId")?;
     about_recording(&id);
     recordable_room(&state, &id.room).await?;
+    caller.check_in(Right::Record, &id.room)?;
     let stopped = state.orchestrator.stop(&id).await;
     let recording = stopped.map_err(|refusal| Failure::Refused(Subject::Stop(id), refusal))?;
     Ok(located(&state, &headers, &uri, StatusCode::ACCEPTED, recording))
@@ -88,10 +94,11 @@ struct Pagination {
 /// 401, 422, 503.
 pub async fn list(
     State(state): State<HttpState>,
-    headers: HeaderMap,
+    credentials: Credentials,
     query: QueryText,
 ) -> Result<Response, Failure> {
-    authenticate(&state, &headers, API_KEY_ONLY).await?;
+    let caller = authenticate(&state, &credentials, KEY_ADMIN_MEMBER).await?;
+    caller.check(Right::Retrieve)?;
     let max_items = max_items(query.get("maxItems").as_deref())?;
     let fields = Projection::parse(query.get("fields").as_deref())?;
     let page = state.catalog.newest_recordings(max_items).await?;
@@ -106,14 +113,15 @@ pub async fn list(
 /// 401, 404, 422, 503.
 pub async fn get(
     State(state): State<HttpState>,
-    headers: HeaderMap,
+    credentials: Credentials,
     PathId(id): PathId,
     query: QueryText,
 ) -> Result<Json<Value>, Failure> {
     let id = recording_id(&id, "params.recordingId")?;
     let fields = Projection::parse(query.get("fields").as_deref())?;
-    authenticate(&state, &headers, API_KEY_ONLY).await?;
+    let caller = authenticate(&state, &credentials, KEY_ADMIN_MEMBER).await?;
     about_recording(&id);
+    caller.check_in(Right::Retrieve, &id.room)?;
     let stored = state.catalog.recording(&id).await?.ok_or(Failure::NoRecording(id))?;
     Ok(Json(fields.apply(shown(&stored.recording))))
 }
@@ -129,12 +137,13 @@ struct Message {
 /// 401, 404, 409, 422, 503.
 pub async fn delete(
     State(state): State<HttpState>,
-    headers: HeaderMap,
+    credentials: Credentials,
     PathId(id): PathId,
 ) -> Result<Response, Failure> {
-    authenticate(&state, &headers, API_KEY_ONLY).await?;
+    let caller = authenticate(&state, &credentials, KEY_ADMIN_MEMBER).await?;
     let id = recording_id(&id, "recordingId")?;
     about_recording(&id);
+    caller.check_in(Right::Delete, &id.room)?;
     match state.orchestrator.delete(&id).await {
         Ok(()) => {
             let message = format!("Recording '{id}' deleted successfully");

@@ -4,13 +4,14 @@ use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, http};
+use reelkeeper_actors::access::Right;
 use reelkeeper_actors::meeting::creation::{self, Drawn};
 use reelkeeper_actors::ports::clock::fresh_secret;
 use serde_json::Value;
 
 use super::HttpState;
 use super::access_log::about_room;
-use super::auth::{API_KEY_ONLY, authenticate};
+use super::auth::{Credentials, KEY_ADMIN, KEY_ADMIN_MEMBER, authenticate};
 use super::base_path::public_url;
 use super::body::ParsedBody;
 use super::error::Failure;
@@ -24,11 +25,12 @@ use super::validation::room::{new_room, room_id};
 /// 401, 422, 503.
 pub async fn create(
     State(state): State<HttpState>,
+    credentials: Credentials,
     headers: HeaderMap,
     uri: Uri,
     Extension(ParsedBody(body)): Extension<ParsedBody>,
 ) -> Result<Response, Failure> {
-    authenticate(&state, &headers, API_KEY_ONLY).await?;
+    authenticate(&state, &credentials, KEY_ADMIN).await?;
     let now = state.clock.now();
     let new = new_room(&body, now, state.settings.min_auto_delete)?;
     let entropy = state.entropy.as_ref();
@@ -53,15 +55,17 @@ pub async fn create(
 /// 401, 404, 422, 503.
 pub async fn get(
     State(state): State<HttpState>,
+    credentials: Credentials,
     headers: HeaderMap,
     uri: Uri,
     PathId(id): PathId,
     query: QueryText,
 ) -> Result<Json<Value>, Failure> {
-    authenticate(&state, &headers, API_KEY_ONLY).await?;
+    let caller = authenticate(&state, &credentials, KEY_ADMIN_MEMBER).await?;
     let id = room_id(&id)?;
     let fields = Projection::parse(query.get("fields").as_deref())?;
     about_room(&id);
+    caller.check_in(Right::SeeRoom, &id)?;
     let room = state.catalog.room(&id).await?.ok_or(Failure::NoRoom(id))?;
     let base = public_url(&state.settings, &headers, &uri);
     Ok(Json(fields.apply(shown(&room.with_absolute_urls(&base)))))
