@@ -3,9 +3,12 @@
 //! Owns the rights of every kind of caller and which failure is told when a request is not let in. Pure:
 //! signatures, stores and clocks are asked elsewhere, and what they say comes in here. A right is held
 //! against the room of a path, of a recording's id or (start only) of the validated body; nothing else ever
-//! names the room. Read `access/permission.rs` next.
+//! names the room. Read `access/permission.rs` next, then `claims.rs`.
 
+pub mod claims;
 pub mod permission;
+pub mod secret;
+pub mod user;
 
 use self::permission::{Permissions, Role};
 use crate::ids::RoomId;
@@ -66,10 +69,32 @@ pub enum Denied {
     WrongApiKey,
     /// There is no API key that could be right.
     NoApiKeyConfigured,
-    /// The caller may not do this in any room.
+    /// The token's signature, issuer, time or use is wrong, or its password was changed since.
+    BadToken,
+    /// The metadata of a member's token says nothing that can be read.
+    BadMetadata,
+    /// The access token is for nobody who is stored.
+    UnknownUser,
+    /// The caller lacks the role or the permission, whatever the room.
     NotPermitted,
     /// The caller is a member of another room.
     OtherRoom,
+}
+
+/// Who calls, by the credentials that a request shows of those its route accepts, each looked at, in the
+/// order in which the route accepts them: the first that is right, else why the last one is not.
+///
+/// # Errors
+/// See [`Denied`]; without any, [`Denied::NothingPresent`].
+pub fn first_accepted(looked_at: impl IntoIterator<Item = Result<Caller, Denied>>) -> Result<Caller, Denied> {
+    let mut last = Denied::NothingPresent;
+    for outcome in looked_at {
+        match outcome {
+            Ok(caller) => return Ok(caller),
+            Err(denied) => last = denied,
+        }
+    }
+    Err(last)
 }
 
 impl Caller {
@@ -112,5 +137,64 @@ impl Caller {
             },
             Self::SecretHolder(_) => right == Right::Retrieve,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::meeting::AllowAccessTo;
+
+    fn member(role: Role, level: AllowAccessTo) -> Caller {
+        let permissions = Permissions::of(role, Some(level));
+        Caller::Member(Member { room: RoomId::from_trusted("own"), role, permissions })
+    }
+
+    #[test]
+    fn the_first_success_counts_else_the_last_failure() {
+        use Denied::{BadToken, NotPermitted, NothingPresent, WrongApiKey};
+        let (key, admin) = (Ok(Caller::ApiKey), Ok(Caller::Admin));
+        let table = [
+            (vec![], Err(NothingPresent)),
+            (vec![key.clone(), admin.clone()], key),
+            (vec![Err(WrongApiKey), admin.clone()], admin.clone()),
+            (vec![Err(WrongApiKey), Err(NotPermitted), Err(BadToken)], Err(BadToken)),
+            (vec![Err(BadToken), Err(NotPermitted)], Err(NotPermitted)),
+            (vec![admin.clone(), Err(BadToken)], admin),
+        ];
+        for (looked_at, expected) in table {
+            assert_eq!(first_accepted(looked_at.clone()), expected, "{looked_at:?}");
+        }
+    }
+
+    #[test]
+    fn every_caller_has_the_contracts_rights_in_the_own_room_and_in_another() {
+        use AllowAccessTo::{Admin, AdminModerator, AdminModeratorSpeaker};
+        use Right::{Delete, Record, Retrieve, SeeRoom};
+        use Role::{Moderator, Speaker};
+        let rights = [SeeRoom, Record, Retrieve, Delete];
+        let all = [true; 4];
+        let seer = [false, false, true, false];
+        let table = [
+            (Caller::ApiKey, all, all),
+            (Caller::Admin, all, all),
+            (member(Moderator, Admin), [true, true, false, false], [false; 4]),
+            (member(Moderator, AdminModerator), all, [false; 4]),
+            (member(Moderator, AdminModeratorSpeaker), all, [false; 4]),
+            (member(Speaker, Admin), [true, false, false, false], [false; 4]),
+            (member(Speaker, AdminModerator), [true, false, false, false], [false; 4]),
+            (member(Speaker, AdminModeratorSpeaker), [true, false, true, false], [false; 4]),
+            (Caller::SecretHolder(RecordingSecret::Public), seer, seer),
+            (Caller::SecretHolder(RecordingSecret::Private), seer, seer),
+        ];
+        for (caller, in_own, in_other) in table {
+            let may =
+                |room: &str| rights.map(|right| caller.check_in(right, &RoomId::from_trusted(room)).is_ok());
+            assert_eq!((may("own"), may("other")), (in_own, in_other), "{caller:?}");
+            assert_eq!(rights.map(|right| caller.check(right).is_ok()), in_own, "{caller:?} anywhere");
+        }
+        let stranger = member(Moderator, Admin).check_in(Right::Delete, &RoomId::from_trusted("other"));
+        assert_eq!(stranger, Err(Denied::OtherRoom));
+        assert_eq!(member(Speaker, Admin).check(Right::Record), Err(Denied::NotPermitted));
     }
 }

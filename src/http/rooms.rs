@@ -46,7 +46,7 @@ pub async fn create(
 
     let base = public_url(&state.settings, &headers, &uri);
     let location = location(&format!("{base}/api/v1/rooms/{}", room.room_id));
-    Ok((StatusCode::CREATED, location, Json(room.with_absolute_urls(&base))).into_response())
+    Ok((StatusCode::CREATED, location, Json(room.as_shown(&base))).into_response())
 }
 
 /// Shows a room, or the parts of it that `fields` names.
@@ -68,7 +68,7 @@ pub async fn get(
     caller.check_in(Right::SeeRoom, &id)?;
     let room = state.catalog.room(&id).await?.ok_or(Failure::NoRoom(id))?;
     let base = public_url(&state.settings, &headers, &uri);
-    Ok(Json(fields.apply(shown(&room.with_absolute_urls(&base)))))
+    Ok(Json(fields.apply(shown(&room.as_shown(&base)))))
 }
 
 /// A resource as JSON. Ours always can be: their maps have texts as keys.
