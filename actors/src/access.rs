@@ -18,6 +18,8 @@ use crate::ids::RoomId;
 pub enum Right {
     /// Look at a room and its configuration.
     SeeRoom,
+    /// Moderate the meeting, and see the URL for those who do.
+    Moderate,
     /// Start and stop recordings.
     Record,
     /// See recordings and their files.
@@ -131,6 +133,7 @@ impl Caller {
             Self::ApiKey | Self::Admin => true,
             Self::Member(member) => match right {
                 Right::SeeRoom => true,
+                Right::Moderate => member.role == Role::Moderator,
                 Right::Record => member.permissions.can_record,
                 Right::Retrieve => member.permissions.can_retrieve_recordings,
                 Right::Delete => member.permissions.can_delete_recordings,
@@ -170,20 +173,20 @@ mod tests {
     #[test]
     fn every_caller_has_the_contracts_rights_in_the_own_room_and_in_another() {
         use AllowAccessTo::{Admin, AdminModerator, AdminModeratorSpeaker};
-        use Right::{Delete, Record, Retrieve, SeeRoom};
+        use Right::{Delete, Moderate, Record, Retrieve, SeeRoom};
         use Role::{Moderator, Speaker};
-        let rights = [SeeRoom, Record, Retrieve, Delete];
-        let all = [true; 4];
-        let seer = [false, false, true, false];
+        let rights = [SeeRoom, Moderate, Record, Retrieve, Delete];
+        let (all, none) = ([true; 5], [false; 5]);
+        let seer = [false, false, false, true, false];
         let table = [
             (Caller::ApiKey, all, all),
             (Caller::Admin, all, all),
-            (member(Moderator, Admin), [true, true, false, false], [false; 4]),
-            (member(Moderator, AdminModerator), all, [false; 4]),
-            (member(Moderator, AdminModeratorSpeaker), all, [false; 4]),
-            (member(Speaker, Admin), [true, false, false, false], [false; 4]),
-            (member(Speaker, AdminModerator), [true, false, false, false], [false; 4]),
-            (member(Speaker, AdminModeratorSpeaker), [true, false, true, false], [false; 4]),
+            (member(Moderator, Admin), [true, true, true, false, false], none),
+            (member(Moderator, AdminModerator), all, none),
+            (member(Moderator, AdminModeratorSpeaker), all, none),
+            (member(Speaker, Admin), [true, false, false, false, false], none),
+            (member(Speaker, AdminModerator), [true, false, false, false, false], none),
+            (member(Speaker, AdminModeratorSpeaker), [true, false, false, true, false], none),
             (Caller::SecretHolder(RecordingSecret::Public), seer, seer),
             (Caller::SecretHolder(RecordingSecret::Private), seer, seer),
         ];

@@ -3,6 +3,7 @@
 //! Owns the stores of `dev`, `demo` and the tests. What is in memory dies with the process and is never
 //! shared between processes. Read `ports/` for the demands that they meet and `ports/suite/` for the proof.
 
+mod accounts;
 mod blobs;
 mod catalog;
 mod coordination;
@@ -13,11 +14,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub use self::blobs::DirectoryBlobs;
 pub use self::coordination::AloneCoordination;
 
-/// Ledger and catalog in memory (`memory://`). Never durable.
+/// Ledger, catalog and accounts in memory (`memory://`). Never durable.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     rows: Mutex<ledger::Rows>,
     documents: Mutex<catalog::Documents>,
+    users: Mutex<accounts::Users>,
 }
 
 impl MemoryStore {
@@ -47,6 +49,11 @@ mod tests {
     #[tokio::test]
     async fn the_memory_store_passes_the_catalog_suite() {
         suite::catalog(&MemoryStore::new()).await;
+    }
+
+    #[tokio::test]
+    async fn the_memory_store_passes_the_accounts_suite() {
+        suite::accounts(&MemoryStore::new()).await;
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,6 +3,8 @@
 //! Owns admission, the way to the room's actor, and the supervision tree: it builds it, takes up what an
 //! earlier run left, and drains it. Decides nothing about recordings.
 
+mod meetings;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -24,8 +26,11 @@ use crate::recording::event::{DeleteRequest, Happening, Source, StartRequest, St
 use crate::recording::ledger::Phase;
 use crate::recording::rules::Rule;
 use crate::recording::{Recording, RecordingStatus, Timestamp};
+use crate::room::commit::bounded;
 use crate::room::supervisor::{Supervisor, SupervisorMessage};
 use crate::room::{Observed, RoomMessage, Shared, World, news};
+
+pub use self::meetings::JoinRefusal;
 
 /// How long after its deadline a request waits for the actor's answer before it is cut off.
 const BACKSTOP: Duration = Duration::from_secs(5);
@@ -288,6 +293,14 @@ impl Orchestrator {
                     return Ok(());
                 }
                 self.tell(&room, Happening::RecorderLeft { egress, reason }).await
+            }
+            LiveKitNews::Meeting(news) => {
+                let Some(room) = event.room else { return Ok(()) };
+                meetings::hear(&self.shared, &room, &news).await
+            }
+            LiveKitNews::PersonLeft { name } => {
+                let Some(room) = event.room else { return Ok(()) };
+                bounded(&self.shared, self.shared.world.coordination.free_name(&room, &name)).await
             }
             LiveKitNews::Other => Ok(()),
         }

@@ -1,9 +1,11 @@
-//! SQLite: ledger and catalog in one file (`sqlite://`), the default when there is no MongoDB.
+//! SQLite: ledger, catalog and accounts in one file (`sqlite://`), the default when there is no MongoDB.
 //!
 //! Owns the file, its lock and the threads that speak to it: one writer that commits whatever waits
 //! together (`writer`), a few readers. Never blocks an async thread, and never answers a write before it
-//! is synced. The decisions of the ports are in `ledger` and `catalog`; the tables in `schema`.
+//! is synced. The decisions of the ports are in `ledger`,
+//! `catalog` and `accounts`; the tables in `schema`.
 
+mod accounts;
 mod catalog;
 mod connection;
 mod file_lock;
@@ -54,8 +56,9 @@ impl SqliteConfig {
     }
 }
 
-/// An open store; implements [`Ledger`](reelkeeper_actors::ports::ledger::Ledger) and
-/// [`Catalog`](reelkeeper_actors::ports::catalog::Catalog).
+/// An open store; implements [`Ledger`](reelkeeper_actors::ports::ledger::Ledger),
+/// [`Catalog`](reelkeeper_actors::ports::catalog::Catalog) and
+/// [`Accounts`](reelkeeper_actors::ports::accounts::Accounts).
 ///
 /// Dropping it does what [`close`](Self::close) does, but blocks the thread meanwhile.
 pub struct SqliteStore {

@@ -158,7 +158,7 @@ async fn add_participant(
     Json(wanted): Json<AddParticipant>,
 ) -> Response {
     let AddParticipant { identity, name, kind, publishes } = wanted;
-    let new = NewParticipant { identity, name, kind, publishes };
+    let new = NewParticipant { identity, name, metadata: String::new(), kind, publishes };
     match control.live.with(|world| world.join(&room, new)) {
         Ok(participant) => (StatusCode::CREATED, Json(participant)).into_response(),
         Err(refusal) => refused(&refusal),

@@ -133,11 +133,14 @@ mod tests {
         ];
         for (story, expected) in stories {
             let mut room = room(Open, Nothing);
-            story.iter().for_each(|news| room.hear(news));
+            for news in story {
+                room.hear(news);
+            }
             assert_eq!(room.status, expected, "{story:?}");
         }
         let mut closing = room(ActiveMeeting, Close);
-        [finished("1"), finished("1")].iter().for_each(|news| closing.hear(news));
+        closing.hear(&finished("1"));
+        closing.hear(&finished("1"));
         assert_eq!(closing.status, Closed, "a repeat does not open it again");
     }
 }

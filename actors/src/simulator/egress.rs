@@ -218,6 +218,7 @@ impl World {
         let recorder = NewParticipant {
             identity: egress.to_string(),
             name: String::new(),
+            metadata: String::new(),
             kind: ParticipantKind::Recorder,
             publishes: false,
         };

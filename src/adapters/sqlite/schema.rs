@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use super::STORE;
 use super::connection::failed;
 
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     // Columns beside a document are read from it, so that they can never tell another story. The ledger's
     // are its fencing header, compared by every write.
     "CREATE TABLE reelkeeper_rooms (
@@ -55,6 +55,12 @@ const STEPS: [&str; 2] = [
     // What is not over is looked for at every start, and there is never much of it.
     "CREATE INDEX recordings_unfinished ON recordings (recording_id)
         WHERE status IN ('starting', 'active', 'ending');",
+    // Roles are a JSON array of texts.
+    "CREATE TABLE users (
+        username TEXT NOT NULL PRIMARY KEY,
+        password_hash TEXT NOT NULL,
+        roles TEXT NOT NULL
+    ) STRICT;",
 ];
 
 /// Takes the steps that a file still lacks, each whole or not at all.

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use reelkeeper_actors::ids::{ClaimId, DecisionId, NodeId, RoomId};
+use reelkeeper_actors::meeting::creation::{self, Drawn, NewRoom};
+use reelkeeper_actors::meeting::status::MeetingNews;
 use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, StoredRecording};
 use reelkeeper_actors::ports::ledger::{Expected, Ledger, Written};
 use reelkeeper_actors::ports::{PortError, PortErrorKind, suite};
 use reelkeeper_actors::recording::ledger::{RoomState, Row};
-use reelkeeper_actors::recording::{AccessSecrets, Recording, RecordingStatus};
+use reelkeeper_actors::recording::{AccessSecrets, Recording, RecordingStatus, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _};
 use serde_json::json;
 use tempfile::TempDir;
@@ -85,6 +87,13 @@ async fn stall(store: &Arc<SqliteStore>) -> Sender<()> {
 async fn it_passes_the_ledger_suite() {
     let (_folder, store) = fresh().await;
     suite::ledger(&store).await;
+    store.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_passes_the_accounts_suite() {
+    let (_folder, store) = fresh().await;
+    suite::accounts(&store).await;
     store.close().await.unwrap();
 }
 
@@ -307,6 +316,28 @@ async fn an_update_keeps_fields_that_we_do_not_know() {
         intruder.query_row(select, [], read).optional().unwrap();
     let expected = (r#"{"a":[1,null]}"#.to_owned(), None, "complete".to_owned(), "room".to_owned(), 1.5);
     assert_eq!(found, Some(expected), "what late truth refuted is gone, what we do not know stays");
+}
+
+#[tokio::test]
+async fn news_of_a_meeting_keep_fields_that_we_do_not_know() {
+    let (folder, store) = fresh().await;
+    let drawn = Drawn {
+        now: Timestamp(1),
+        random: [0; 16],
+        moderator_secret: "1".to_owned(),
+        speaker_secret: "2".to_owned(),
+    };
+    let room = creation::create(NewRoom::default(), &drawn);
+    store.insert_room(&room).await.unwrap();
+    let later = "UPDATE meet_rooms SET document = json_set(document, '$.later', 7, '$.config.later', 8)";
+    let intruder = intruder(&folder);
+    assert_eq!(intruder.execute(later, []).unwrap(), 1);
+
+    store.tell_room(&room.room_id, &MeetingNews::Started { sid: "RM_1".to_owned() }).await.unwrap().unwrap();
+    let select =
+        "SELECT document ->> 'status', document ->> 'later', document ->> '$.config.later' FROM meet_rooms";
+    let found: (String, i64, i64) = intruder.query_row(select, [], |row| row.try_into()).unwrap();
+    assert_eq!(found, ("active_meeting".to_owned(), 7, 8));
 }
 
 #[tokio::test]
