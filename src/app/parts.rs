@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use reelkeeper_actors::embedded::{AloneCoordination, DirectoryBlobs, MemoryStore};
 use reelkeeper_actors::ports::PortError;
+use reelkeeper_actors::ports::accounts::Accounts;
 use reelkeeper_actors::ports::blobs::Blobs;
 use reelkeeper_actors::ports::catalog::{ApiKey, Catalog};
 use reelkeeper_actors::ports::clock::{Clock, SystemClock};
@@ -17,6 +18,7 @@ use crate::config::{BlobsUrl, Config, CoordinationUrl, StoreUrl};
 pub(super) struct Stores {
     pub(super) ledger: Arc<dyn Ledger>,
     pub(super) catalog: Arc<dyn Catalog>,
+    pub(super) accounts: Arc<dyn Accounts>,
     pub(super) blobs: Arc<dyn Blobs>,
     sqlite: Option<Arc<SqliteStore>>,
 }
@@ -27,12 +29,13 @@ impl Stores {
         Ok(match &config.store.url {
             StoreUrl::Memory => {
                 let store = Arc::new(MemoryStore::new());
-                Self { ledger: store.clone(), catalog: store, blobs, sqlite: None }
+                Self { ledger: store.clone(), catalog: store.clone(), accounts: store, blobs, sqlite: None }
             }
             StoreUrl::Sqlite(path) => {
                 let sqlite = SqliteConfig { queue: config.store.queue, ..SqliteConfig::new(path) };
                 let store = Arc::new(SqliteStore::open(sqlite).await?);
-                Self { ledger: store.clone(), catalog: store.clone(), blobs, sqlite: Some(store) }
+                let (ledger, catalog, accounts) = (store.clone(), store.clone(), store.clone());
+                Self { ledger, catalog, accounts, blobs, sqlite: Some(store) }
             }
         })
     }

@@ -1,7 +1,10 @@
 //! What clients are told when something is not done (contract `access.md` 8, `recordings.md` 2).
 //!
 //! Owns the words and statuses: [`Failure::answer`] is the one function that turns errors into responses.
-//! Ids stand in single quotes; reference clients look for some of the fragments, which the tests list.
+//! Ids stand in single quotes; reference clients look for some of the fragments, which the tests list. Who is
+//! not let in is told so by `error/access.rs`.
+
+mod access;
 
 use std::time::Duration;
 
@@ -15,6 +18,7 @@ use reelkeeper_actors::recording::RecordingStatus;
 use reelkeeper_actors::recording::effect::Refusal;
 use serde::Serialize;
 
+pub use self::access::AccessFailure;
 use super::unanswered::Unanswered;
 use reelkeeper_actors::ports::media_server::RejectedWebhook;
 
@@ -23,9 +27,13 @@ mod name {
     pub const AUTHENTICATION: &str = "Authentication Error";
     pub const AUTHORIZATION: &str = "Authorization Error";
     pub const BAD_REQUEST: &str = "Bad Request";
+    pub const CHANGE_PASSWORD: &str = "Change Password Error";
     pub const INTERNAL: &str = "Internal Server Error";
+    pub const LOGIN: &str = "Login Error";
+    pub const PARTICIPANT: &str = "Participant Error";
     pub const PATH: &str = "Path Not Found";
     pub const RECORDING: &str = "Recording Error";
+    pub const REFRESH_TOKEN: &str = "Refresh Token Error";
     pub const REQUEST_TIMEOUT: &str = "Request Timeout";
     pub const ROOM: &str = "Room Error";
     pub const UNAVAILABLE: &str = "Service Unavailable";
@@ -72,6 +80,8 @@ pub enum Failure {
     BodyTooSlow,
     /// The caller is not let in.
     Denied(Denied),
+    /// A login, a token or a secret leads nowhere.
+    Access(AccessFailure),
     /// No such path, or not with this method.
     UnknownPath(String),
     /// No such room.
@@ -157,7 +167,8 @@ impl Failure {
                 let message = "The request body did not arrive in time";
                 Answer::new(S::REQUEST_TIMEOUT, name::REQUEST_TIMEOUT, message)
             }
-            Self::Denied(why) => denied(*why),
+            Self::Denied(why) => access::denied(*why),
+            Self::Access(why) => why.answer(),
             Self::UnknownPath(path) => {
                 Answer::new(S::NOT_FOUND, name::PATH, format!("Path '{path}' not found"))
             }
@@ -282,18 +293,6 @@ impl Subject {
             Self::Stop(recording) => format!("Egress '{}' of {} not found", recording.egress, self.words()),
             _ => format!("{} not found", self.words()),
         }
-    }
-}
-
-fn denied(why: Denied) -> Answer {
-    let unknown = |message| Answer::new(StatusCode::UNAUTHORIZED, name::AUTHENTICATION, message);
-    let forbidden = |message| Answer::new(StatusCode::FORBIDDEN, name::AUTHORIZATION, message);
-    match why {
-        Denied::NothingPresent => unknown("Unauthorized: no accepted credential was sent"),
-        Denied::WrongApiKey => unknown("Invalid API key"),
-        Denied::NoApiKeyConfigured => unknown("There is no API key yet, one must be made first"),
-        Denied::NotPermitted => forbidden("Insufficient permissions to access this resource"),
-        Denied::OtherRoom => forbidden("The room member token is for another room"),
     }
 }
 

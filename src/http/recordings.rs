@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::HttpState;
 use super::access_log::{about_recording, about_room};
-use super::auth::{Credentials, KEY_ADMIN_MEMBER, KEY_MEMBER, authenticate};
+use super::auth::{Credentials, KEY_ADMIN_MEMBER, KEY_MEMBER, authenticate, authenticate_to_see};
 use super::base_path::public_url;
 use super::body::ParsedBody;
 use super::error::{Failure, Subject};
@@ -23,7 +23,7 @@ use super::limits::within;
 use super::projection::Projection;
 use super::request::{PathId, QueryText};
 use super::rooms::{location, shown};
-use super::validation::recording::{max_items, recording_id, start as start_request};
+use super::validation::recording::{max_items, recording_id, shown_recording, start as start_request};
 
 /// Starts a recording. Answers when it runs, or says why it does not; may take as long as a start may.
 ///
@@ -91,7 +91,7 @@ struct Pagination {
 /// Lists the newest recordings.
 ///
 /// # Errors
-/// 401, 422, 503.
+/// 401, 403, 422, 503.
 pub async fn list(
     State(state): State<HttpState>,
     credentials: Credentials,
@@ -110,18 +110,17 @@ pub async fn list(
 /// Shows a recording, or the parts of it that `fields` names.
 ///
 /// # Errors
-/// 401, 404, 422, 503.
+/// 400 for another recording's secret, 401, 403, 404, 422, 503.
 pub async fn get(
     State(state): State<HttpState>,
     credentials: Credentials,
     PathId(id): PathId,
     query: QueryText,
 ) -> Result<Json<Value>, Failure> {
-    let id = recording_id(&id, "params.recordingId")?;
+    let (id, secret) = shown_recording(&id, &query)?;
     let fields = Projection::parse(query.get("fields").as_deref())?;
-    let caller = authenticate(&state, &credentials, KEY_ADMIN_MEMBER).await?;
     about_recording(&id);
-    caller.check_in(Right::Retrieve, &id.room)?;
+    authenticate_to_see(&state, &credentials, secret.as_deref(), &id).await?;
     let stored = state.catalog.recording(&id).await?.ok_or(Failure::NoRecording(id))?;
     Ok(Json(fields.apply(shown(&stored.recording))))
 }
@@ -134,7 +133,7 @@ struct Message {
 /// Deletes a finished recording and its file.
 ///
 /// # Errors
-/// 401, 404, 409, 422, 503.
+/// 401, 403, 404, 409, 422, 503.
 pub async fn delete(
     State(state): State<HttpState>,
     credentials: Credentials,

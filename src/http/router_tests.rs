@@ -26,9 +26,14 @@ use tower::ServiceExt;
 
 use super::base_path::BasePath;
 use super::fakes::{NOW, World};
+use super::passwords::Passwords;
+use super::tokens::Tokens;
 use super::{HttpSettings, HttpState, router};
+use crate::config::Secret;
 
 const KEY: &str = "secret-key";
+/// Signs tokens.
+const SECRET: &str = "livekit-secret";
 const API: &str = "/meet/api/v1";
 
 /// A world with an API key and one recording of each status, each with a file of its status' name.
@@ -90,11 +95,15 @@ async fn app(world: &Arc<World>, settings: HttpSettings) -> Router {
     router(HttpState {
         orchestrator,
         catalog: world.clone(),
+        accounts: world.clone(),
         blobs: world.clone(),
         ledger: world.clone(),
         coordination: world.clone(),
         media_server: world.clone(),
         webhooks: world.clone(),
+        tokens: Arc::new(Tokens::new("livekit-key", &Secret::new(SECRET))),
+        passwords: Passwords::default(),
+        login_limits: Arc::default(),
         clock: world.clone(),
         entropy: world.clone(),
         node,
