@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use reelkeeper_actors::access::Right;
 use reelkeeper_actors::ids::{RecordingId, RoomId};
 use reelkeeper_actors::meeting::Room;
+use reelkeeper_actors::ports::catalog::PAGE_MAX;
 use reelkeeper_actors::recording::Recording;
 use serde::Serialize;
 use serde_json::Value;
@@ -101,7 +102,11 @@ pub async fn list(
     caller.check(Right::Retrieve)?;
     let max_items = max_items(query.get("maxItems").as_deref())?;
     let fields = Projection::parse(query.get("fields").as_deref())?;
-    let page = state.catalog.newest_recordings(max_items).await?;
+    let read = if caller.room().is_some() { PAGE_MAX } else { max_items };
+    let mut page = state.catalog.newest_recordings(read).await?;
+    page.items.retain(|recording| caller.room().is_none_or(|own| *own == recording.room_id));
+    page.is_truncated |= page.items.len() > max_items;
+    page.items.truncate(max_items);
     let recordings = page.items.iter().map(|recording| fields.apply(shown(recording))).collect();
     let pagination = Pagination { is_truncated: page.is_truncated, max_items };
     Ok(Json(RecordingsPage { recordings, pagination }).into_response())

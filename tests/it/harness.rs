@@ -12,6 +12,7 @@ use reelkeeper::simulator::{Control, Simulator, SimulatorConfig};
 use reelkeeper_actors::embedded::DirectoryBlobs;
 use reelkeeper_actors::ids::{NodeId, RoomId};
 use reelkeeper_actors::orchestrator::Orchestrator;
+use reelkeeper_actors::ports::catalog::Catalog;
 use reelkeeper_actors::ports::coordination::{Coordination, Standing};
 use reelkeeper_actors::ports::ledger::Ledger;
 use reelkeeper_actors::recording::ledger::{Phase, Row};
@@ -42,6 +43,8 @@ pub struct Reelkeeper {
     pub orchestrator: Orchestrator,
     /// LiveKit, if the service simulates it itself.
     pub simulator: Option<Control>,
+    /// What clients see.
+    pub catalog: Arc<dyn Catalog>,
     ledger: Arc<dyn Ledger>,
     coordination: Arc<dyn Coordination>,
     node: NodeId,
@@ -112,7 +115,8 @@ impl Reelkeeper {
         show_log();
         let node = new_node();
         let app = App::start(configuration(&folder, livekit, settings), node.clone()).await.unwrap();
-        let (address, ledger, coordination) = (app.local_addr(), app.ledger(), app.coordination());
+        let (address, catalog) = (app.local_addr(), app.catalog());
+        let (ledger, coordination) = (app.ledger(), app.coordination());
         let (orchestrator, simulator) = (app.orchestrator(), app.simulator());
         let closing = CancellationToken::new();
         let running = tokio::spawn(app.run(closing.clone().cancelled_owned()));
@@ -123,6 +127,7 @@ impl Reelkeeper {
             folder,
             orchestrator,
             simulator,
+            catalog,
             ledger,
             coordination,
             node,

@@ -7,16 +7,21 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "these are tests")]
 
+mod accounts;
 mod away;
 mod bad_input;
+mod bearers;
 mod early_ends;
 mod happy;
 mod harness;
 mod livekit;
 mod media;
+mod meeting;
+mod members;
 mod news;
 mod races;
 mod restart;
+mod rights;
 mod shutdown;
 mod signing;
 mod start_failures;
