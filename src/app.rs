@@ -100,7 +100,7 @@ impl App {
         let media_server = MediaServerPart::start(&config, &stores).await?;
         stores.keep_api_key(&config).await?;
         let passwords = Passwords::default();
-        first_admin::keep(&*stores.accounts, &passwords, &config.initial_admin).await?;
+        first_admin::keep(&stores.accounts, &passwords, &config.initial_admin).await?;
         let (orchestrator, tree) = Orchestrator::start_tree(World {
             node: node.clone(),
             policy: config.policy(),

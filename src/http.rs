@@ -160,6 +160,17 @@ impl Default for HttpSettings {
     }
 }
 
+/// What lies below the base path for everybody's use.
+const PUBLIC: [&str; 8] = [
+    "/health",
+    "/api/v1/rooms",
+    "/api/v1/rooms/{room_id}",
+    "/api/v1/rooms/{room_id}/config",
+    "/api/v1/recordings",
+    "/api/v1/recordings/{recording_id}",
+    "/api/v1/recordings/{recording_id}/stop",
+    "/api/v1/recordings/{recording_id}/media",
+];
 /// What lies below the base path and is no public API: accounts, and the members of rooms.
 const INTERNAL: [&str; 8] = [
     "/internal-api/v1/auth/login",
@@ -175,17 +186,7 @@ const INTERNAL: [&str; 8] = [
 /// All routes.
 pub fn router(state: HttpState) -> Router {
     let settings = Arc::clone(&state.settings);
-    let below_base = [
-        "/health",
-        "/api/v1/rooms",
-        "/api/v1/rooms/{room_id}",
-        "/api/v1/rooms/{room_id}/config",
-        "/api/v1/recordings",
-        "/api/v1/recordings/{recording_id}",
-        "/api/v1/recordings/{recording_id}/stop",
-        "/api/v1/recordings/{recording_id}/media",
-    ]
-    .map(|path| settings.base_path.join(path));
+    let below_base = PUBLIC.map(|path| settings.base_path.join(path));
     let [health, rooms, room, room_config, recordings, recording, stop, media] = &below_base;
     let at_root = ["/livez", "/readyz", "/livekit/webhook"].map(str::to_owned);
     let [livez, readyz, webhook] = &at_root;
@@ -208,18 +209,8 @@ pub fn router(state: HttpState) -> Router {
         .route(recording, delete(recordings::delete))
         .layer(deadline(settings.request_timeout + DECISION_GRACE));
     let starts = Router::new().route(recordings, post(recordings::start));
-    let [login, logout, refresh, profile, change_password, token, roles, role] = &internal;
-    let members = Router::new()
-        .route(logout, post(users::logout))
-        .route(refresh, post(users::refresh))
-        .route(profile, get(users::profile))
-        .route(token, post(members::token))
-        .route(roles, get(members::roles))
-        .route(role, get(members::role))
-        .layer(deadline(settings.request_timeout));
-    let logins = Router::new()
-        .route(login, post(users::login))
-        .route(change_password, post(users::change_password))
+    let members = member_routes(&internal).layer(deadline(settings.request_timeout));
+    let logins = login_routes(&internal)
         .layer(deadline(settings.request_timeout))
         .layer(parse_body.clone())
         .layer(budget(LOGINS));
@@ -257,6 +248,22 @@ pub fn router(state: HttpState) -> Router {
         .with_state(state);
     let respelled = MapRequest::new(routes, move |request: Request| paths.canonical(request));
     Router::new().fallback_service(respelled)
+}
+
+/// A user's tokens and account, and the members of rooms.
+fn member_routes([_, logout, refresh, profile, _, token, roles, role]: &[String; 8]) -> Router<HttpState> {
+    Router::new()
+        .route(logout, post(users::logout))
+        .route(refresh, post(users::refresh))
+        .route(profile, get(users::profile))
+        .route(token, post(members::token))
+        .route(roles, get(members::roles))
+        .route(role, get(members::role))
+}
+
+/// What computes a hash.
+fn login_routes([login, _, _, _, change_password, ..]: &[String; 8]) -> Router<HttpState> {
+    Router::new().route(login, post(users::login)).route(change_password, post(users::change_password))
 }
 
 /// Also for a known path with another method, as in the original.

@@ -3,6 +3,8 @@
 //! Owns its making, once, and the warning while its password is the one from the configuration. Later
 //! changes of the options have no effect, as in the original.
 
+use std::sync::Arc;
+
 use reelkeeper_actors::access::user::{PASSWORD_MIN, USERNAME_MIN, User};
 use reelkeeper_actors::ports::PortError;
 use reelkeeper_actors::ports::accounts::Accounts;
@@ -10,32 +12,36 @@ use reelkeeper_actors::ports::accounts::Accounts;
 use crate::config::InitialAdmin;
 use crate::http::passwords::{Compared, Passwords};
 
-/// Makes the first admin if there is no user yet.
+/// Makes the first admin if there is no user yet; returns once they can log in. Whether the password should be
+/// changed is found out meanwhile: that takes a hash, so nobody waits for it.
 pub(super) async fn keep(
-    accounts: &dyn Accounts,
+    accounts: &Arc<dyn Accounts>,
     passwords: &Passwords,
     initial: &InitialAdmin,
 ) -> Result<(), PortError> {
     let (username, password) = (initial.username.as_str(), initial.password.expose());
-    let stands = if let Some(stored) = accounts.user(username).await? {
-        let compared = passwords.compare(password.to_owned(), Some(stored.password_hash)).await?;
-        compared == Compared::Same
-    } else {
+    if accounts.user(username).await?.is_none() {
         let hash = passwords.hash(password.to_owned()).await?;
-        let made = accounts.insert_first_user(&User::first_admin(username, hash)).await?;
-        if made {
+        if accounts.insert_first_user(&User::first_admin(username, hash)).await? {
             tracing::info!(user.name = username, "made the first admin");
             warn_of_what_is_too_short(username, password);
         }
-        made
-    };
-    if stands {
+    }
+    tokio::spawn(warn_of_initial_password(accounts.clone(), passwords.clone(), initial.clone()));
+    Ok(())
+}
+
+async fn warn_of_initial_password(accounts: Arc<dyn Accounts>, passwords: Passwords, initial: InitialAdmin) {
+    let stored = accounts.user(&initial.username).await.ok().flatten();
+    let Some(hash) = stored.map(|user| user.password_hash) else { return };
+    let compared = passwords.compare(initial.password.expose().to_owned(), Some(hash)).await;
+    if matches!(compared, Ok(Compared::Same)) {
+        let username = &initial.username;
         tracing::warn!(
             user.name = username,
             "the password is still the one from the configuration; change it"
         );
     }
-    Ok(())
 }
 
 fn warn_of_what_is_too_short(username: &str, password: &str) {
@@ -62,7 +68,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_a_fresh_installation_gets_an_admin() {
-        let (store, passwords) = (MemoryStore::new(), Passwords::default());
+        let (store, passwords): (Arc<dyn Accounts>, _) = (Arc::new(MemoryStore::new()), Passwords::default());
         keep(&store, &passwords, &initial("admin", "first")).await.unwrap();
         keep(&store, &passwords, &initial("admin", "second")).await.unwrap();
         keep(&store, &passwords, &initial("another", "third")).await.unwrap();

@@ -7,7 +7,7 @@ use crate::bearers::{Shown, claims, login, member, now, send, signed, with};
 use crate::harness::{API_KEY, Reelkeeper, Sim, folder, quick};
 use crate::wire::Reply;
 
-/// What the table asks of each endpoint, in its order. Whoever is let in gets what stands beside it.
+/// The endpoints of the table, in its order, and what whoever is let in gets there.
 const ENDPOINTS: [(&str, u16); 9] = [
     ("start", 409), // nobody is in the room
     ("stop", 409),  // it is over
@@ -18,6 +18,42 @@ const ENDPOINTS: [(&str, u16); 9] = [
     ("room", 200),
     ("config", 200),
     ("create", 201),
+];
+
+/// Where, with which credentials, and how each endpoint answers: `+` let in, `0` 400, `1` 401, `3` 403. The
+/// places are rooms whose level is `admin_moderator_speaker` (open), `admin_moderator` (middle) and `admin` (strict).
+const TABLE: [(&str, &str, &str); 29] = [
+    //                                                  start, stop, list, get, media, delete, room, config, create
+    ("open", "nothing", "11111 1111"),
+    ("open", "key", "+++++ ++++"),
+    ("strict", "key", "+++++ ++++"),
+    ("open", "wrong key", "11111 1111"),
+    ("open", "admin", "11+++ ++++"),
+    ("strict", "admin", "11+++ ++++"),
+    ("open", "user", "11333 3333"),
+    ("open", "moderator of open", "+++++ +++1"),
+    ("middle", "moderator of middle", "+++++ +++1"),
+    ("strict", "moderator of strict", "++333 3++1"),
+    ("open", "moderator of middle", "33+33 3331"),
+    ("open", "speaker of open", "33+++ 3++1"),
+    ("middle", "speaker of middle", "33333 3++1"),
+    ("strict", "speaker of strict", "33333 3++1"),
+    ("open", "speaker of middle", "33333 3331"),
+    ("open", "public secret of open", "111++ 1111"),
+    ("open", "private secret of open", "11111 1111"),
+    ("open", "private secret of open, user", "113++ 3333"),
+    ("open", "private secret of open, admin", "11+++ ++++"),
+    ("open", "private secret of open, key", "+++11 ++++"),
+    ("open", "private secret of open, moderator of open", "+++11 +++1"),
+    ("open", "public secret of middle, key", "+++00 ++++"),
+    ("middle", "public secret of open", "11100 1111"),
+    // The first that is right counts, else the last failure.
+    ("open", "wrong key, moderator of open", "+++++ +++1"),
+    ("open", "wrong key, user", "11333 3333"),
+    ("open", "expired admin, speaker of open", "33+++ 3++1"),
+    ("open", "admin, speaker of middle", "33+++ ++++"),
+    ("open", "key, speaker of middle", "+++++ ++++"),
+    ("open", "user, bad member", "11111 1113"),
 ];
 
 /// A room of one access level, with a complete recording.
@@ -77,19 +113,48 @@ impl Place {
         let body = if endpoint == "start" { &json!({"roomId": room}) } else { body };
         send(service, verb, &format!("/api/v1{path}"), shown, body).await
     }
+}
 
-    /// Asks each endpoint; an expected 0 stands for what whoever is let in gets.
-    async fn expect(&self, service: &Reelkeeper, who: &str, shown: &Shown, expected: [u16; 9]) {
-        for ((endpoint, let_in), expected) in ENDPOINTS.into_iter().zip(expected) {
-            let reply = self.ask(service, endpoint, shown, &Value::Null).await;
-            let expected = if expected == 0 { let_in } else { expected };
-            assert_eq!(reply.status, expected, "{who}: {endpoint}: {}", String::from_utf8_lossy(&reply.body));
-            let error = match expected {
-                401 => "Authentication Error",
-                403 => "Authorization Error",
-                _ => continue,
-            };
-            assert_eq!(reply.field("error"), error, "{who}: {endpoint}");
+/// Everybody in the table.
+struct Cast {
+    places: [(&'static str, Place); 3],
+    admin: String,
+    user: String,
+}
+
+impl Cast {
+    async fn gather(service: &Reelkeeper, sim: &Sim) -> Self {
+        let places = [
+            ("open", place(service, sim, "admin_moderator_speaker").await),
+            ("middle", place(service, sim, "admin_moderator").await),
+            ("strict", place(service, sim, "admin").await),
+        ];
+        let admin = login(service, "admin", "admin").await.access;
+        Self { places, admin, user: login(service, "user", "admin").await.access }
+    }
+
+    fn place(&self, name: &str) -> &Place {
+        &self.places.iter().find(|(called, _)| *called == name).unwrap().1
+    }
+
+    fn shows(&self, credential: &str) -> Shown {
+        let (what, place) = credential.split_once(" of ").unwrap_or((credential, "open"));
+        let place = self.place(place);
+        match what {
+            "nothing" => Shown::nothing(),
+            "key" => Shown::key(API_KEY),
+            "wrong key" => Shown::key("wrong"),
+            "admin" => Shown::access(&self.admin),
+            "expired admin" => {
+                Shown::access(&signed(&with(claims(&self.admin), &[("exp", json!(now() - 1))])))
+            }
+            "user" => Shown::access(&self.user),
+            "moderator" => Shown::member(&place.moderator),
+            "speaker" => Shown::member(&place.speaker),
+            "bad member" => Shown::member("nonsense"),
+            "public secret" => Shown::query("secret", &place.public),
+            "private secret" => Shown::query("secret", &place.private),
+            other => panic!("no credential '{other}'"),
         }
     }
 }
@@ -97,109 +162,23 @@ impl Place {
 #[tokio::test]
 async fn every_caller_at_every_endpoint() {
     let (service, sim) = stage().await;
-    let [open, middle, strict] = [
-        place(&service, &sim, "admin_moderator_speaker").await,
-        place(&service, &sim, "admin_moderator").await,
-        place(&service, &sim, "admin").await,
-    ];
-    let key = || Shown::key(API_KEY);
-    let admin = || Shown::nothing().and(Shown::access(""));
-    let (admin_token, user_token) =
-        (login(&service, "admin", "admin").await.access, login(&service, "user", "admin").await.access);
-    let admin = || admin().and(Shown::query("accessToken", &admin_token));
-    let user = || Shown::access(&user_token);
-    let moderator = |place: &Place| Shown::member(&place.moderator);
-    let speaker = |place: &Place| Shown::member(&place.speaker);
-    let public = || Shown::query("secret", &open.public);
-    let private = || Shown::query("secret", &open.private);
-    let wrong = || Shown::query("secret", &middle.public);
-    let expired = signed(&with(claims(&admin_token), &[("exp", json!(now() - 1))]));
-
-    // start, stop, list, get, media, delete, room, config, create; 0 = let in
-    let table: [(&str, &Place, Shown, [u16; 9]); 29] = [
-        ("nobody", &open, Shown::nothing(), [401; 9]),
-        ("the key", &open, key(), [0; 9]),
-        ("the key at admin", &strict, key(), [0; 9]),
-        ("a wrong key", &open, Shown::key("wrong"), [401; 9]),
-        ("an admin", &open, admin(), [401, 401, 0, 0, 0, 0, 0, 0, 0]),
-        ("an admin at admin", &strict, admin(), [401, 401, 0, 0, 0, 0, 0, 0, 0]),
-        ("a user", &open, user(), [401, 401, 403, 403, 403, 403, 403, 403, 403]),
-        ("a moderator", &open, moderator(&open), [0, 0, 0, 0, 0, 0, 0, 0, 401]),
-        ("a moderator at admin_moderator", &middle, moderator(&middle), [0, 0, 0, 0, 0, 0, 0, 0, 401]),
-        ("a moderator at admin", &strict, moderator(&strict), [0, 0, 403, 403, 403, 403, 0, 0, 401]),
-        (
-            "a moderator of another room",
-            &open,
-            moderator(&middle),
-            [403, 403, 0, 403, 403, 403, 403, 403, 401],
-        ),
-        ("a speaker", &open, speaker(&open), [403, 403, 0, 0, 0, 403, 0, 0, 401]),
-        (
-            "a speaker at admin_moderator",
-            &middle,
-            speaker(&middle),
-            [403, 403, 403, 403, 403, 403, 0, 0, 401],
-        ),
-        ("a speaker at admin", &strict, speaker(&strict), [403, 403, 403, 403, 403, 403, 0, 0, 401]),
-        ("a speaker of another room", &open, speaker(&middle), [403, 403, 403, 403, 403, 403, 403, 403, 401]),
-        ("the public secret", &open, public(), [401, 401, 401, 0, 0, 401, 401, 401, 401]),
-        ("the private secret alone", &open, private(), [401; 9]),
-        (
-            "the private secret and a user",
-            &open,
-            private().and(user()),
-            [401, 401, 403, 0, 0, 403, 403, 403, 403],
-        ),
-        ("the private secret and an admin", &open, private().and(admin()), [401, 401, 0, 0, 0, 0, 0, 0, 0]),
-        ("the private secret and the key", &open, private().and(key()), [0, 0, 0, 401, 401, 0, 0, 0, 0]),
-        (
-            "the private secret and a moderator",
-            &open,
-            private().and(moderator(&open)),
-            [0, 0, 0, 401, 401, 0, 0, 0, 401],
-        ),
-        ("another secret and the key", &open, wrong().and(key()), [0, 0, 0, 400, 400, 0, 0, 0, 0]),
-        (
-            "the public secret at another recording",
-            &middle,
-            public(),
-            [401, 401, 401, 400, 400, 401, 401, 401, 401],
-        ),
-        // The first that is right counts, else the last failure.
-        (
-            "a wrong key and a moderator",
-            &open,
-            Shown::key("wrong").and(moderator(&open)),
-            [0, 0, 0, 0, 0, 0, 0, 0, 401],
-        ),
-        (
-            "a wrong key and a user",
-            &open,
-            Shown::key("wrong").and(user()),
-            [401, 401, 403, 403, 403, 403, 403, 403, 403],
-        ),
-        (
-            "an expired admin and a speaker",
-            &open,
-            Shown::access(&expired).and(speaker(&open)),
-            [403, 403, 0, 0, 0, 403, 0, 0, 401],
-        ),
-        (
-            "an admin and another room's speaker",
-            &open,
-            admin().and(speaker(&middle)),
-            [403, 403, 0, 0, 0, 0, 0, 0, 0],
-        ),
-        ("the key and another room's speaker", &open, key().and(speaker(&middle)), [0; 9]),
-        (
-            "a user and a bad member",
-            &open,
-            user().and(Shown::member("nonsense")),
-            [401, 401, 401, 401, 401, 401, 401, 401, 403],
-        ),
-    ];
-    for (who, place, shown, expected) in table {
-        place.expect(&service, who, &shown, expected).await;
+    let cast = Cast::gather(&service, &sim).await;
+    for (at, who, answers) in TABLE {
+        let shown = who.split(", ").map(|name| cast.shows(name)).fold(Shown::nothing(), Shown::and);
+        for ((endpoint, let_in), answer) in ENDPOINTS.into_iter().zip(answers.replace(' ', "").chars()) {
+            let reply = cast.place(at).ask(&service, endpoint, &shown, &Value::Null).await;
+            let (status, error) = match answer {
+                '+' => (let_in, None),
+                '0' => (400, Some("Recording Error")),
+                '1' => (401, Some("Authentication Error")),
+                '3' => (403, Some("Authorization Error")),
+                other => panic!("no answer '{other}'"),
+            };
+            assert_eq!(reply.status, status, "{who} at {at}: {endpoint}");
+            if let Some(error) = error {
+                assert_eq!(reply.field("error"), error, "{who} at {at}: {endpoint}");
+            }
+        }
     }
     service.finish().await;
 }
