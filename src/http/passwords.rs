@@ -92,6 +92,12 @@ mod tests {
         for (password, hash, expected) in table {
             assert_eq!(passwords.compare(password.to_owned(), hash).await.unwrap(), expected, "{password}");
         }
+        let (long, odd) = ("x".repeat(10_000), "a\0b\u{1f600}");
+        for password in [long.as_str(), odd] {
+            let hash = passwords.hash(password.to_owned()).await.unwrap();
+            let compared = passwords.compare(password.to_owned(), Some(hash)).await.unwrap();
+            assert_eq!(compared, Compared::Same, "{} bytes", password.len());
+        }
         let unreadable = passwords.compare("x".to_owned(), Some("plain".to_owned())).await;
         assert!(unreadable.is_err());
     }

@@ -35,6 +35,7 @@ const KEY: &str = "secret-key";
 /// Signs tokens.
 const SECRET: &str = "livekit-secret";
 const API: &str = "/meet/api/v1";
+const INTERNAL: &str = "/meet/internal-api/v1";
 
 /// A world with an API key and one recording of each status, each with a file of its status' name.
 fn world() -> Arc<World> {
@@ -296,6 +297,10 @@ async fn a_store_that_is_away_or_hangs_is_told_in_time() {
         ("POST", format!("{API}/recordings"), r#"{"roomId":"x"}"#),
         ("GET", format!("{API}/recordings"), ""),
         ("GET", complete, ""),
+        ("POST", format!("{INTERNAL}/auth/login"), r#"{"username":"admin","password":"admin"}"#),
+        ("POST", format!("{INTERNAL}/rooms/x/token"), r#"{"secret":"x"}"#),
+        ("GET", format!("{INTERNAL}/rooms/x/roles"), ""),
+        ("GET", format!("{INTERNAL}/rooms/x/roles/x"), ""),
         ("GET", "/meet/health".to_owned(), ""),
         ("GET", "/readyz".to_owned(), ""),
     ];

@@ -15,9 +15,9 @@ use crate::recording::Timestamp;
 
 const MS_PER_S: i64 = 1_000;
 /// How long an access token or a member's token lasts, in seconds.
-pub const ACCESS_LIFETIME_S: i64 = 2 * 3600;
+const ACCESS_LIFETIME_S: i64 = 2 * 3600;
 /// How long a refresh token lasts, in seconds.
-pub const REFRESH_LIFETIME_S: i64 = 24 * 3600;
+const REFRESH_LIFETIME_S: i64 = 24 * 3600;
 
 /// What a token is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
