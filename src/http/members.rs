@@ -18,10 +18,10 @@ use reelkeeper_actors::orchestrator::JoinRefusal;
 use serde::Serialize;
 
 use super::HttpState;
-use super::access_log::about_room;
 use super::body::ParsedBody;
 use super::error::{AccessFailure, Failure};
 use super::request::{PathId, PathPair};
+use super::rooms::existing_room;
 use super::validation::access::{Wanted, member_token};
 use super::validation::room::room_id;
 
@@ -53,7 +53,7 @@ pub async fn token(
 ) -> Result<Response, Failure> {
     let id = room_id(&id)?;
     let request = member_token(&body)?;
-    let room = existing(&state, id).await?;
+    let room = existing_room(&state, id).await?;
     let role = role_with(&room, &request.secret)?;
     let attendee = match request.wanted {
         Wanted::Requests => None,
@@ -96,7 +96,7 @@ fn refused(room: &RoomId, who: &str, why: JoinRefusal) -> Failure {
 /// # Errors
 /// 404, 422, 503.
 pub async fn roles(State(state): State<HttpState>, PathId(id): PathId) -> Result<Response, Failure> {
-    let room = existing(&state, room_id(&id)?).await?;
+    let room = existing_room(&state, room_id(&id)?).await?;
     Ok(Json(Role::ALL.map(|role| shown(&room, role))).into_response())
 }
 
@@ -108,14 +108,9 @@ pub async fn role(
     State(state): State<HttpState>,
     PathPair(id, secret): PathPair,
 ) -> Result<Response, Failure> {
-    let room = existing(&state, room_id(&id)?).await?;
+    let room = existing_room(&state, room_id(&id)?).await?;
     let role = role_with(&room, &secret)?;
     Ok(Json(shown(&room, role)).into_response())
-}
-
-async fn existing(state: &HttpState, id: RoomId) -> Result<Room, Failure> {
-    about_room(&id);
-    state.catalog.room(&id).await?.ok_or(Failure::NoRoom(id))
 }
 
 fn role_with(room: &Room, secret: &str) -> Result<Role, Failure> {

@@ -91,8 +91,13 @@ pub async fn config(
 }
 
 async fn visible_room(state: &HttpState, caller: &Caller, id: RoomId) -> Result<Room, Failure> {
-    about_room(&id);
     caller.check_in(Right::SeeRoom, &id)?;
+    existing_room(state, id).await
+}
+
+/// The room, if it exists.
+pub(super) async fn existing_room(state: &HttpState, id: RoomId) -> Result<Room, Failure> {
+    about_room(&id);
     state.catalog.room(&id).await?.ok_or(Failure::NoRoom(id))
 }
 
