@@ -4,6 +4,7 @@
 //! earlier run left, and drains it. Decides nothing about recordings. Requests under a key: `keyed`.
 
 mod keyed;
+mod meetings;
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -30,8 +31,11 @@ use crate::recording::event::{
 };
 use crate::recording::rules::Rule;
 use crate::recording::{Recording, RecordingStatus, Timestamp};
+use crate::room::commit::bounded;
 use crate::room::supervisor::{Supervisor, SupervisorMessage};
 use crate::room::{Observed, RoomMessage, Shared, World, news};
+
+pub use self::meetings::JoinRefusal;
 
 /// How long after its deadline a request waits for the actor's answer before it is cut off.
 const BACKSTOP: Duration = Duration::from_secs(5);
@@ -329,6 +333,14 @@ impl Orchestrator {
                     return Ok(());
                 }
                 self.tell(&room, Happening::RecorderLeft { egress, reason }).await
+            }
+            LiveKitNews::Meeting(news) => {
+                let Some(room) = event.room else { return Ok(()) };
+                meetings::hear(&self.shared, &room, &news).await
+            }
+            LiveKitNews::PersonLeft { name } => {
+                let Some(room) = event.room else { return Ok(()) };
+                bounded(&self.shared, self.shared.world.coordination.free_name(&room, &name)).await
             }
             LiveKitNews::Other => Ok(()),
         }

@@ -120,7 +120,9 @@ fn tell(failing: &BTreeMap<u64, Vec<Broken>>) -> String {
     let mut promises = BTreeMap::<&str, Vec<u64>>::new();
     for (seed, broken) in failing {
         let broken: BTreeSet<_> = broken.iter().map(|broken| broken.promise).collect();
-        broken.into_iter().for_each(|promise| promises.entry(promise).or_default().push(*seed));
+        for promise in broken {
+            promises.entry(promise).or_default().push(*seed);
+        }
     }
     let mut told = Vec::new();
     for (promise, seeds) in promises {

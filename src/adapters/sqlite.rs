@@ -1,10 +1,11 @@
-//! SQLite: ledger, keys, catalog and outbox in one file (`sqlite://`), the default when there is no MongoDB.
+//! SQLite: ledger, keys, catalog, outbox and accounts in one file (`sqlite://`), the default when there is no MongoDB.
 //!
 //! Owns the file, its lock and the threads that speak to it: one writer that commits whatever waits
 //! together (`writer`), a few readers. Never blocks an async thread, and never answers a write before it
-//! is synced. The decisions of the ports are in `ledger`, `keys`, `catalog` and `outbox`; the
+//! is synced. The decisions of the ports are in `ledger`, `keys`, `catalog`, `outbox` and `accounts`; the
 //! tables in `schema`.
 
+mod accounts;
 mod catalog;
 mod connection;
 mod file_lock;
@@ -58,8 +59,10 @@ impl SqliteConfig {
 }
 
 /// An open store; implements [`Ledger`](reelkeeper_actors::ports::ledger::Ledger),
-/// [`IdempotencyKeys`](reelkeeper_actors::ports::keys::IdempotencyKeys) and
-/// [`Catalog`](reelkeeper_actors::ports::catalog::Catalog).
+/// [`IdempotencyKeys`](reelkeeper_actors::ports::keys::IdempotencyKeys),
+/// [`Catalog`](reelkeeper_actors::ports::catalog::Catalog),
+/// [`Outbox`](reelkeeper_actors::ports::outbox::Outbox) and
+/// [`Accounts`](reelkeeper_actors::ports::accounts::Accounts).
 ///
 /// Dropping it does what [`close`](Self::close) does, but blocks the thread meanwhile.
 pub struct SqliteStore {

@@ -1,19 +1,24 @@
 //! What clients are told when something is not done (contract `access.md` 8, `recordings.md` 2).
 //!
 //! Owns the words and statuses: [`Failure::answer`] is the one function that turns errors into responses.
-//! Ids stand in single quotes; reference clients look for some of the fragments, which the tests list.
+//! Ids stand in single quotes; reference clients look for some of the fragments, which the tests list. Who is
+//! not let in is told so by `error/access.rs`.
+
+mod access;
 
 use std::time::Duration;
 
 use axum::Json;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use reelkeeper_actors::access::Denied;
 use reelkeeper_actors::ids::{RecordingId, RoomId};
 use reelkeeper_actors::ports::{PortError, PortErrorKind};
 use reelkeeper_actors::recording::RecordingStatus;
 use reelkeeper_actors::recording::effect::Refusal;
 use serde::Serialize;
 
+pub use self::access::AccessFailure;
 use super::idempotency;
 use super::unanswered::Unanswered;
 use reelkeeper_actors::ports::media_server::RejectedWebhook;
@@ -21,10 +26,15 @@ use reelkeeper_actors::ports::media_server::RejectedWebhook;
 /// Names as clients see them in `error`.
 mod name {
     pub const AUTHENTICATION: &str = "Authentication Error";
+    pub const AUTHORIZATION: &str = "Authorization Error";
     pub const BAD_REQUEST: &str = "Bad Request";
+    pub const CHANGE_PASSWORD: &str = "Change Password Error";
     pub const INTERNAL: &str = "Internal Server Error";
+    pub const LOGIN: &str = "Login Error";
+    pub const PARTICIPANT: &str = "Participant Error";
     pub const PATH: &str = "Path Not Found";
     pub const RECORDING: &str = "Recording Error";
+    pub const REFRESH_TOKEN: &str = "Refresh Token Error";
     pub const REQUEST_TIMEOUT: &str = "Request Timeout";
     pub const ROOM: &str = "Room Error";
     pub const UNAVAILABLE: &str = "Service Unavailable";
@@ -58,17 +68,6 @@ pub enum Subject {
     Delete(RecordingId),
 }
 
-/// Why a caller is not let in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unauthenticated {
-    /// None of the accepted credentials is there.
-    NothingPresent,
-    /// The API key is wrong.
-    WrongApiKey,
-    /// There is no API key that could be right.
-    NoApiKeyConfigured,
-}
-
 /// Why a request is not answered with success.
 #[derive(Debug)]
 pub enum Failure {
@@ -81,7 +80,9 @@ pub enum Failure {
     /// The body did not arrive in time.
     BodyTooSlow,
     /// The caller is not let in.
-    Unauthenticated(Unauthenticated),
+    Denied(Denied),
+    /// A login, a token or a secret leads nowhere.
+    Access(AccessFailure),
     /// No such path, or not with this method.
     UnknownPath(String),
     /// No such room.
@@ -110,6 +111,12 @@ pub enum Failure {
     TooSlow,
     /// We panicked.
     Panicked,
+}
+
+impl From<Denied> for Failure {
+    fn from(why: Denied) -> Self {
+        Self::Denied(why)
+    }
 }
 
 impl From<PortError> for Failure {
@@ -170,9 +177,8 @@ impl Failure {
                 let message = "The request body did not arrive in time";
                 Answer::new(S::REQUEST_TIMEOUT, name::REQUEST_TIMEOUT, message)
             }
-            Self::Unauthenticated(why) => {
-                Answer::new(S::UNAUTHORIZED, name::AUTHENTICATION, unauthenticated(*why))
-            }
+            Self::Denied(why) => access::denied(*why),
+            Self::Access(why) => why.answer(),
             Self::UnknownPath(path) => {
                 Answer::new(S::NOT_FOUND, name::PATH, format!("Path '{path}' not found"))
             }
@@ -304,14 +310,6 @@ impl Subject {
             Self::Stop(recording) => format!("Egress '{}' of {} not found", recording.egress, self.words()),
             _ => format!("{} not found", self.words()),
         }
-    }
-}
-
-fn unauthenticated(why: Unauthenticated) -> &'static str {
-    match why {
-        Unauthenticated::NothingPresent => "Unauthorized: no accepted credential was sent",
-        Unauthenticated::WrongApiKey => "Invalid API key",
-        Unauthenticated::NoApiKeyConfigured => "There is no API key yet, one must be made first",
     }
 }
 

@@ -8,9 +8,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
+use reelkeeper_actors::access::user::User;
 use reelkeeper_actors::ids::{ClaimId, EgressId, NodeId, RecordingId, RoomId};
 use reelkeeper_actors::meeting::Room;
+use reelkeeper_actors::meeting::joining::RoomOrder;
+use reelkeeper_actors::meeting::status::MeetingNews;
 use reelkeeper_actors::ports::PortError;
+use reelkeeper_actors::ports::accounts::Accounts;
 use reelkeeper_actors::ports::blobs::{BlobHead, Blobs, ByteStream};
 use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, Page, StoredRecording};
 use reelkeeper_actors::ports::clock::{Clock, Entropy};
@@ -32,6 +36,7 @@ pub struct World {
     pub rooms: Mutex<Vec<Room>>,
     pub recordings: Mutex<Vec<StoredRecording>>,
     pub api_keys: Mutex<Vec<ApiKey>>,
+    pub users: Mutex<Vec<User>>,
     pub blobs: Mutex<Vec<(String, Bytes)>>,
     /// Files end early when read.
     pub blobs_break: AtomicBool,
@@ -69,6 +74,9 @@ impl Catalog for World {
         self.store().await?;
         Ok(self.rooms.lock().unwrap().iter().find(|stored| stored.room_id == *room).cloned())
     }
+    async fn tell_room(&self, _: &RoomId, _: &MeetingNews) -> Result<Option<Room>, PortError> {
+        unreachable!("the HTTP face tells no room")
+    }
     async fn insert_recording(&self, _: &StoredRecording) -> Result<bool, PortError> {
         unreachable!("the HTTP face writes no recordings")
     }
@@ -102,6 +110,23 @@ impl Catalog for World {
     }
     async fn insert_first_api_key(&self, _: &ApiKey) -> Result<bool, PortError> {
         unreachable!("the HTTP face makes no first key")
+    }
+}
+
+#[async_trait]
+impl Accounts for World {
+    async fn user(&self, username: &str) -> Result<Option<User>, PortError> {
+        self.store().await?;
+        Ok(self.users.lock().unwrap().iter().find(|user| user.username == username).cloned())
+    }
+    async fn insert_first_user(&self, _: &User) -> Result<bool, PortError> {
+        unreachable!("the HTTP face makes no first user")
+    }
+    async fn change_password(&self, username: &str, from: &str, to: &str) -> Result<bool, PortError> {
+        self.store().await?;
+        let mut users = self.users.lock().unwrap();
+        let found = users.iter_mut().find(|user| user.username == username && user.password_hash == from);
+        Ok(found.map(|user| to.clone_into(&mut user.password_hash)).is_some())
     }
 }
 
@@ -166,6 +191,15 @@ impl Coordination for World {
     async fn standing(&self, _: &NodeId) -> Result<Standing, PortError> {
         Ok(Standing::Alive)
     }
+    async fn reserve_name(&self, _: &RoomId, _: &str, _: Duration) -> Result<Option<String>, PortError> {
+        unreachable!("the HTTP face lets nobody in by itself")
+    }
+    async fn free_name(&self, _: &RoomId, _: &str) -> Result<(), PortError> {
+        unreachable!("the HTTP face frees no name")
+    }
+    async fn free_names(&self, _: &RoomId) -> Result<(), PortError> {
+        unreachable!("the HTTP face frees no name")
+    }
 }
 
 #[async_trait]
@@ -189,6 +223,12 @@ impl MediaServer for World {
         unreachable!("the HTTP face sends nothing")
     }
     async fn participants(&self, _: &RoomId) -> Result<Vec<Participant>, CallError> {
+        unreachable!("the HTTP face only pings LiveKit")
+    }
+    async fn participant(&self, _: &RoomId, _: &str) -> Result<Option<Participant>, CallError> {
+        unreachable!("the HTTP face only pings LiveKit")
+    }
+    async fn create_room(&self, _: &RoomOrder) -> Result<(), CallError> {
         unreachable!("the HTTP face only pings LiveKit")
     }
     async fn ping(&self) -> Result<(), CallError> {

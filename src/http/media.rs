@@ -11,34 +11,38 @@ use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt, stream};
+use reelkeeper_actors::access::{Caller, RecordingSecret};
 use reelkeeper_actors::ids::RecordingId;
 use reelkeeper_actors::ports::blobs::{BlobHead, ByteStream};
 use reelkeeper_actors::recording::Recording;
 
 use super::HttpState;
 use super::access_log::about_recording;
-use super::auth::{API_KEY_ONLY, Caller, authenticate};
+use super::auth::{Credentials, authenticate_to_see};
 use super::error::{Failure, FieldFault};
 use super::limits::{Permit, within};
-use super::range::{RangeRequest, Selection};
-use super::request::PathId;
+use super::range::{InvalidRange, RangeRequest, Selection};
+use super::request::{PathId, QueryText};
+use super::validation::recording::shown_recording;
 
 /// Streams a recording's file.
 ///
 /// # Errors
-/// 401, 404, 409, 416, 422, 503.
+/// 400 for another recording's secret, 401, 403, 404, 409, 416, 422, 503.
 pub async fn stream(
     State(state): State<HttpState>,
     Extension(permit): Extension<Permit>,
     method: Method,
+    credentials: Credentials,
     headers: HeaderMap,
     PathId(id): PathId,
+    query: QueryText,
 ) -> Result<Response, Failure> {
-    let (id, range) = validated(&id, &headers)?;
+    let (id, secret, range) = validated(&id, &query, &headers)?;
     about_recording(&id);
     let limit = state.settings.request_timeout;
     within(limit, async {
-        let caller = authenticate(&state, &headers, API_KEY_ONLY).await?;
+        let caller = authenticate_to_see(&state, &credentials, secret.as_deref(), &id).await?;
         let recording = streamable(&state, &id).await?;
         let key = state.settings.files.blob_key(&recording);
         let head = state.blobs.head(&key).await?.filter(|head| head.size > 0);
@@ -59,25 +63,30 @@ pub async fn stream(
             Body::from_stream(exactly(bytes, length, Reading { id, limit, _permit: permit }))
         };
         let status = if selection == Selection::Whole { StatusCode::OK } else { StatusCode::PARTIAL_CONTENT };
-        let headers = media_headers(caller, &key, &head, &selection, length);
+        let headers = media_headers(&caller, &key, &head, &selection, length);
         Ok((status, headers, body).into_response())
     })
     .await
 }
 
-/// Both faults at once, as everywhere.
-fn validated(id: &str, headers: &HeaderMap) -> Result<(RecordingId, Option<RangeRequest>), Failure> {
+/// All faults at once, as everywhere.
+fn validated(
+    id: &str,
+    query: &QueryText,
+    headers: &HeaderMap,
+) -> Result<(RecordingId, Option<String>, Option<RangeRequest>), Failure> {
     let range = headers.get(header::RANGE);
     let range = range.map(|value| RangeRequest::parse(value.to_str().unwrap_or_default())).transpose();
-    match (RecordingId::parse(id), range) {
-        (Ok(id), Ok(range)) => Ok((id, range)),
-        (id, range) => {
-            let id = id.err().map(|fault| ("params.recordingId", fault.to_string()));
-            let range = range.err().map(|fault| ("headers.range", fault.to_string()));
-            let faults = id.into_iter().chain(range);
-            let faults = faults.map(|(field, message)| FieldFault { field: field.to_owned(), message });
-            Err(Failure::Invalid(faults.collect()))
+    let fault =
+        |fault: InvalidRange| FieldFault { field: "headers.range".to_owned(), message: fault.to_string() };
+    match (shown_recording(id, query), range.map_err(fault)) {
+        (Ok((id, secret)), Ok(range)) => Ok((id, secret, range)),
+        (Ok(_), Err(fault)) => Err(Failure::Invalid(vec![fault])),
+        (Err(Failure::Invalid(mut faults)), Err(fault)) => {
+            faults.push(fault);
+            Err(Failure::Invalid(faults))
         }
+        (Err(failure), _) => Err(failure),
     }
 }
 
@@ -99,14 +108,15 @@ fn quoted(etag: &str) -> String {
 }
 
 fn media_headers(
-    caller: Caller,
+    caller: &Caller,
     key: &str,
     head: &BlobHead,
     selection: &Selection,
     length: u64,
 ) -> HeaderMap {
     let caching = match caller {
-        Caller::ApiKey { .. } => "private, max-age=3600",
+        Caller::SecretHolder(RecordingSecret::Public) => "public, max-age=3600",
+        _ => "private, max-age=3600",
     };
     let mut headers = HeaderMap::new();
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));

@@ -28,10 +28,16 @@ use tower::ServiceExt;
 
 use super::base_path::BasePath;
 use super::fakes::{NOW, World};
+use super::passwords::Passwords;
+use super::tokens::Tokens;
 use super::{HttpSettings, HttpState, router};
+use crate::config::Secret;
 
 const KEY: &str = "secret-key";
+/// Signs tokens.
+const SECRET: &str = "livekit-secret";
 const API: &str = "/meet/api/v1";
+const INTERNAL: &str = "/meet/internal-api/v1";
 
 /// A world with an API key and one recording of each status, each with a file of its status' name.
 fn world() -> Arc<World> {
@@ -94,11 +100,15 @@ async fn app(world: &Arc<World>, settings: HttpSettings) -> Router {
     router(HttpState {
         orchestrator,
         catalog: world.clone(),
+        accounts: world.clone(),
         blobs: world.clone(),
         ledger: world.clone(),
         coordination: world.clone(),
         media_server: world.clone(),
         webhooks: world.clone(),
+        tokens: Arc::new(Tokens::new("livekit-key", &Secret::new(SECRET))),
+        passwords: Passwords::default(),
+        login_limits: Arc::default(),
         clock: world.clone(),
         entropy: world.clone(),
         node,
@@ -291,6 +301,10 @@ async fn a_store_that_is_away_or_hangs_is_told_in_time() {
         ("POST", format!("{API}/recordings"), r#"{"roomId":"x"}"#),
         ("GET", format!("{API}/recordings"), ""),
         ("GET", complete, ""),
+        ("POST", format!("{INTERNAL}/auth/login"), r#"{"username":"admin","password":"admin"}"#),
+        ("POST", format!("{INTERNAL}/rooms/x/token"), r#"{"secret":"x"}"#),
+        ("GET", format!("{INTERNAL}/rooms/x/roles"), ""),
+        ("GET", format!("{INTERNAL}/rooms/x/roles/x"), ""),
         ("GET", "/meet/health".to_owned(), ""),
         ("GET", "/readyz".to_owned(), ""),
     ];

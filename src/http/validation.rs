@@ -1,8 +1,9 @@
 //! Reading requests strictly: every broken rule is reported, in zod's words (contract `access.md` 8).
 //!
-//! Owns the tools; what each request may hold is said in `validation/room.rs` and `validation/recording.rs`.
+//! Owns the tools; what each request may hold is said in the modules below.
 //! Unknown keys are dropped. Written by hand, since deriving would stop at the first fault and in other words.
 
+pub mod access;
 pub mod encoding;
 pub mod recording;
 pub mod room;

@@ -12,6 +12,7 @@ use reelkeeper::simulator::{Control, Simulator, SimulatorConfig};
 use reelkeeper_actors::embedded::DirectoryBlobs;
 use reelkeeper_actors::ids::{NodeId, RoomId};
 use reelkeeper_actors::orchestrator::Orchestrator;
+use reelkeeper_actors::ports::catalog::Catalog;
 use reelkeeper_actors::ports::coordination::{Coordination, Standing};
 use reelkeeper_actors::ports::ledger::Ledger;
 use reelkeeper_actors::ports::outbox::{Outbox, OutboxDepth};
@@ -43,6 +44,8 @@ pub struct Reelkeeper {
     pub orchestrator: Orchestrator,
     /// LiveKit, if the service simulates it itself.
     pub simulator: Option<Control>,
+    /// What clients see.
+    pub catalog: Arc<dyn Catalog>,
     ledger: Arc<dyn Ledger>,
     outbox: Arc<dyn Outbox>,
     coordination: Arc<dyn Coordination>,
@@ -115,7 +118,7 @@ impl Reelkeeper {
         let node = new_node();
         let app = App::start(configuration(&folder, livekit, settings), node.clone()).await.unwrap();
         let (address, ledger, coordination) = (app.local_addr(), app.ledger(), app.coordination());
-        let outbox = app.outbox();
+        let (catalog, outbox) = (app.catalog(), app.outbox());
         let (orchestrator, simulator) = (app.orchestrator(), app.simulator());
         let closing = CancellationToken::new();
         let running = tokio::spawn(app.run(closing.clone().cancelled_owned()));
@@ -126,6 +129,7 @@ impl Reelkeeper {
             folder,
             orchestrator,
             simulator,
+            catalog,
             ledger,
             outbox,
             coordination,

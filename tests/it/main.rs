@@ -7,19 +7,24 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "these are tests")]
 
+mod accounts;
 mod acknowledged;
 mod away;
 mod bad_input;
+mod bearers;
 mod early_ends;
 mod happy;
 mod harness;
 mod keys;
 mod livekit;
 mod media;
+mod meeting;
+mod members;
 mod news;
 mod notices;
 mod races;
 mod restart;
+mod rights;
 mod shutdown;
 mod signing;
 mod stage;

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use super::{MemoryStore, lock};
 use crate::ids::{RecordingId, RoomId};
 use crate::meeting::Room;
+use crate::meeting::status::MeetingNews;
 use crate::ports::PortError;
 use crate::ports::catalog::{ApiKey, Catalog, PAGE_MAX, Page, StoredRecording};
 use crate::recording::Recording;
@@ -42,6 +43,13 @@ impl Catalog for MemoryStore {
 
     async fn room(&self, room: &RoomId) -> Result<Option<Room>, PortError> {
         Ok(lock(&self.documents).rooms.get(room).cloned())
+    }
+
+    async fn tell_room(&self, room: &RoomId, news: &MeetingNews) -> Result<Option<Room>, PortError> {
+        let mut documents = lock(&self.documents);
+        let Some(stored) = documents.rooms.get_mut(room) else { return Ok(None) };
+        stored.hear(news);
+        Ok(Some(stored.clone()))
     }
 
     async fn insert_recording(&self, stored: &StoredRecording) -> Result<bool, PortError> {

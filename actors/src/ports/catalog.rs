@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use super::PortError;
 use crate::ids::{RecordingId, RoomId};
 use crate::meeting::Room;
+use crate::meeting::status::MeetingNews;
 use crate::recording::{AccessSecrets, Recording};
 
 /// Largest page that a list may ask for (contract `recordings.md` 2).
@@ -77,6 +78,13 @@ pub trait Catalog: Send + Sync {
     /// # Errors
     /// When the store is away, or the document cannot be read.
     async fn room(&self, room: &RoomId) -> Result<Option<Room>, PortError>;
+
+    /// Takes news of a room's meeting in, by [`Room::hear`], and touches nothing else of the document. Returns
+    /// the room as it is stored now; none if there is no such room.
+    ///
+    /// # Errors
+    /// When the store is away; it may have been stored all the same.
+    async fn tell_room(&self, room: &RoomId, news: &MeetingNews) -> Result<Option<Room>, PortError>;
 
     /// Stores a recording unless one with this id is there. Returns whether it was stored.
     ///

@@ -4,6 +4,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{EgressId, RoomId};
+use crate::meeting::joining::RoomOrder;
+use crate::meeting::status::MeetingNews;
 use crate::recording::Timestamp;
 use crate::recording::egress::{CallError, EgressInfo, EgressOrder, LeaveReason};
 
@@ -27,6 +29,8 @@ pub struct Participant {
     pub identity: String,
     /// What it is.
     pub kind: ParticipantKind,
+    /// What its token said at first, and it or others may have written since.
+    pub metadata: String,
 }
 
 /// A message to those in a room.
@@ -53,6 +57,13 @@ pub enum LiveKitNews {
         egress: EgressId,
         /// Why it left.
         reason: LeaveReason,
+    },
+    /// `room_started`, `room_finished`.
+    Meeting(MeetingNews),
+    /// `participant_left` of a person whose place nobody took.
+    PersonLeft {
+        /// The name that is free now.
+        name: String,
     },
     /// Anything else: acknowledged, nothing done.
     Other,
@@ -150,6 +161,18 @@ pub trait MediaServer: Send + Sync {
     /// # Errors
     /// When LiveKit did not answer, or refused it.
     async fn send_data(&self, message: &DataMessage) -> Result<(), CallError>;
+
+    /// Somebody in a room; none if they are not in it, or there is no such room.
+    ///
+    /// # Errors
+    /// When LiveKit did not answer.
+    async fn participant(&self, room: &RoomId, identity: &str) -> Result<Option<Participant>, CallError>;
+
+    /// Makes a room unless it is there; one that is there stays as it is. Repeatable.
+    ///
+    /// # Errors
+    /// When LiveKit did not answer, or refused; it may have made the room all the same.
+    async fn create_room(&self, order: &RoomOrder) -> Result<(), CallError>;
 
     /// Cheap proof that LiveKit answers and takes our token.
     ///

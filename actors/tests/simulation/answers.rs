@@ -19,7 +19,7 @@ const START_ANSWERED: Duration = Duration::from_secs(21);
 const OTHERS_ANSWERED: Duration = Duration::from_secs(11);
 /// How long after its end an egress may be the reason for a refused start: a room is free at the latest after
 /// the stop timeout (30 s), or once its recorder is missed (20 s until LiveKit says so, then 35 s).
-const HOLDS_AFTER_END: Duration = Duration::from_secs(60);
+const HOLDS_AFTER_END: Duration = Duration::from_mins(1);
 /// How long until a run of the node that died, or that lost its store, is followed by one that takes its rooms
 /// up: it is down for 45 s at most, and stores are away for 40 s.
 const TAKEN_UP_WITHIN: Duration = Duration::from_secs(90);

@@ -13,6 +13,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use reelkeeper_actors::ids::{ClaimId, EgressId, RecordingId, RoomId};
 use reelkeeper_actors::meeting::Room;
+use reelkeeper_actors::meeting::joining::RoomOrder;
+use reelkeeper_actors::meeting::status::MeetingNews;
 use reelkeeper_actors::ports::PortError;
 use reelkeeper_actors::ports::blobs::{BlobHead, Blobs, ByteStream};
 use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, Page, StoredRecording};
@@ -323,6 +325,10 @@ impl Catalog for Run {
         self.store(StoreCall::FindRoom, room.as_str(), self.around.backing.store.room(room)).await
     }
 
+    async fn tell_room(&self, room: &RoomId, news: &MeetingNews) -> Result<Option<Room>, PortError> {
+        self.around.backing.store.tell_room(room, news).await
+    }
+
     async fn insert_recording(&self, stored: &StoredRecording) -> Result<bool, PortError> {
         let recording = &stored.recording;
         let about = self.told(|| format!("{} {:?}", recording.recording_id, recording.status));
@@ -438,6 +444,14 @@ impl MediaServer for Run {
     async fn send_data(&self, message: &DataMessage) -> Result<(), CallError> {
         let work = self.around.livekit.send_data(message);
         self.list("signal", message.topic, work, |()| "sent".to_owned()).await
+    }
+
+    async fn participant(&self, room: &RoomId, identity: &str) -> Result<Option<Participant>, CallError> {
+        self.around.livekit.participant(room, identity).await
+    }
+
+    async fn create_room(&self, order: &RoomOrder) -> Result<(), CallError> {
+        self.around.livekit.create_room(order).await
     }
 
     async fn ping(&self) -> Result<(), CallError> {

@@ -455,6 +455,8 @@ fn told_by(news: &LiveKitNews) -> String {
     match news {
         LiveKitNews::Egress(info) => format!("{} {:?}", info.egress, info.status),
         LiveKitNews::RecorderLeft { egress, reason } => format!("{egress} left: {reason:?}"),
+        LiveKitNews::Meeting(news) => format!("{news:?}"),
+        LiveKitNews::PersonLeft { name } => format!("{name} left"),
         LiveKitNews::Other => String::new(),
     }
 }
@@ -482,6 +484,7 @@ fn room(index: usize) -> Room {
         speaker_url: format!("/room/{room_id}?secret=2222222222"),
         status: RoomStatus::Open,
         meeting_end_action: MeetingEndAction::None,
+        last_meeting: None,
         room_id,
     }
 }

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use super::STORE;
 use super::connection::failed;
 
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     // Columns beside a document are read from it, so that they can never tell another story. The ledger's
     // are its fencing header, compared by every write.
     "CREATE TABLE reelkeeper_rooms (
@@ -84,6 +84,12 @@ const STEPS: [&str; 4] = [
         PRIMARY KEY (caller, room, operation, key)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX reelkeeper_keys_by_age ON reelkeeper_keys (entered);",
+    // Roles are a JSON array of texts.
+    "CREATE TABLE users (
+        username TEXT NOT NULL PRIMARY KEY,
+        password_hash TEXT NOT NULL,
+        roles TEXT NOT NULL
+    ) STRICT;",
 ];
 
 /// Takes the steps that a file still lacks, each whole or not at all.

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use reelkeeper_actors::ids::{ClaimId, CommandId, DecisionId, NodeId, RoomId};
+use reelkeeper_actors::meeting::creation::{self, Drawn, NewRoom};
+use reelkeeper_actors::meeting::status::MeetingNews;
 use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, StoredRecording};
 use reelkeeper_actors::ports::keys::{IdempotencyKeys, KeptCommand, Operation, ScopedKey};
 use reelkeeper_actors::ports::ledger::{Expected, Ledger, Written};
@@ -97,6 +99,13 @@ async fn stall(store: &Arc<SqliteStore>) -> Sender<()> {
 async fn it_passes_the_ledger_suite() {
     let (_folder, store) = fresh().await;
     suite::ledger(&store).await;
+    store.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_passes_the_accounts_suite() {
+    let (_folder, store) = fresh().await;
+    suite::accounts(&store).await;
     store.close().await.unwrap();
 }
 
@@ -356,14 +365,15 @@ async fn an_unreadable_answer_is_named() {
     }
 }
 
-/// A file that was written before there were keys.
+/// A file that was written before there were outbox, keys and users.
 #[tokio::test]
 async fn a_file_of_an_earlier_version_is_brought_up_to_date() {
     let (folder, store) = fresh().await;
     store.write(&row("room", 1), &Expected::Absent).await.unwrap();
     store.close().await.unwrap();
     let earlier = intruder(&folder);
-    earlier.execute_batch("DROP TABLE reelkeeper_keys; PRAGMA user_version = 2").unwrap();
+    let since = "DROP TABLE reelkeeper_outbox; DROP TABLE reelkeeper_keys; DROP TABLE users;";
+    earlier.execute_batch(&format!("{since} PRAGMA user_version = 2")).unwrap();
     let old_row =
         r#"{"room_name":"","phase":"idle","current":null,"unsettled":[],"pending":[],"effects_numbered":0}"#;
     earlier.execute("UPDATE reelkeeper_rooms SET state = ?1", [old_row]).unwrap();
@@ -371,6 +381,28 @@ async fn a_file_of_an_earlier_version_is_brought_up_to_date() {
     let store = open(&path(&folder)).await;
     assert_eq!(store.load(&RoomId::from_trusted("room")).await.unwrap(), Some(row("room", 1)));
     assert_eq!(store.enter(&key(), &command(), Timestamp(0)).await.unwrap(), command());
+}
+
+#[tokio::test]
+async fn news_of_a_meeting_keep_fields_that_we_do_not_know() {
+    let (folder, store) = fresh().await;
+    let drawn = Drawn {
+        now: Timestamp(1),
+        random: [0; 16],
+        moderator_secret: "1".to_owned(),
+        speaker_secret: "2".to_owned(),
+    };
+    let room = creation::create(NewRoom::default(), &drawn);
+    store.insert_room(&room).await.unwrap();
+    let later = "UPDATE meet_rooms SET document = json_set(document, '$.later', 7, '$.config.later', 8)";
+    let intruder = intruder(&folder);
+    assert_eq!(intruder.execute(later, []).unwrap(), 1);
+
+    store.tell_room(&room.room_id, &MeetingNews::Started { sid: "RM_1".to_owned() }).await.unwrap().unwrap();
+    let select =
+        "SELECT document ->> 'status', document ->> 'later', document ->> '$.config.later' FROM meet_rooms";
+    let found: (String, i64, i64) = intruder.query_row(select, [], |row| row.try_into()).unwrap();
+    assert_eq!(found, ("active_meeting".to_owned(), 7, 8));
 }
 
 #[tokio::test]

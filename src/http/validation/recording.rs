@@ -8,7 +8,10 @@ use serde_json::Value;
 use super::encoding::{encoding, layout};
 use super::{Faults, Field, Object};
 use crate::http::error::Failure;
+use crate::http::request::QueryText;
 
+/// Opens one recording, in its query.
+const SECRET: &str = "secret";
 /// Recordings on a page unless the client says otherwise.
 const PAGE_DEFAULT: usize = 10;
 
@@ -55,6 +58,19 @@ fn room_id(body: &Object<'_>, faults: &mut Faults) -> Option<RoomId> {
 /// 422 when it is none.
 pub fn recording_id(text: &str, field: &'static str) -> Result<RecordingId, Failure> {
     RecordingId::parse(text).map_err(|fault| Failure::invalid(field, fault.to_string()))
+}
+
+/// Reads the id of a recording that is to be seen, and the secret that may open it.
+///
+/// # Errors
+/// 422 with every broken rule.
+pub fn shown_recording(id: &str, query: &QueryText) -> Result<(RecordingId, Option<String>), Failure> {
+    let mut faults = Faults::default();
+    let id = RecordingId::parse(id).map_err(|fault| faults.add("params.recordingId", fault.to_string())).ok();
+    if query.count(SECRET) > 1 {
+        faults.add("query.secret", "Expected string, received array");
+    }
+    faults.finish(id).map(|id| (id, query.get(SECRET)))
 }
 
 /// Reads `maxItems` as JavaScript turns texts into numbers: above 0, rounded down, at most [`PAGE_MAX`].

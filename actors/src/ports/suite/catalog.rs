@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::{fresh, fresh_room};
 use crate::ids::{EgressId, RecordingId, RoomId, Uid};
-use crate::meeting::Room;
+use crate::meeting::status::MeetingNews;
+use crate::meeting::{MeetingEndAction, Room};
 use crate::ports::PortErrorKind;
 use crate::ports::catalog::{ApiKey, Catalog, PAGE_MAX, StoredRecording};
 use crate::recording::RecordingStatus::{
@@ -22,6 +23,7 @@ const CROWD: u32 = 16;
 /// Runs every case. The one about API keys wants the store without other writers of keys.
 pub async fn catalog(catalog: &dyn Catalog) {
     a_room_is_inserted_once(catalog).await;
+    a_room_hears_of_its_meetings(catalog).await;
     a_recording_is_inserted_once(catalog).await;
     of_many_inserts_one_wins(catalog).await;
     a_status_moves_forward_only(catalog).await;
@@ -76,11 +78,8 @@ async fn remove(catalog: &dyn Catalog, id: &RecordingId) {
     assert!(catalog.remove_recording(id).await.expect("remove"), "it was there");
 }
 
-/// Rooms stay: nothing removes them yet, and their ids are their case's own.
-async fn a_room_is_inserted_once(catalog: &dyn Catalog) {
-    let id = fresh_room();
-    assert_eq!(catalog.room(&id).await.expect("read"), None);
-    let room: Room = serde_json::from_value(json!({
+fn room(id: &RoomId) -> Room {
+    serde_json::from_value(json!({
         "roomId": id, "roomName": "a room ' é", "creationDate": 1_700_000_000_000_i64,
         "autoDeletionDate": 1_800_000_000_000.5,
         "autoDeletionPolicy": {"withMeeting": "when_meeting_ends", "withRecordings": "close"},
@@ -93,7 +92,14 @@ async fn a_room_is_inserted_once(catalog: &dyn Catalog) {
         "moderatorUrl": format!("/room/{id}?secret=0"), "speakerUrl": format!("/room/{id}?secret=1"),
         "status": "open", "meetingEndAction": "none",
     }))
-    .expect("a room");
+    .expect("a room")
+}
+
+/// Rooms stay: nothing removes them yet, and their ids are their case's own.
+async fn a_room_is_inserted_once(catalog: &dyn Catalog) {
+    let id = fresh_room();
+    assert_eq!(catalog.room(&id).await.expect("read"), None);
+    let room = room(&id);
     catalog.insert_room(&room).await.expect("insert");
     assert_eq!(catalog.room(&id).await.expect("read"), Some(room.clone()));
 
@@ -101,6 +107,28 @@ async fn a_room_is_inserted_once(catalog: &dyn Catalog) {
     let error = catalog.insert_room(&other).await.expect_err("the id is taken");
     assert_eq!(error.kind, PortErrorKind::Misused);
     assert_eq!(catalog.room(&id).await.expect("read"), Some(room), "the first one stays");
+}
+
+async fn a_room_hears_of_its_meetings(catalog: &dyn Catalog) {
+    let started = MeetingNews::Started { sid: "RM_1".to_owned() };
+    let finished = MeetingNews::Finished { sid: "RM_1".to_owned() };
+    assert_eq!(catalog.tell_room(&fresh_room(), &started).await.expect("tell"), None, "no such room");
+
+    let closing = Room { meeting_end_action: MeetingEndAction::Close, ..room(&fresh_room()) };
+    for room in [room(&fresh_room()), closing] {
+        let mut expected = room.clone();
+        catalog.insert_room(&room).await.expect("insert");
+        for news in [&started, &started, &finished, &finished, &started] {
+            expected.hear(news);
+            let told = catalog.tell_room(&room.room_id, news).await.expect("tell");
+            assert_eq!(told.as_ref(), Some(&expected), "{news:?}");
+            assert_eq!(
+                catalog.room(&room.room_id).await.expect("read").as_ref(),
+                Some(&expected),
+                "{news:?}"
+            );
+        }
+    }
 }
 
 async fn a_recording_is_inserted_once(catalog: &dyn Catalog) {

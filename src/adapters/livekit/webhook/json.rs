@@ -175,6 +175,7 @@ pub(super) fn participant_info(fields: Fields<'_>) -> proto::ParticipantInfo {
     };
     proto::ParticipantInfo {
         identity: fields.text("identity"),
+        name: fields.text("name"),
         kind: fields.choice("kind", |name| participant::Kind::from_str_name(name).map(Into::into)),
         permission: Some(permission),
         disconnect_reason: fields
