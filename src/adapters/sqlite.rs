@@ -2,13 +2,14 @@
 //!
 //! Owns the file, its lock and the threads that speak to it: one writer that commits whatever waits
 //! together (`writer`), a few readers. Never blocks an async thread, and never answers a write before it
-//! is synced. The decisions of the ports are in `ledger` and `catalog`; the tables in `schema`.
+//! is synced. The decisions of the ports are in `ledger`, `catalog` and `list`; the tables in `schema`.
 
 mod catalog;
 mod connection;
 mod file_lock;
 mod lane;
 mod ledger;
+mod list;
 mod schema;
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,8 @@ use reelkeeper_actors::ids::{ClaimId, EgressId, NodeId, RecordingId, RoomId};
 use reelkeeper_actors::meeting::Room;
 use reelkeeper_actors::ports::PortError;
 use reelkeeper_actors::ports::blobs::{BlobHead, Blobs, ByteStream};
-use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, Page, StoredRecording};
+use reelkeeper_actors::ports::catalog::list::{DocumentId, Page, RecordingQuery};
+use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, StoredRecording};
 use reelkeeper_actors::ports::clock::{Clock, Entropy};
 use reelkeeper_actors::ports::coordination::{Coordination, Standing};
 use reelkeeper_actors::ports::ledger::{Expected, Ledger, Written};
@@ -80,11 +81,11 @@ impl Catalog for World {
         let recordings = self.recordings.lock().unwrap();
         Ok(recordings.iter().find(|stored| stored.recording.recording_id == *id).cloned())
     }
-    async fn newest_recordings(&self, limit: usize) -> Result<Page<Recording>, PortError> {
+    async fn recordings(&self, query: &RecordingQuery) -> Result<Page<Recording>, PortError> {
         self.store().await?;
         let recordings = self.recordings.lock().unwrap();
-        let items = recordings.iter().rev().take(limit).map(|stored| stored.recording.clone()).collect();
-        Ok(Page { items, is_truncated: recordings.len() > limit })
+        let numbered = (1..).map(DocumentId::of_insertion).zip(recordings.iter());
+        Ok(query.page(numbered.map(|(id, stored)| (id, &stored.recording))))
     }
     async fn unfinished_recordings(
         &self,

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use reelkeeper_actors::access::Right;
 use reelkeeper_actors::ids::{RecordingId, RoomId};
 use reelkeeper_actors::meeting::Room;
+use reelkeeper_actors::ports::catalog::list::RecordingQuery;
 use reelkeeper_actors::recording::Recording;
 use serde::Serialize;
 use serde_json::Value;
@@ -101,9 +102,9 @@ pub async fn list(
     caller.check(Right::Retrieve)?;
     let max_items = max_items(query.get("maxItems").as_deref())?;
     let fields = Projection::parse(query.get("fields").as_deref())?;
-    let page = state.catalog.newest_recordings(max_items).await?;
+    let page = state.catalog.recordings(&RecordingQuery::newest(max_items)).await?;
     let recordings = page.items.iter().map(|recording| fields.apply(shown(recording))).collect();
-    let pagination = Pagination { is_truncated: page.is_truncated, max_items };
+    let pagination = Pagination { is_truncated: page.next.is_some(), max_items };
     Ok(Json(RecordingsPage { recordings, pagination }).into_response())
 }
 

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use super::STORE;
 use super::connection::failed;
 
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     // Columns beside a document are read from it, so that they can never tell another story. The ledger's
     // are its fencing header, compared by every write.
     "CREATE TABLE reelkeeper_rooms (
@@ -55,6 +55,14 @@ const STEPS: [&str; 2] = [
     // What is not over is looked for at every start, and there is never much of it.
     "CREATE INDEX recordings_unfinished ON recordings (recording_id)
         WHERE status IN ('starting', 'active', 'ending');",
+    // Lists: each sort has an index, alone and behind the status. Within a room there is never so much that
+    // a few could not be sorted, so `recordings_by_room` is enough.
+    "CREATE INDEX recordings_by_room_name ON recordings (room_name, inserted);
+    CREATE INDEX recordings_by_duration ON recordings (duration, inserted);
+    CREATE INDEX recordings_by_size ON recordings (size, inserted);
+    CREATE INDEX recordings_by_status_and_room_name ON recordings (status, room_name, inserted);
+    CREATE INDEX recordings_by_status_and_duration ON recordings (status, duration, inserted);
+    CREATE INDEX recordings_by_status_and_size ON recordings (status, size, inserted);",
 ];
 
 /// Takes the steps that a file still lacks, each whole or not at all.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use reelkeeper_actors::ids::{ClaimId, DecisionId, NodeId, RoomId};
+use reelkeeper_actors::ports::catalog::list::RecordingQuery;
 use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, StoredRecording};
 use reelkeeper_actors::ports::ledger::{Expected, Ledger, Written};
 use reelkeeper_actors::ports::{PortError, PortErrorKind, suite};
@@ -285,8 +286,8 @@ async fn an_unreadable_document_is_named_or_left_out() {
         assert_eq!(error.kind, PortErrorKind::Corrupt);
         assert!(error.detail.starts_with("room--EG_2--u: "), "{}", error.detail);
     }
-    let page = store.newest_recordings(1).await.unwrap();
-    assert_eq!((page.items, page.is_truncated), (vec![recording("room--EG_1--u").recording], false));
+    let page = store.recordings(&RecordingQuery::newest(1)).await.unwrap();
+    assert_eq!((page.items, page.next), (vec![recording("room--EG_1--u").recording], None));
 }
 
 #[tokio::test]
@@ -310,11 +311,11 @@ async fn an_update_keeps_fields_that_we_do_not_know() {
 }
 
 #[tokio::test]
-async fn lists_are_read_along_an_index() {
+async fn sweeps_read_along_an_index() {
     let (folder, _store) = fresh().await;
     let intruder = intruder(&folder);
     for (query, index) in [
-        (super::catalog::NEWEST_RECORDINGS, "recordings_newest"),
+        (super::catalog::UNFINISHED_RECORDINGS, "recordings_unfinished"),
         (super::ledger::ROWS, "sqlite_autoindex_reelkeeper_rooms_1"),
     ] {
         let explain = format!("EXPLAIN QUERY PLAN {}", query.replace("?1", "''"));

@@ -2,7 +2,7 @@
 
 use reelkeeper_actors::ids::{RecordingId, RoomId};
 use reelkeeper_actors::orchestrator::StartOptions;
-use reelkeeper_actors::ports::catalog::PAGE_MAX;
+use reelkeeper_actors::ports::catalog::list::PAGE_MAX;
 use serde_json::Value;
 
 use super::encoding::{encoding, layout};
