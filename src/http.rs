@@ -16,6 +16,7 @@ pub mod health;
 pub mod limits;
 pub mod livekit_webhook;
 pub mod media;
+pub mod page_token;
 pub mod paths;
 pub mod projection;
 pub mod range;
@@ -26,6 +27,7 @@ pub mod rooms;
 mod router_tests;
 pub mod unanswered;
 pub mod validation;
+pub mod zip;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -142,12 +144,14 @@ pub fn router(state: HttpState) -> Router {
         "/api/v1/rooms",
         "/api/v1/rooms/{room_id}",
         "/api/v1/recordings",
+        "/api/v1/recordings/download",
         "/api/v1/recordings/{recording_id}",
+        "/api/v1/recordings/{recording_id}/url",
         "/api/v1/recordings/{recording_id}/stop",
         "/api/v1/recordings/{recording_id}/media",
     ]
     .map(|path| settings.base_path.join(path));
-    let [health, rooms, room, recordings, recording, stop, media] = &below_base;
+    let [health, rooms, room, recordings, download, recording, url, stop, media] = &below_base;
     let at_root = ["/livez", "/readyz", "/livekit/webhook"].map(str::to_owned);
     let [livez, readyz, webhook] = &at_root;
     let paths = Paths::new(&[below_base.as_slice(), at_root.as_slice()].concat());
@@ -159,12 +163,14 @@ pub fn router(state: HttpState) -> Router {
     let reads_and_rooms = Router::new()
         .route(rooms, post(rooms::create))
         .route(room, get(rooms::get))
-        .route(recordings, get(recordings::list))
+        .route(recordings, get(recordings::list::list))
         .route(recording, get(recordings::get))
+        .route(url, get(recordings::url))
         .layer(deadline(settings.request_timeout));
     let decisions = Router::new()
         .route(stop, post(recordings::stop))
         .route(recording, delete(recordings::delete))
+        .route(recordings, delete(recordings::bulk_delete::bulk_delete))
         .layer(deadline(settings.request_timeout + DECISION_GRACE));
     let starts = Router::new().route(recordings, post(recordings::start));
     let api = reads_and_rooms
@@ -174,6 +180,7 @@ pub fn router(state: HttpState) -> Router {
         .layer(budget(settings.concurrency));
     let media = Router::new()
         .route(media, get(media::stream))
+        .route(download, get(zip::download))
         .layer(parse_body)
         .layer(budget(settings.media_concurrency));
     let webhooks = Router::new()
@@ -186,19 +193,20 @@ pub fn router(state: HttpState) -> Router {
         .route(health, get(health::health))
         .layer(budget(PROBES));
 
-    let routes = api
-        .merge(media)
-        .merge(webhooks)
-        .merge(probes)
+    let routes = around(&state, api.merge(media).merge(webhooks).merge(probes)).with_state(state);
+    let respelled = MapRequest::new(routes, move |request: Request| paths.canonical(request));
+    Router::new().fallback_service(respelled)
+}
+
+/// What every route has around it.
+fn around(state: &HttpState, routes: Router<HttpState>) -> Router<HttpState> {
+    routes
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_path)
         .layer(CatchPanicLayer::custom(|_| Failure::Panicked.into_response()))
         .layer(from_fn_with_state(state.clone(), cors::allow))
         .layer(from_fn(access_log::record))
         .layer(from_fn(unanswered::close))
-        .with_state(state);
-    let respelled = MapRequest::new(routes, move |request: Request| paths.canonical(request));
-    Router::new().fallback_service(respelled)
 }
 
 /// Also for a known path with another method, as in the original.

@@ -1,6 +1,11 @@
-//! `/api/v1/recordings` (contract `recordings.md` 2), media excepted: start, stop, list, get, delete.
+//! `/api/v1/recordings` (contract `recordings.md` 2): start, and what is done with one recording.
+//!
+//! Several at once are in [`list`] and [`bulk_delete`], files in `http/media.rs` and `http/zip.rs`.
 //!
 //! The order of checks is the contract's: credentials before validation, except where a recording is got.
+
+pub mod bulk_delete;
+pub mod list;
 
 use axum::Json;
 use axum::extract::{Extension, State};
@@ -9,7 +14,6 @@ use axum::response::{IntoResponse, Response};
 use reelkeeper_actors::access::Right;
 use reelkeeper_actors::ids::{RecordingId, RoomId};
 use reelkeeper_actors::meeting::Room;
-use reelkeeper_actors::ports::catalog::list::RecordingQuery;
 use reelkeeper_actors::recording::Recording;
 use serde::Serialize;
 use serde_json::Value;
@@ -24,7 +28,7 @@ use super::limits::within;
 use super::projection::Projection;
 use super::request::{PathId, QueryText};
 use super::rooms::{location, shown};
-use super::validation::recording::{max_items, recording_id, start as start_request};
+use super::validation::recording::{recording_id, start as start_request};
 
 /// Starts a recording. Answers when it runs, or says why it does not; may take as long as a start may.
 ///
@@ -75,39 +79,6 @@ pub async fn stop(
     Ok(located(&state, &headers, &uri, StatusCode::ACCEPTED, recording))
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct RecordingsPage {
-    recordings: Vec<Value>,
-    pagination: Pagination,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Pagination {
-    is_truncated: bool,
-    max_items: usize,
-}
-
-/// Lists the newest recordings.
-///
-/// # Errors
-/// 401, 422, 503.
-pub async fn list(
-    State(state): State<HttpState>,
-    credentials: Credentials,
-    query: QueryText,
-) -> Result<Response, Failure> {
-    let caller = authenticate(&state, &credentials, KEY_ADMIN_MEMBER).await?;
-    caller.check(Right::Retrieve)?;
-    let max_items = max_items(query.get("maxItems").as_deref())?;
-    let fields = Projection::parse(query.get("fields").as_deref())?;
-    let page = state.catalog.recordings(&RecordingQuery::newest(max_items)).await?;
-    let recordings = page.items.iter().map(|recording| fields.apply(shown(recording))).collect();
-    let pagination = Pagination { is_truncated: page.next.is_some(), max_items };
-    Ok(Json(RecordingsPage { recordings, pagination }).into_response())
-}
-
 /// Shows a recording, or the parts of it that `fields` names.
 ///
 /// # Errors
@@ -125,6 +96,35 @@ pub async fn get(
     caller.check_in(Right::Retrieve, &id.room)?;
     let stored = state.catalog.recording(&id).await?.ok_or(Failure::NoRecording(id))?;
     Ok(Json(fields.apply(shown(&stored.recording))))
+}
+
+#[derive(Serialize)]
+struct Link {
+    url: String,
+}
+
+/// The address of a recording's page, with the secret that opens it: for anybody, or with `privateAccess` for
+/// users who are logged in.
+///
+/// # Errors
+/// 401, 403, 404, 422, 503.
+pub async fn url(
+    State(state): State<HttpState>,
+    credentials: Credentials,
+    headers: HeaderMap,
+    uri: Uri,
+    PathId(id): PathId,
+    query: QueryText,
+) -> Result<Response, Failure> {
+    let caller = authenticate(&state, &credentials, KEY_ADMIN_MEMBER).await?;
+    let id = recording_id(&id, "params.recordingId")?;
+    about_recording(&id);
+    caller.check_in(Right::Retrieve, &id.room)?;
+    let stored = state.catalog.recording(&id).await?.ok_or_else(|| Failure::NoRecording(id.clone()))?;
+    let is_private = query.get("privateAccess").is_some_and(|wanted| wanted.eq_ignore_ascii_case("true"));
+    let secret = if is_private { stored.secrets.private } else { stored.secrets.public };
+    let base = public_url(&state.settings, &headers, &uri);
+    Ok(Json(Link { url: format!("{base}/recording/{id}?secret={secret}") }).into_response())
 }
 
 #[derive(Serialize)]

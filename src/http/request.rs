@@ -42,3 +42,11 @@ impl<S: Send + Sync> FromRequestParts<S> for QueryText {
         Ok(Self(parts.uri.query().unwrap_or_default().to_owned()))
     }
 }
+
+#[cfg(test)]
+impl QueryText {
+    /// What follows the question mark.
+    pub(super) fn of(query: &str) -> Self {
+        Self(query.to_owned())
+    }
+}

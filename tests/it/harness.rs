@@ -12,9 +12,11 @@ use reelkeeper::simulator::{Control, Simulator, SimulatorConfig};
 use reelkeeper_actors::embedded::DirectoryBlobs;
 use reelkeeper_actors::ids::{NodeId, RoomId};
 use reelkeeper_actors::orchestrator::Orchestrator;
+use reelkeeper_actors::ports::catalog::{Catalog, StoredRecording};
 use reelkeeper_actors::ports::coordination::{Coordination, Standing};
 use reelkeeper_actors::ports::ledger::Ledger;
 use reelkeeper_actors::recording::ledger::{Phase, Row};
+use reelkeeper_actors::recording::{AccessSecrets, Recording};
 use reelkeeper_actors::simulator::calls::Method;
 use reelkeeper_actors::simulator::clock::Timing;
 use reelkeeper_actors::simulator::faults::{CallTrouble, Fault, What};
@@ -42,6 +44,7 @@ pub struct Reelkeeper {
     pub orchestrator: Orchestrator,
     /// LiveKit, if the service simulates it itself.
     pub simulator: Option<Control>,
+    catalog: Arc<dyn Catalog>,
     ledger: Arc<dyn Ledger>,
     coordination: Arc<dyn Coordination>,
     node: NodeId,
@@ -113,7 +116,7 @@ impl Reelkeeper {
         let node = new_node();
         let app = App::start(configuration(&folder, livekit, settings), node.clone()).await.unwrap();
         let (address, ledger, coordination) = (app.local_addr(), app.ledger(), app.coordination());
-        let (orchestrator, simulator) = (app.orchestrator(), app.simulator());
+        let (orchestrator, simulator, catalog) = (app.orchestrator(), app.simulator(), app.catalog());
         let closing = CancellationToken::new();
         let running = tokio::spawn(app.run(closing.clone().cancelled_owned()));
         let http = client();
@@ -123,6 +126,7 @@ impl Reelkeeper {
             folder,
             orchestrator,
             simulator,
+            catalog,
             ledger,
             coordination,
             node,
@@ -231,6 +235,13 @@ impl Reelkeeper {
         let path = self.file(id);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
+    }
+
+    /// Stores the document of a recording that some earlier process made.
+    pub async fn shelve(&self, recording: Recording) {
+        let secrets = AccessSecrets { public: "0123456789".to_owned(), private: "abcdefabcd".to_owned() };
+        let stored = StoredRecording { recording, secrets, updated_at: 0 };
+        assert!(self.catalog.insert_recording(&stored).await.unwrap(), "it is new");
     }
 
     /// What rooms still owe.

@@ -9,9 +9,11 @@
 
 mod away;
 mod bad_input;
+mod bulk_delete;
 mod early_ends;
 mod happy;
 mod harness;
+mod lists;
 mod livekit;
 mod media;
 mod news;
@@ -23,3 +25,4 @@ mod start_failures;
 mod stop_failures;
 mod strangers;
 mod wire;
+mod zip;

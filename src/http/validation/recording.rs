@@ -2,15 +2,11 @@
 
 use reelkeeper_actors::ids::{RecordingId, RoomId};
 use reelkeeper_actors::orchestrator::StartOptions;
-use reelkeeper_actors::ports::catalog::list::PAGE_MAX;
 use serde_json::Value;
 
 use super::encoding::{encoding, layout};
 use super::{Faults, Field, Object};
 use crate::http::error::Failure;
-
-/// Recordings on a page unless the client says otherwise.
-const PAGE_DEFAULT: usize = 10;
 
 /// Reads `{roomId, config?: {layout?, encoding?}}`.
 ///
@@ -55,29 +51,6 @@ fn room_id(body: &Object<'_>, faults: &mut Faults) -> Option<RoomId> {
 /// 422 when it is none.
 pub fn recording_id(text: &str, field: &'static str) -> Result<RecordingId, Failure> {
     RecordingId::parse(text).map_err(|fault| Failure::invalid(field, fault.to_string()))
-}
-
-/// Reads `maxItems` as JavaScript turns texts into numbers: above 0, rounded down, at most [`PAGE_MAX`].
-///
-/// # Errors
-/// 422 when it is no number above 0.
-pub fn max_items(text: Option<&str>) -> Result<usize, Failure> {
-    let Some(text) = text.map(str::trim) else { return Ok(PAGE_DEFAULT) };
-    let number = if text.is_empty() { Some(0.0) } else { number(text) };
-    let Some(number) = number else {
-        return Err(Failure::invalid("maxItems", "Expected number, received nan"));
-    };
-    if number <= 0.0 {
-        return Err(Failure::invalid("maxItems", "Number must be greater than 0"));
-    }
-    // Saturates; a fraction below 1 would round down to a page of nothing, which helps nobody.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped, and above 0")]
-    Ok((number.min(1e6) as usize).clamp(1, PAGE_MAX))
-}
-
-fn number(text: &str) -> Option<f64> {
-    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
-    if plain || text == "Infinity" { text.parse().ok() } else { None }
 }
 
 #[cfg(test)]
@@ -139,29 +112,6 @@ mod tests {
         ];
         for (body, expected) in cases {
             assert_eq!(fields(&body), expected, "{body}");
-        }
-    }
-
-    #[test]
-    fn a_page_has_1_to_100_items() {
-        let cases = [
-            (None, Some(10)),
-            (Some("1"), Some(1)),
-            (Some("2.9"), Some(2)),
-            (Some(" 7 "), Some(7)),
-            (Some("1e3"), Some(100)),
-            (Some("Infinity"), Some(100)),
-            (Some("99999999999999999999999"), Some(100)),
-            (Some("0.5"), Some(1)),
-            (Some("0"), None),
-            (Some("-1"), None),
-            (Some(""), None),
-            (Some("x"), None),
-            (Some("nan"), None),
-            (Some("inf"), None),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(max_items(text).ok(), expected, "{text:?}");
         }
     }
 }

@@ -175,6 +175,16 @@ impl RecordingSort {
         }
     }
 
+    /// Whether a document can have this value.
+    #[must_use]
+    pub fn sorts_by(self, value: &SortValue) -> bool {
+        match value {
+            SortValue::Missing => true,
+            SortValue::Number(_) => self != Self::RoomName,
+            SortValue::Text(_) => self == Self::RoomName,
+        }
+    }
+
     /// The place of a recording in a list that is sorted by this.
     #[must_use]
     pub fn place(self, id: DocumentId, recording: &Recording) -> Cursor {
