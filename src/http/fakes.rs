@@ -40,6 +40,8 @@ pub struct World {
     pub store_is_away: AtomicBool,
     /// The store answers no call.
     pub store_hangs: AtomicBool,
+    /// The store does not answer who asks for one recording.
+    pub recordings_hang: AtomicBool,
 }
 
 impl World {
@@ -77,6 +79,9 @@ impl Catalog for World {
         unreachable!("the HTTP face writes no recordings")
     }
     async fn recording(&self, id: &RecordingId) -> Result<Option<StoredRecording>, PortError> {
+        if self.recordings_hang.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         self.store().await?;
         let recordings = self.recordings.lock().unwrap();
         Ok(recordings.iter().find(|stored| stored.recording.recording_id == *id).cloned())

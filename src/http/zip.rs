@@ -21,7 +21,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use reelkeeper_actors::access::Right;
-use reelkeeper_actors::ids::RecordingId;
+use reelkeeper_actors::ids::{RecordingId, RoomId};
 use reelkeeper_actors::ports::blobs::Blobs;
 use reelkeeper_actors::recording::Recording;
 
@@ -56,14 +56,7 @@ pub async fn download(
         let caller = authenticate(&state, &credentials, KEY_ADMIN_MEMBER).await?;
         let mut ids = recording_ids(&query)?;
         caller.check(Right::Retrieve)?;
-        let mut missing = Vec::new();
-        if let Some(room) = caller.room() {
-            let others = ids.extract_if(.., |id| id.room != *room);
-            missing.extend(others.map(|id| Failure::NotOfRoom(id, room.clone())));
-            if ids.is_empty() {
-                return Err(Failure::NoneOfRoom(room.clone()));
-            }
-        }
+        let mut missing = caller.room().map_or(Ok(Vec::new()), |room| take_out_others(&mut ids, room))?;
         let mut looked = stream::iter(ids).map(|id| look(&state, id)).buffered(AT_ONCE);
         let mut parts = Vec::new();
         while let Some(found) = looked.try_next().await? {
@@ -87,6 +80,13 @@ pub async fn download(
     ];
     let body = Body::from_stream(stream::try_unfold(Some(sending), Sending::next));
     Ok((headers, body).into_response())
+}
+
+/// Takes out what is not of the member's room.
+fn take_out_others(ids: &mut Vec<RecordingId>, room: &RoomId) -> Result<Vec<Failure>, Failure> {
+    let others = ids.extract_if(.., |id| id.room != *room);
+    let others = others.map(|id| Failure::NotOfRoom(id, room.clone())).collect();
+    if ids.is_empty() { Err(Failure::NoneOfRoom(room.clone())) } else { Ok(others) }
 }
 
 /// Looks for one file. That it is not there is an answer; that nobody could say is a failure.
@@ -255,6 +255,18 @@ mod tests {
         let strange = RecordingId::parse("r--EG_/../é\u{7}--u").unwrap();
         let strange = Recording { recording_id: strange, ..recorded("").recording };
         assert_eq!(name(&strange), "r--EG__.._é_--u.mp4");
+    }
+
+    #[test]
+    fn a_member_gets_what_is_of_their_room() {
+        let ids =
+            || ["own--EG_1--a", "other--EG_2--b", "own--EG_3--c"].map(|id| RecordingId::parse(id).unwrap());
+        let mut left = Vec::from(ids());
+        let others = take_out_others(&mut left, &RoomId::from_trusted("own")).unwrap();
+        assert_eq!(left, [ids()[0].clone(), ids()[2].clone()]);
+        assert!(matches!(&others[..], [Failure::NotOfRoom(id, _)] if *id == ids()[1]), "{others:?}");
+        let none = take_out_others(&mut ids().into(), &RoomId::from_trusted("third"));
+        assert!(matches!(none, Err(Failure::NoneOfRoom(_))), "{none:?}");
     }
 
     #[test]

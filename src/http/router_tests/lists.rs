@@ -125,6 +125,19 @@ async fn several_deletions_say_what_became_of_each() {
     assert_eq!((reply.status, reply.header("retry-after")), (503, "5"));
 }
 
+#[tokio::test(start_paused = true)]
+async fn many_deletions_end_in_time_too() {
+    let world = world();
+    let app = app(&world, HttpSettings::default()).await;
+    world.recordings_hang.store(true, Ordering::SeqCst);
+    let ids: Vec<_> = (0..100).map(|n| format!("room-{n}--EG_{n}--u")).collect();
+    let began = tokio::time::Instant::now();
+    let path = format!("{API}/recordings?recordingIds={}", ids.join(","));
+    let reply = call(&app, "DELETE", &path, "").await;
+    assert_eq!((reply.status, reply.header("retry-after")), (503, "5"));
+    assert_eq!(began.elapsed(), HttpSettings::default().request_timeout);
+}
+
 /// Headers that say when, or which request it was.
 fn lasting(mut headers: HeaderMap) -> HeaderMap {
     headers.remove("x-request-id");
