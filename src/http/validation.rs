@@ -1,6 +1,6 @@
 //! Reading requests strictly: every broken rule is reported, in zod's words (contract `access.md` 8).
 //!
-//! Owns the tools; what each request may hold is said in `room`, `recording` and `list` below it.
+//! Owns the tools; what each request may hold is said in the modules below.
 //! Unknown keys are dropped. Written by hand, since deriving would stop at the first fault and in other words.
 
 pub mod encoding;
