@@ -19,6 +19,7 @@ pub mod livekit_webhook;
 pub mod login_limits;
 pub mod media;
 pub mod members;
+pub mod page_token;
 pub mod passwords;
 pub mod paths;
 pub mod projection;
@@ -32,6 +33,7 @@ pub mod tokens;
 pub mod unanswered;
 pub mod users;
 pub mod validation;
+pub mod zip;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -162,13 +164,15 @@ impl Default for HttpSettings {
 }
 
 /// What lies below the base path for everybody's use.
-const PUBLIC: [&str; 8] = [
+const PUBLIC: [&str; 10] = [
     "/health",
     "/api/v1/rooms",
     "/api/v1/rooms/{room_id}",
     "/api/v1/rooms/{room_id}/config",
     "/api/v1/recordings",
+    "/api/v1/recordings/download",
     "/api/v1/recordings/{recording_id}",
+    "/api/v1/recordings/{recording_id}/url",
     "/api/v1/recordings/{recording_id}/stop",
     "/api/v1/recordings/{recording_id}/media",
 ];
@@ -188,7 +192,7 @@ const INTERNAL: [&str; 8] = [
 pub fn router(state: HttpState) -> Router {
     let settings = Arc::clone(&state.settings);
     let below_base = PUBLIC.map(|path| settings.base_path.join(path));
-    let [health, rooms, room, room_config, recordings, recording, stop, media] = &below_base;
+    let [health, rooms, room, room_config, recordings, download, recording, url, stop, media] = &below_base;
     let at_root = ["/livez", "/readyz", "/livekit/webhook"].map(str::to_owned);
     let [livez, readyz, webhook] = &at_root;
     let internal = INTERNAL.map(|path| settings.base_path.join(path));
@@ -202,12 +206,14 @@ pub fn router(state: HttpState) -> Router {
         .route(rooms, post(rooms::create))
         .route(room, get(rooms::get))
         .route(room_config, get(rooms::config))
-        .route(recordings, get(recordings::list))
+        .route(recordings, get(recordings::list::list))
         .route(recording, get(recordings::get))
+        .route(url, get(recordings::url))
         .layer(deadline(settings.request_timeout));
     let decisions = Router::new()
         .route(stop, post(recordings::stop))
         .route(recording, delete(recordings::delete))
+        .route(recordings, delete(recordings::bulk_delete::bulk_delete))
         .layer(deadline(settings.request_timeout + DECISION_GRACE));
     let starts = Router::new().route(recordings, post(recordings::start));
     let members = member_routes(&internal).layer(deadline(settings.request_timeout));
@@ -223,6 +229,7 @@ pub fn router(state: HttpState) -> Router {
         .layer(budget(settings.concurrency));
     let media = Router::new()
         .route(media, get(media::stream))
+        .route(download, get(zip::download))
         .layer(parse_body)
         .layer(budget(settings.media_concurrency));
     let webhooks = Router::new()
@@ -235,20 +242,21 @@ pub fn router(state: HttpState) -> Router {
         .route(health, get(health::health))
         .layer(budget(PROBES));
 
-    let routes = api
-        .merge(logins)
-        .merge(media)
-        .merge(webhooks)
-        .merge(probes)
+    let routes =
+        around(&state, api.merge(logins).merge(media).merge(webhooks).merge(probes)).with_state(state);
+    let respelled = MapRequest::new(routes, move |request: Request| paths.canonical(request));
+    Router::new().fallback_service(respelled)
+}
+
+/// What every route has around it.
+fn around(state: &HttpState, routes: Router<HttpState>) -> Router<HttpState> {
+    routes
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_path)
         .layer(CatchPanicLayer::custom(|_| Failure::Panicked.into_response()))
         .layer(from_fn_with_state(state.clone(), cors::allow))
         .layer(from_fn(access_log::record))
         .layer(from_fn(unanswered::close))
-        .with_state(state);
-    let respelled = MapRequest::new(routes, move |request: Request| paths.canonical(request));
-    Router::new().fallback_service(respelled)
 }
 
 /// A user's tokens and account, and the members of rooms.

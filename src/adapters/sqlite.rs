@@ -2,8 +2,8 @@
 //!
 //! Owns the file, its lock and the threads that speak to it: one writer that commits whatever waits
 //! together (`writer`), a few readers. Never blocks an async thread, and never answers a write before it
-//! is synced. The decisions of the ports are in `ledger`, `keys`, `catalog`, `outbox` and `accounts`; the
-//! tables in `schema`.
+//! is synced. The decisions of the ports are in `ledger`, `keys`, `catalog`, `list`, `outbox` and `accounts`;
+//! the tables in `schema`.
 
 mod accounts;
 mod catalog;
@@ -12,6 +12,7 @@ mod file_lock;
 mod keys;
 mod lane;
 mod ledger;
+mod list;
 mod outbox;
 mod schema;
 #[cfg(test)]

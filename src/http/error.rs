@@ -57,6 +57,14 @@ pub struct FieldFault {
     pub message: String,
 }
 
+impl FieldFault {
+    /// A broken rule and the field that breaks it.
+    #[must_use]
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+}
+
 /// What a refused request was about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
@@ -91,6 +99,10 @@ pub enum Failure {
     RecordingDisabled(RoomId),
     /// No such recording.
     NoRecording(RecordingId),
+    /// The recording is not one of the room that the caller is a member of.
+    NotOfRoom(RecordingId, RoomId),
+    /// No recording that was asked for is one of the room that the caller is a member of.
+    NoneOfRoom(RoomId),
     /// The recording's file is missing or empty.
     NoFile(RecordingId),
     /// The recording has no file to stream, or not yet.
@@ -99,6 +111,8 @@ pub enum Failure {
     RangeNotSatisfiable(RecordingId, u64),
     /// The room's actor said no.
     Refused(Subject, Refusal),
+    /// One of several deletions is not through at the request's deadline; it may still be.
+    NotDeletedInTime(RecordingId),
     /// A dependency failed.
     Port(PortError),
     /// An incoming webhook is not taken.
@@ -116,6 +130,12 @@ pub enum Failure {
 impl From<Denied> for Failure {
     fn from(why: Denied) -> Self {
         Self::Denied(why)
+    }
+}
+
+impl From<FieldFault> for Failure {
+    fn from(fault: FieldFault) -> Self {
+        Self::Invalid(vec![fault])
     }
 }
 
@@ -157,7 +177,21 @@ impl Failure {
     /// A single broken rule.
     #[must_use]
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Invalid(vec![FieldFault { field: field.into(), message: message.into() }])
+        Self::Invalid(vec![FieldFault::new(field, message)])
+    }
+
+    /// Whether nothing is wrong with the request itself: it may be sent again later.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        self.answer().status == StatusCode::SERVICE_UNAVAILABLE
+    }
+
+    /// The words alone, for an answer that tells of several failures. Logged like an answer of its own.
+    #[must_use]
+    pub fn told_among_others(&self) -> String {
+        let answer = self.answer();
+        self.log(&answer);
+        answer.message
     }
 
     fn answer(&self) -> Answer {
@@ -187,14 +221,18 @@ impl Failure {
                 recording(S::FORBIDDEN, format!("Recording is disabled in room '{room}'"))
             }
             Self::NoRecording(id) => recording(S::NOT_FOUND, format!("Recording '{id}' not found")),
+            Self::NotOfRoom(id, room) => {
+                let message = format!("Recording '{id}' does not belong to room '{room}'");
+                Answer::new(S::FORBIDDEN, name::AUTHORIZATION, message)
+            }
+            Self::NoneOfRoom(room) => {
+                recording(S::BAD_REQUEST, format!("None of the recordings belongs to room '{room}'"))
+            }
+            Self::NotDeletedInTime(id) => {
+                unavailable(&format!("It is not known yet whether recording '{id}' could be deleted"), LATER)
+            }
             Self::NoFile(id) => recording(S::NOT_FOUND, format!("File of recording '{id}' not found")),
-            Self::NotStreamable(id, status) if status.is_terminal() => {
-                let message = format!("Recording '{id}' has no file, its status is '{}'", status.name());
-                recording(S::CONFLICT, message)
-            }
-            Self::NotStreamable(id, _) => {
-                recording(S::CONFLICT, format!("Recording '{id}' is not stopped yet"))
-            }
+            Self::NotStreamable(id, status) => recording(S::CONFLICT, not_streamable(id, *status)),
             Self::RangeNotSatisfiable(id, size) => {
                 let message = format!("Recording '{id}' range not satisfiable. File size: {size}");
                 recording(S::RANGE_NOT_SATISFIABLE, message)
@@ -237,6 +275,13 @@ impl Failure {
             _ => tracing::debug!(status, reason = answer.message, "request refused"),
         }
     }
+}
+
+fn not_streamable(id: &RecordingId, status: RecordingStatus) -> String {
+    if status.is_terminal() {
+        return format!("Recording '{id}' has no file, its status is '{}'", status.name());
+    }
+    format!("Recording '{id}' is not stopped yet")
 }
 
 /// The words for each answer of a room's actor (design 4).
@@ -404,6 +449,14 @@ mod tests {
             (Failure::RecordingDisabled(room()), 403, name::RECORDING, "'r-1'"),
             (Failure::NoRecording(recording()), 404, name::RECORDING, "not found"),
             (Failure::NoFile(recording()), 404, name::RECORDING, "not found"),
+            (
+                Failure::NotOfRoom(recording(), room()),
+                403,
+                name::AUTHORIZATION,
+                "does not belong to room 'r-1'",
+            ),
+            (Failure::NoneOfRoom(room()), 400, name::RECORDING, "belongs to room 'r-1'"),
+            (Failure::NotDeletedInTime(recording()), 503, name::UNAVAILABLE, "could be deleted"),
             (
                 Failure::NotStreamable(recording(), RecordingStatus::Active),
                 409,

@@ -16,7 +16,8 @@ use reelkeeper_actors::meeting::status::MeetingNews;
 use reelkeeper_actors::ports::PortError;
 use reelkeeper_actors::ports::accounts::Accounts;
 use reelkeeper_actors::ports::blobs::{BlobHead, Blobs, ByteStream};
-use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, Page, StoredRecording};
+use reelkeeper_actors::ports::catalog::list::{DocumentId, Page, RecordingQuery};
+use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, StoredRecording};
 use reelkeeper_actors::ports::clock::{Clock, Entropy};
 use reelkeeper_actors::ports::coordination::{Coordination, Standing};
 use reelkeeper_actors::ports::ledger::{Expected, Ledger, Written};
@@ -44,6 +45,8 @@ pub struct World {
     pub store_is_away: AtomicBool,
     /// The store answers no call.
     pub store_hangs: AtomicBool,
+    /// The store does not answer who asks for one recording.
+    pub recordings_hang: AtomicBool,
 }
 
 impl World {
@@ -84,15 +87,18 @@ impl Catalog for World {
         unreachable!("the HTTP face writes no recordings")
     }
     async fn recording(&self, id: &RecordingId) -> Result<Option<StoredRecording>, PortError> {
+        if self.recordings_hang.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         self.store().await?;
         let recordings = self.recordings.lock().unwrap();
         Ok(recordings.iter().find(|stored| stored.recording.recording_id == *id).cloned())
     }
-    async fn newest_recordings(&self, limit: usize) -> Result<Page<Recording>, PortError> {
+    async fn recordings(&self, query: &RecordingQuery) -> Result<Page<Recording>, PortError> {
         self.store().await?;
         let recordings = self.recordings.lock().unwrap();
-        let items = recordings.iter().rev().take(limit).map(|stored| stored.recording.clone()).collect();
-        Ok(Page { items, is_truncated: recordings.len() > limit })
+        let numbered = (1..).map(DocumentId::of_insertion).zip(recordings.iter());
+        Ok(query.page(numbered.map(|(id, stored)| (id, &stored.recording))))
     }
     async fn unfinished_recordings(
         &self,

@@ -43,11 +43,10 @@ pub async fn stream(
     let limit = state.settings.request_timeout;
     within(limit, async {
         let caller = authenticate_to_see(&state, &credentials, secret.as_deref(), &id).await?;
-        let recording = streamable(&state, &id).await?;
-        let key = state.settings.files.blob_key(&recording);
-        let head = state.blobs.head(&key).await?.filter(|head| head.size > 0);
-        let Some(head) = head else { return Err(Failure::NoFile(id)) };
-
+        let MediaFile { key, head, .. } = file(&state, &id).await?;
+        if is_known(&headers, &head) {
+            return Ok((StatusCode::NOT_MODIFIED, validity(&caller, &head)).into_response());
+        }
         let selection = range.filter(|_| range_applies(&headers, &head));
         let selection = selection.map_or(Selection::Whole, |range| range.select(head.size));
         let part = match &selection {
@@ -60,7 +59,7 @@ pub async fn stream(
             Body::empty()
         } else {
             let Some(bytes) = state.blobs.read(&key, part).await? else { return Err(Failure::NoFile(id)) };
-            Body::from_stream(exactly(bytes, length, Reading { id, limit, _permit: permit }))
+            Body::from_stream(exactly(bytes, length, Reading { id, limit, permit }))
         };
         let status = if selection == Selection::Whole { StatusCode::OK } else { StatusCode::PARTIAL_CONTENT };
         let headers = media_headers(&caller, &key, &head, &selection, length);
@@ -90,12 +89,36 @@ fn validated(
     }
 }
 
-async fn streamable(state: &HttpState, id: &RecordingId) -> Result<Recording, Failure> {
+/// A recording's file, which is not empty.
+pub(super) struct MediaFile {
+    pub(super) recording: Recording,
+    pub(super) key: String,
+    pub(super) head: BlobHead,
+}
+
+/// Looks for a recording's file.
+///
+/// # Errors
+/// 404 if there is no recording or no file, 409 if there should be none, 503.
+pub(super) async fn file(state: &HttpState, id: &RecordingId) -> Result<MediaFile, Failure> {
     let stored = state.catalog.recording(id).await?.ok_or_else(|| Failure::NoRecording(id.clone()))?;
-    if stored.recording.status.has_file() {
-        return Ok(stored.recording);
+    let recording = stored.recording;
+    if !recording.status.has_file() {
+        return Err(Failure::NotStreamable(id.clone(), recording.status));
     }
-    Err(Failure::NotStreamable(id.clone(), stored.recording.status))
+    let key = state.settings.files.blob_key(&recording);
+    match state.blobs.head(&key).await? {
+        Some(head) if head.size > 0 => Ok(MediaFile { recording, key, head }),
+        _ => Err(Failure::NoFile(id.clone())),
+    }
+}
+
+/// Whether the client holds this version of the file already. Compared weakly, as a cache does.
+fn is_known(headers: &HeaderMap, head: &BlobHead) -> bool {
+    let ours = quoted(&head.etag);
+    let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let mut theirs = values.flat_map(|value| value.split(',')).map(str::trim);
+    theirs.any(|etag| etag == "*" || etag.strip_prefix("W/").unwrap_or(etag) == ours)
 }
 
 /// A part of another version of the file would be of no use: then all of it is sent.
@@ -107,6 +130,18 @@ fn quoted(etag: &str) -> String {
     format!("\"{etag}\"")
 }
 
+/// How long an answer may be kept, by whom, and how its successor is told from it.
+fn validity(caller: &Caller, head: &BlobHead) -> HeaderMap {
+    let caching = match caller {
+        Caller::SecretHolder(RecordingSecret::Public) => "public, max-age=3600",
+        _ => "private, max-age=3600",
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
+    headers.extend(HeaderValue::try_from(quoted(&head.etag)).map(|etag| (header::ETAG, etag)));
+    headers
+}
+
 fn media_headers(
     caller: &Caller,
     key: &str,
@@ -114,16 +149,10 @@ fn media_headers(
     selection: &Selection,
     length: u64,
 ) -> HeaderMap {
-    let caching = match caller {
-        Caller::SecretHolder(RecordingSecret::Public) => "public, max-age=3600",
-        _ => "private, max-age=3600",
-    };
-    let mut headers = HeaderMap::new();
+    let mut headers = validity(caller, head);
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(key)));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
-    headers.extend(HeaderValue::try_from(quoted(&head.etag)).map(|etag| (header::ETAG, etag)));
     if let Selection::Part(part) = selection {
         let range = format!("bytes {}-{}/{}", part.start(), part.end(), head.size);
         headers.extend(HeaderValue::try_from(range).map(|range| (header::CONTENT_RANGE, range)));
@@ -143,15 +172,21 @@ fn content_type(key: &str) -> &'static str {
 }
 
 /// A stream that is being sent.
-struct Reading {
-    id: RecordingId,
+pub(super) struct Reading {
+    pub(super) id: RecordingId,
     /// How long the store may take for the next piece.
-    limit: Duration,
-    _permit: Permit,
+    pub(super) limit: Duration,
+    /// Held until the last byte.
+    #[allow(dead_code, reason = "it is its end that matters")]
+    pub(super) permit: Permit,
 }
 
 /// The stream with exactly `length` bytes. One that ends early, fails or stalls breaks the answer.
-fn exactly(bytes: ByteStream, length: u64, reading: Reading) -> impl Stream<Item = io::Result<Bytes>> + Send {
+pub(super) fn exactly(
+    bytes: ByteStream,
+    length: u64,
+    reading: Reading,
+) -> impl Stream<Item = io::Result<Bytes>> + Send {
     stream::try_unfold((bytes, length, reading), |(mut bytes, left, reading)| async move {
         if left == 0 {
             return Ok(None);
@@ -227,7 +262,7 @@ mod tests {
 
     async fn sent(bytes: ByteStream) -> io::Result<String> {
         let id = RecordingId::parse("r--EG_1--u").unwrap();
-        let reading = Reading { id, limit: Duration::from_secs(1), _permit: Permit::for_tests() };
+        let reading = Reading { id, limit: Duration::from_secs(1), permit: Permit::for_tests() };
         let pieces: Vec<io::Result<Bytes>> = exactly(bytes, 4, reading).collect().await;
         let pieces: Vec<Bytes> = pieces.into_iter().collect::<io::Result<_>>()?;
         Ok(String::from_utf8(pieces.concat()).unwrap())

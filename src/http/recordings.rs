@@ -1,6 +1,11 @@
-//! `/api/v1/recordings` (contract `recordings.md` 2), media excepted: start, stop, list, get, delete.
+//! `/api/v1/recordings` (contract `recordings.md` 2): start, and what is done with one recording.
+//!
+//! Several at once are in [`list`] and [`bulk_delete`], files in `http/media.rs` and `http/zip.rs`.
 //!
 //! The order of checks is the contract's: credentials before validation, except where a recording is got.
+
+pub mod bulk_delete;
+pub mod list;
 
 use axum::Json;
 use axum::extract::{Extension, State};
@@ -10,7 +15,6 @@ use reelkeeper_actors::access::Right;
 use reelkeeper_actors::ids::{RecordingId, RoomId};
 use reelkeeper_actors::meeting::Room;
 use reelkeeper_actors::orchestrator::{KeyedRequest, StartOptions};
-use reelkeeper_actors::ports::catalog::PAGE_MAX;
 use reelkeeper_actors::recording::Recording;
 use serde::Serialize;
 use serde_json::Value;
@@ -26,7 +30,7 @@ use super::limits::within;
 use super::projection::Projection;
 use super::request::{PathId, QueryText};
 use super::rooms::{location, shown};
-use super::validation::recording::{max_items, recording_id, shown_recording, start as start_request};
+use super::validation::recording::{recording_id, shown_recording, start as start_request};
 
 /// Starts a recording. Answers when it runs, or says why it does not; may take as long as a start may. Under an
 /// `Idempotency-Key` it is carried out once.
@@ -124,43 +128,6 @@ async fn answered_before(
     answer.map_err(|refusal| Failure::refused(subject.clone(), refusal))
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct RecordingsPage {
-    recordings: Vec<Value>,
-    pagination: Pagination,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Pagination {
-    is_truncated: bool,
-    max_items: usize,
-}
-
-/// Lists the newest recordings.
-///
-/// # Errors
-/// 401, 403, 422, 503.
-pub async fn list(
-    State(state): State<HttpState>,
-    credentials: Credentials,
-    query: QueryText,
-) -> Result<Response, Failure> {
-    let caller = authenticate(&state, &credentials, KEY_ADMIN_MEMBER).await?;
-    caller.check(Right::Retrieve)?;
-    let max_items = max_items(query.get("maxItems").as_deref())?;
-    let fields = Projection::parse(query.get("fields").as_deref())?;
-    let read = if caller.room().is_some() { PAGE_MAX } else { max_items };
-    let mut page = state.catalog.newest_recordings(read).await?;
-    page.items.retain(|recording| caller.room().is_none_or(|own| *own == recording.room_id));
-    page.is_truncated |= page.items.len() > max_items;
-    page.items.truncate(max_items);
-    let recordings = page.items.iter().map(|recording| fields.apply(shown(recording))).collect();
-    let pagination = Pagination { is_truncated: page.is_truncated, max_items };
-    Ok(Json(RecordingsPage { recordings, pagination }).into_response())
-}
-
 /// Shows a recording, or the parts of it that `fields` names.
 ///
 /// # Errors
@@ -177,6 +144,35 @@ pub async fn get(
     authenticate_to_see(&state, &credentials, secret.as_deref(), &id).await?;
     let stored = state.catalog.recording(&id).await?.ok_or(Failure::NoRecording(id))?;
     Ok(Json(fields.apply(shown(&stored.recording))))
+}
+
+#[derive(Serialize)]
+struct Link {
+    url: String,
+}
+
+/// The address of a recording's page, with the secret that opens it: for anybody, or with `privateAccess` for
+/// users who are logged in.
+///
+/// # Errors
+/// 401, 403, 404, 422, 503.
+pub async fn url(
+    State(state): State<HttpState>,
+    credentials: Credentials,
+    headers: HeaderMap,
+    uri: Uri,
+    PathId(id): PathId,
+    query: QueryText,
+) -> Result<Response, Failure> {
+    let caller = authenticate(&state, &credentials, KEY_ADMIN_MEMBER).await?;
+    let id = recording_id(&id, "params.recordingId")?;
+    about_recording(&id);
+    caller.check_in(Right::Retrieve, &id.room)?;
+    let stored = state.catalog.recording(&id).await?.ok_or_else(|| Failure::NoRecording(id.clone()))?;
+    let is_private = query.get("privateAccess").is_some_and(|wanted| wanted.eq_ignore_ascii_case("true"));
+    let secret = if is_private { stored.secrets.private } else { stored.secrets.public };
+    let base = public_url(&state.settings, &headers, &uri);
+    Ok(Json(Link { url: format!("{base}/recording/{id}?secret={secret}") }).into_response())
 }
 
 #[derive(Serialize)]

@@ -97,6 +97,14 @@ impl<S: Send + Sync> FromRequestParts<S> for QueryText {
 }
 
 #[cfg(test)]
+impl QueryText {
+    /// What follows the question mark.
+    pub(super) fn of(query: &str) -> Self {
+        Self(query.to_owned())
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -8,7 +8,8 @@ use reelkeeper_actors::ids::{RecordingId, RoomId};
 use reelkeeper_actors::meeting::Room;
 use reelkeeper_actors::meeting::status::MeetingNews;
 use reelkeeper_actors::ports::PortError;
-use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, PAGE_MAX, Page, StoredRecording};
+use reelkeeper_actors::ports::catalog::list::{Page, RecordingQuery};
+use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, StoredRecording};
 use reelkeeper_actors::recording::{AccessSecrets, Recording};
 use rusqlite::{Connection, OptionalExtension as _, Params, params};
 use serde::Serialize;
@@ -16,7 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::connection::{corrupt, failed};
-use super::{STORE, SqliteStore};
+use super::{STORE, SqliteStore, list};
 
 const INSERT_ROOM: &str =
     "INSERT INTO meet_rooms (room_id, document) VALUES (?1, ?2) ON CONFLICT (room_id) DO NOTHING";
@@ -30,11 +31,9 @@ const RECORDING: &str =
 const UPDATE_RECORDING: &str = "UPDATE recordings SET document = ?2, updated_at = ?3 WHERE recording_id = ?1";
 const REMOVE_RECORDING: &str = "DELETE FROM recordings WHERE recording_id = ?1";
 /// Without a limit: documents are stepped through until enough of them could be read.
-pub(super) const NEWEST_RECORDINGS: &str =
-    "SELECT recording_id, document FROM recordings ORDER BY start_date DESC, inserted DESC";
-/// Without a limit, like the newest.
 pub(super) const UNFINISHED_RECORDINGS: &str =
     "SELECT recording_id, document, secret_public, secret_private, updated_at FROM recordings
+    INDEXED BY recordings_unfinished
     WHERE status IN ('starting', 'active', 'ending') AND recording_id > ?1 ORDER BY recording_id";
 const API_KEYS: &str = "SELECT key, creation_date FROM api_keys ORDER BY creation_date, inserted";
 const INSERT_FIRST_API_KEY: &str = "INSERT INTO api_keys (key, creation_date)
@@ -194,28 +193,9 @@ impl Catalog for SqliteStore {
         self.query(recording, query).await
     }
 
-    async fn newest_recordings(&self, limit: usize) -> Result<Page<Recording>, PortError> {
-        let limit = limit.min(PAGE_MAX);
-        let log = Arc::clone(&self.unreadable);
-        self.query(&"recordings", move |connection| {
-            let failed = |error| failed(&"recordings", &error);
-            let mut statement = connection.prepare_cached(NEWEST_RECORDINGS).map_err(failed)?;
-            let mut rows = statement.query([]).map_err(failed)?;
-            let mut page = Page { items: Vec::new(), is_truncated: false };
-            while let Some(row) = rows.next().map_err(failed)? {
-                let (id, document): (String, String) = row.try_into().map_err(failed)?;
-                match read(&id, &document) {
-                    Ok(_) if page.items.len() == limit => {
-                        page.is_truncated = true;
-                        break;
-                    }
-                    Ok(recording) => page.items.push(recording),
-                    Err(error) => log.left_out(&id, &error),
-                }
-            }
-            Ok(page)
-        })
-        .await
+    async fn recordings(&self, query: &RecordingQuery) -> Result<Page<Recording>, PortError> {
+        let (query, log, limit) = (query.clone(), Arc::clone(&self.unreadable), self.deadline);
+        self.query(&"recordings", move |connection| list::page(connection, &query, &log, limit)).await
     }
 
     async fn unfinished_recordings(

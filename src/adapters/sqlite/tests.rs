@@ -9,6 +9,7 @@ use futures::future::join_all;
 use reelkeeper_actors::ids::{ClaimId, CommandId, DecisionId, NodeId, RoomId};
 use reelkeeper_actors::meeting::creation::{self, Drawn, NewRoom};
 use reelkeeper_actors::meeting::status::MeetingNews;
+use reelkeeper_actors::ports::catalog::list::RecordingQuery;
 use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, StoredRecording};
 use reelkeeper_actors::ports::keys::{IdempotencyKeys, KeptCommand, Operation, ScopedKey};
 use reelkeeper_actors::ports::ledger::{Expected, Ledger, Written};
@@ -325,8 +326,8 @@ async fn an_unreadable_document_is_named_or_left_out() {
         assert_eq!(error.kind, PortErrorKind::Corrupt);
         assert!(error.detail.starts_with("room--EG_2--u: "), "{}", error.detail);
     }
-    let page = store.newest_recordings(1).await.unwrap();
-    assert_eq!((page.items, page.is_truncated), (vec![recording("room--EG_1--u").recording], false));
+    let page = store.recordings(&RecordingQuery::newest(1)).await.unwrap();
+    assert_eq!((page.items, page.next), (vec![recording("room--EG_1--u").recording], None));
 }
 
 #[tokio::test]
@@ -365,14 +366,17 @@ async fn an_unreadable_answer_is_named() {
     }
 }
 
-/// A file that was written before there were outbox, keys and users.
+/// A file that was written before there were outbox, keys, users and lists.
 #[tokio::test]
 async fn a_file_of_an_earlier_version_is_brought_up_to_date() {
     let (folder, store) = fresh().await;
     store.write(&row("room", 1), &Expected::Absent).await.unwrap();
     store.close().await.unwrap();
     let earlier = intruder(&folder);
-    let since = "DROP TABLE reelkeeper_outbox; DROP TABLE reelkeeper_keys; DROP TABLE users;";
+    let since = "DROP TABLE reelkeeper_outbox; DROP TABLE reelkeeper_keys; DROP TABLE users;
+        DROP INDEX recordings_by_room_name; DROP INDEX recordings_by_duration; DROP INDEX recordings_by_size;
+        DROP INDEX recordings_by_status_and_room_name; DROP INDEX recordings_by_status_and_duration;
+        DROP INDEX recordings_by_status_and_size;";
     earlier.execute_batch(&format!("{since} PRAGMA user_version = 2")).unwrap();
     let old_row =
         r#"{"room_name":"","phase":"idle","current":null,"unsettled":[],"pending":[],"effects_numbered":0}"#;
@@ -406,11 +410,11 @@ async fn news_of_a_meeting_keep_fields_that_we_do_not_know() {
 }
 
 #[tokio::test]
-async fn lists_are_read_along_an_index() {
+async fn sweeps_read_along_an_index() {
     let (folder, _store) = fresh().await;
     let intruder = intruder(&folder);
     for (query, index) in [
-        (super::catalog::NEWEST_RECORDINGS, "recordings_newest"),
+        (super::catalog::UNFINISHED_RECORDINGS, "recordings_unfinished"),
         (super::ledger::ROWS, "sqlite_autoindex_reelkeeper_rooms_1"),
         (super::keys::ANSWER, "sqlite_autoindex_reelkeeper_keys_1"),
     ] {

@@ -1,22 +1,23 @@
-//! What every adapter of [`Catalog`] must do.
+//! What every adapter of [`Catalog`] must do; its lists in `lists`.
+
+mod lists;
 
 use futures::future::join_all;
 use serde_json::json;
 
+use self::lists::lists;
 use super::{fresh, fresh_room};
 use crate::ids::{EgressId, RecordingId, RoomId, Uid};
 use crate::meeting::status::MeetingNews;
 use crate::meeting::{MeetingEndAction, Room};
 use crate::ports::PortErrorKind;
-use crate::ports::catalog::{ApiKey, Catalog, PAGE_MAX, StoredRecording};
+use crate::ports::catalog::{ApiKey, Catalog, StoredRecording};
 use crate::recording::RecordingStatus::{
     self, Aborted, Active, Complete, Ending, Failed, LimitReached, Starting,
 };
 use crate::recording::encoding::{Encoding, Layout};
 use crate::recording::{AccessSecrets, Recording};
 
-/// Later than whatever else a shared store holds, in milliseconds since 1970.
-const FAR: f64 = 4e15;
 /// How many at once.
 const CROWD: u32 = 16;
 
@@ -32,7 +33,7 @@ pub async fn catalog(catalog: &dyn Catalog) {
     absent_fields_keep_their_value(catalog).await;
     what_clients_sent_comes_back(catalog).await;
     a_removed_recording_is_gone(catalog).await;
-    the_newest_come_first(catalog).await;
+    lists(catalog).await;
     only_the_first_api_key_is_stored(catalog).await;
 }
 
@@ -268,32 +269,6 @@ async fn a_removed_recording_is_gone(catalog: &dyn Catalog) {
     assert_eq!(catalog.recording(id).await.expect("read"), None);
     assert_eq!(catalog.update_recording(&one.recording, 2).await.expect("update"), None);
     assert!(!catalog.remove_recording(id).await.expect("second removal"));
-}
-
-async fn the_newest_come_first(catalog: &dyn Catalog) {
-    let room = fresh_room();
-    // In the order of insertion; equal dates come newest insertion first.
-    let dates = [FAR, FAR + 2.5, FAR + 1.0, FAR + 2.5, FAR + 3.0, FAR - 1.0];
-    let mut ids = Vec::new();
-    for start_date in dates {
-        let one = Recording { start_date, ..recording(&room) };
-        ids.push(one.recording_id.clone());
-        insert(catalog, &stored(one, 1)).await;
-    }
-    let expected = [4, 3, 1, 2, 0, 5].map(|n: usize| ids[n].clone());
-    for limit in [0, 1, 5, 6, PAGE_MAX, usize::MAX] {
-        let page = catalog.newest_recordings(limit).await.expect("list");
-        let full = limit.min(PAGE_MAX);
-        assert!(page.items.len() <= full, "{} of {limit}", page.items.len());
-        assert!(!page.is_truncated || page.items.len() == full, "truncated at {limit}");
-        assert!(page.is_truncated || page.items.len() >= ids.len(), "not truncated at {limit}");
-        let ours: Vec<_> =
-            page.items.iter().map(|one| &one.recording_id).filter(|id| id.room == room).collect();
-        assert_eq!(ours, expected.iter().take(full).collect::<Vec<_>>(), "limit {limit}");
-    }
-    for id in &ids {
-        remove(catalog, id).await;
-    }
 }
 
 /// The key stays, as nothing removes one yet.
