@@ -1,8 +1,8 @@
 //! The one place where the parts are joined, and where they are taken apart again.
 //!
 //! Owns the order of start and stop: stores, LiveKit, the supervision tree, the listener, what an earlier run
-//! left; and on the way out intake, answers, listener, lease, store. Decides nothing. Read `http.rs` or
-//! `reelkeeper_actors::orchestrator` next.
+//! left, janitors; and on the way out janitors, intake, answers, listener, lease, store. Decides nothing. Read
+//! `http.rs` or `reelkeeper_actors::orchestrator` next.
 
 mod first_admin;
 mod media_server;
@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reelkeeper_actors::ids::NodeId;
+use reelkeeper_actors::janitors::Sources;
 use reelkeeper_actors::meeting::joining::MeetingSettings;
 use reelkeeper_actors::orchestrator::{Orchestrator, TakenUp};
 use reelkeeper_actors::ports::PortError;
@@ -129,10 +130,12 @@ impl App {
         let listener = listener.map_err(|source| AppError::Listen { address: config.listen, source })?;
         let address = listener.local_addr().map_err(AppError::Serve)?;
         media_server.tell_webhooks_to(address);
-        let taken_up = orchestrator.take_up().await?;
-        if taken_up != TakenUp::default() {
-            let TakenUp { rooms, recordings } = taken_up;
-            tracing::info!(rooms, recordings, "took up what an earlier run left");
+        match orchestrator.take_up().await {
+            Ok(taken_up) if taken_up == TakenUp::default() => {}
+            Ok(TakenUp { rooms, recordings }) => {
+                tracing::info!(rooms, recordings, "took up what an earlier run left");
+            }
+            Err(error) => tracing::warn!(%error, "not everything could be taken up, the janitors go on"),
         }
         let router = http::router(HttpState {
             orchestrator: orchestrator.clone(),
@@ -238,6 +241,8 @@ impl App {
             listener,
             ..
         } = self;
+        let janitors = orchestrator.start_janitors(config.sweeps()).await;
+        let janitors = janitors.map_err(|error| AppError::Tree(error.to_string()))?;
         tracing::info!(address = %self.address, base_path = config.base_path, "listening");
         let closing = CancellationToken::new();
         let mut serving = tokio::spawn(
@@ -253,6 +258,7 @@ impl App {
             served = &mut serving => Err(AppError::Serve(served_error(served))),
         };
         tracing::info!("draining");
+        janitors.stop();
         let closing_takes = CLOSING.min(config.drain_timeout / 10);
         if !orchestrator.drain(config.drain_timeout.saturating_sub(closing_takes)).await {
             tracing::warn!("requests were still under way at the end of the drain timeout");
@@ -344,6 +350,24 @@ fn http_settings(config: &Config, livekit_url: &str) -> Result<HttpSettings, App
             departure_timeout: config.meeting_departure_timeout,
         },
         ..HttpSettings::default()
+    })
+}
+
+/// What janitors would look at beside a running service, for a command that only shows it: the store is opened
+/// for reading, and nothing is changed anywhere.
+///
+/// # Errors
+/// When store or LiveKit are inside the process of the service, or cannot be opened.
+pub async fn janitors_sources(config: &Config) -> Result<Sources, AppError> {
+    let (ledger, catalog) = parts::open_stores_to_read(config).await?;
+    Ok(Sources {
+        ledger,
+        catalog,
+        media_server: media_server::connect_outside(config)?,
+        clock: Arc::new(SystemClock),
+        policy: config.policy(),
+        limits: room_limits(config),
+        lock_grace: config.sweeps().lock_grace,
     })
 }
 

@@ -18,6 +18,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use reelkeeper_actors::janitors::Sweeps;
 use reelkeeper_actors::outbox::DeliveryLimits;
 use reelkeeper_actors::recording::FileLayout;
 use reelkeeper_actors::recording::policy::{CALL_GRACE, Policy};
@@ -71,6 +72,10 @@ pub struct Config {
     pub locks_gc: SweepConfig,
     /// How often, and after how long a silence, recordings are judged of which LiveKit says nothing new.
     pub stale_gc: SweepConfig,
+    /// How often documents and egresses are looked for that no row holds.
+    pub unheld_gc_interval: Duration,
+    /// How often rows are looked for whose room has no actor.
+    pub due_rows_interval: Duration,
     /// How far ahead the deletion of a new room must lie.
     pub min_auto_delete: Duration,
     /// How long idempotency keys, and the answers under them, are kept.
@@ -245,6 +250,18 @@ impl Config {
         }
     }
 
+    /// When janitors sweep.
+    #[must_use]
+    pub fn sweeps(&self) -> Sweeps {
+        Sweeps {
+            due_rows: self.due_rows_interval,
+            unheld: self.unheld_gc_interval,
+            stale_recordings: self.stale_gc.interval,
+            orphan_locks: self.locks_gc.interval,
+            lock_grace: self.locks_gc.after,
+        }
+    }
+
     /// How long a StartEgress call may live.
     #[must_use]
     pub fn start_call_timeout(&self) -> Duration {
@@ -306,6 +323,8 @@ fn read(reader: &mut Reader<'_>) -> Config {
             interval: reader.duration("stale_gc_interval", SECOND),
             after: reader.duration("stale_after", SECOND),
         },
+        unheld_gc_interval: reader.duration("unheld_gc_interval", SECOND),
+        due_rows_interval: reader.duration("due_rows_interval", SECOND),
         min_auto_delete: reader.duration("min_auto_delete", Duration::ZERO),
         key_retention: reader.duration("key_retention", MINUTE),
         meeting_empty_timeout: reader.duration("meeting_empty_timeout", SECOND),

@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use reelkeeper::commands::config::ConfigCommand;
 use reelkeeper::commands::demo::DemoArgs;
+use reelkeeper::commands::gc::GcArgs;
 use reelkeeper::commands::simulator::SimulatorArgs;
-use reelkeeper::commands::{Failure, demo, dev, serve, simulator};
+use reelkeeper::commands::{Failure, demo, dev, gc, serve, simulator};
 use reelkeeper::config::{Flags, help, process_env};
 
 /// Records LiveKit rooms and never loses a recording.
@@ -44,6 +45,13 @@ enum Command {
     /// For trying things out and for tests, never for production. Faults, calls received and more are under
     /// `/control`, in JSON and without a token.
     Simulator(SimulatorArgs),
+    /// Print what the janitors of a service would do now, and why: --dry-run
+    ///
+    /// One line for each candidate (task, verdict, room, recording, egress, reason), then a summary of each
+    /// task. Changes nothing, and works beside a service that runs; give it the same options. "hand over": the
+    /// room's owner would be asked to look, and decides by what it sees. What cannot be found out is kept; if
+    /// LiveKit or the store is away, it says so and exits with 1.
+    Gc(Box<GcArgs>),
     /// Look at the configuration without starting anything
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -54,6 +62,7 @@ fn arguments() -> Arguments {
     let line = Arguments::command()
         .mut_subcommand("serve", |serve| help::with_every_option(help::with_sources(serve, &[])))
         .mut_subcommand("dev", |dev| help::with_sources(dev, dev::PRESETS))
+        .mut_subcommand("gc", |gc| help::with_sources(gc, &[]))
         .mut_subcommand("config", |config| {
             config.mut_subcommand("check", |check| help::with_sources(check, &[]))
         });
@@ -65,6 +74,11 @@ fn main() -> ExitCode {
     if let Command::Config(config) = &command {
         return config.run(process_env());
     }
+    if let Command::Gc(args) = &command
+        && !args.dry_run
+    {
+        return gc::refuse();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),
@@ -75,6 +89,7 @@ fn main() -> ExitCode {
             Command::Dev(flags) => dev::run(*flags).await,
             Command::Demo(args) => demo::run(args).await,
             Command::Simulator(args) => simulator::run(args).await,
+            Command::Gc(args) => gc::run(*args).await,
             Command::Config(_) => Ok(()),
         }
     });

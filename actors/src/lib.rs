@@ -1,7 +1,7 @@
 //! The core of Reelkeeper: decisions, ports, embedded adapters and actors.
 //!
 //! Reading order: [`ids`], [`recording`] (the pure lifecycle), [`ports`], then `room` (the actor that
-//! carries decisions out) and `orchestrator` (the front door). `ARCHITECTURE.md` beside this crate's
+//! carries decisions out), `orchestrator` (the front door) and `janitors` (what looks for what was left behind). `ARCHITECTURE.md` beside this crate's
 //! `Cargo.toml` has the picture.
 
 #![forbid(unsafe_code)]
@@ -9,6 +9,7 @@
 pub mod access;
 pub mod embedded;
 pub mod ids;
+pub mod janitors;
 pub mod meeting;
 pub mod number;
 pub mod orchestrator;

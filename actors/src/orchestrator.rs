@@ -1,10 +1,12 @@
 //! The front door: every request and every piece of news from outside comes in here.
 //!
 //! Owns admission, the way to the room's actor, and the supervision tree: it builds it, takes up what an
-//! earlier run left, and drains it. Decides nothing about recordings. Requests under a key: `keyed`.
+//! earlier run left, starts the janitors, and drains it. Decides nothing about recordings. Requests under a key:
+//! `keyed`; what nobody looks after: `taking_up`.
 
 mod keyed;
 mod meetings;
+mod taking_up;
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -27,9 +29,8 @@ use crate::ports::media_server::{LiveKitEvent, LiveKitNews};
 use crate::recording::effect::{Answer, Refusal};
 use crate::recording::encoding::{Encoding, Layout};
 use crate::recording::event::{
-    Attendance, DeleteRequest, Happening, Repeats, Source, StartRequest, StopRequest, UnheldRecording,
+    Attendance, DeleteRequest, Happening, Repeats, Source, StartRequest, StopRequest,
 };
-use crate::recording::rules::Rule;
 use crate::recording::{Recording, RecordingStatus, Timestamp};
 use crate::room::commit::bounded;
 use crate::room::supervisor::{Supervisor, SupervisorMessage};
@@ -41,8 +42,6 @@ pub use self::meetings::JoinRefusal;
 const BACKSTOP: Duration = Duration::from_secs(5);
 /// How long the supervision tree may take to fall once nothing is asked of it any more.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// Rows, or documents, read at once when an earlier run's are taken up.
-const PAGE: usize = 256;
 
 /// What an earlier run left, or an older process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -105,53 +104,6 @@ impl Orchestrator {
         let (supervisor, tree) = Actor::spawn(None, Supervisor, shared.clone()).await?;
         let (draining, requests) = (Arc::default(), TaskTracker::new());
         Ok((Self { shared, supervisor, draining, requests }, tree))
-    }
-
-    /// Takes up every room that an earlier run left unfinished, and every recording that is not over though
-    /// no row holds it. Returns how many there were.
-    ///
-    /// # Errors
-    /// When the store is away; what was found until then is taken up.
-    pub async fn take_up(&self) -> Result<TakenUp, PortError> {
-        let world = &self.shared.world;
-        let mut taken_up = TakenUp::default();
-        let mut after: Option<RoomId> = None;
-        while world.policy.keeps(Rule::TakeUpRows) {
-            let rows = world.ledger.rows(after.as_ref(), PAGE).await?;
-            taken_up.rooms += rows.len();
-            for row in &rows {
-                self.deliver(&row.room, RoomMessage::TakeUp);
-            }
-            match rows.last() {
-                Some(last) if rows.len() == PAGE => after = Some(last.room.clone()),
-                _ => break,
-            }
-        }
-        let mut after: Option<RecordingId> = None;
-        loop {
-            let unfinished = world.catalog.unfinished_recordings(after.as_ref(), PAGE).await?;
-            after = unfinished.last().map(|stored| stored.recording.recording_id.clone());
-            let read = unfinished.len();
-            for stored in unfinished {
-                let room = &stored.recording.room_id;
-                let row = world.ledger.load(room).await?;
-                if !row.is_some_and(|row| row.state.holds(&stored.recording.recording_id.uid)) {
-                    taken_up.recordings += 1;
-                    self.hand_over(stored);
-                }
-            }
-            if read < PAGE {
-                return Ok(taken_up);
-            }
-        }
-    }
-
-    /// Tells a room's owner of a recording that is not over and that no row holds.
-    fn hand_over(&self, stored: StoredRecording) {
-        let room = stored.recording.room_id.clone();
-        // Whether it is stored matters to nobody: until then the document is found again.
-        let (told, _) = oneshot::channel();
-        self.deliver(&room, RoomMessage::News { what: unheld(stored), stored: told });
     }
 
     /// Starts a recording; answers when it runs, or why it does not. The room's configuration must allow it;
@@ -270,7 +222,7 @@ impl Orchestrator {
                 Happening::EgressSeen(sighting)
             }
             // That LiveKit does not know it, once, proves nothing: the document says that it is not over.
-            (None, Some(stored)) => unheld(stored),
+            (None, Some(stored)) => Happening::Unheld(Box::new(stored.into())),
             (None, None) => return Err(Refusal::NotFound),
         };
         match tokio::time::timeout(self.left_until(deadline), self.tell(&recording.room, news)).await {
@@ -467,16 +419,19 @@ impl Orchestrator {
     }
 
     async fn tell(&self, room: &RoomId, what: Happening) -> Result<(), PortError> {
+        self.until_stored(room, self.send_news(room, what)).await
+    }
+
+    fn send_news(&self, room: &RoomId, what: Happening) -> oneshot::Receiver<()> {
         let (stored, told) = oneshot::channel();
         self.deliver(room, RoomMessage::News { what, stored });
+        told
+    }
+
+    async fn until_stored(&self, room: &RoomId, told: oneshot::Receiver<()>) -> Result<(), PortError> {
         match tokio::time::timeout(self.shared.world.limits.request_timeout, told).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(PortError::unavailable("store", format!("news of room '{room}' are not stored yet"))),
         }
     }
-}
-
-fn unheld(stored: StoredRecording) -> Happening {
-    let found = UnheldRecording { recording: stored.recording, updated_at: stored.updated_at };
-    Happening::Unheld(Box::new(found))
 }

@@ -7,7 +7,7 @@
 pub mod actor;
 pub(crate) mod commit;
 mod effects;
-mod live;
+pub(crate) mod live;
 pub(crate) mod news;
 mod replies;
 pub mod supervisor;
@@ -142,9 +142,9 @@ pub struct Observed {
 pub(crate) struct Shared {
     pub(crate) world: World,
     /// Keeps LiveKit from being asked for the list of all too often: looks that come together share one.
-    pub(crate) active_list: live::ActiveList,
+    pub(crate) active_list: Arc<live::ActiveList>,
     /// What the rooms of this node hold as live.
-    pub(crate) live: live::LiveRecordings,
+    pub(crate) live: Arc<live::LiveRecordings>,
     /// Requests and webhooks that are let in.
     pub(crate) admission: Arc<Semaphore>,
 }
@@ -152,7 +152,13 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(world: World) -> Arc<Self> {
         let admission = Arc::new(Semaphore::new(world.limits.admitted));
-        let (active_list, live) = Default::default();
+        let live = Arc::new(live::LiveRecordings::default());
+        let active_list = Arc::new(live::ActiveList::new(
+            world.media_server.clone(),
+            live.clone(),
+            world.policy.clone(),
+            world.limits.list_all_interval,
+        ));
         Arc::new(Self { world, active_list, live, admission })
     }
 }

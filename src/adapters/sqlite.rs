@@ -21,7 +21,7 @@ mod unreadable;
 mod writer;
 
 use std::fmt::Display;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,7 +69,8 @@ impl SqliteConfig {
 pub struct SqliteStore {
     // Readers end before the writer, so that its last checkpoint finds nobody in the way.
     readers: Arc<Lane<Question>>,
-    writer: Arc<Lane<Box<dyn Write>>>,
+    /// None if it was opened for reading.
+    writer: Option<Arc<Lane<Box<dyn Write>>>>,
     unreadable: Arc<Unreadable>,
     deadline: Duration,
 }
@@ -85,9 +86,32 @@ impl SqliteStore {
     /// it, or when its file system cannot do write-ahead logging; `Corrupt` when it is no database;
     /// `Unavailable` when it cannot be opened.
     pub async fn open(config: SqliteConfig) -> Result<Self, PortError> {
+        Self::off_thread(config, Self::open_blocking).await
+    }
+
+    /// Opens a file that another process may hold, without its lock: every write is refused. SQLite may
+    /// leave an empty write-ahead log beside the file.
+    ///
+    /// # Errors
+    /// `Misused` when another version wrote it; `Corrupt` when it is no database; `Unavailable` when it is
+    /// not there, or cannot be opened.
+    pub async fn open_to_read(config: SqliteConfig) -> Result<Self, PortError> {
+        Self::off_thread(config, Self::open_to_read_blocking).await
+    }
+
+    async fn off_thread(
+        config: SqliteConfig,
+        open: impl FnOnce(&SqliteConfig) -> Result<Self, PortError> + Send + 'static,
+    ) -> Result<Self, PortError> {
         let path = config.path.display().to_string();
-        let opened = tokio::task::spawn_blocking(move || Self::open_blocking(&config)).await;
+        let opened = tokio::task::spawn_blocking(move || open(&config)).await;
         opened.unwrap_or_else(|broken| Err(PortError::misused(STORE, format_args!("{path}: {broken}"))))
+    }
+
+    fn open_to_read_blocking(config: &SqliteConfig) -> Result<Self, PortError> {
+        schema::expect_up_to_date(&connection::open_reader(&config.path)?)?;
+        let readers = Self::start_readers(config, &config.path)?;
+        Ok(Self { readers, writer: None, unreadable: Arc::default(), deadline: config.deadline })
     }
 
     fn open_blocking(config: &SqliteConfig) -> Result<Self, PortError> {
@@ -95,20 +119,23 @@ impl SqliteStore {
         let lock = FileLock::take(&path)?;
         let mut writing = connection::open_writer(&path, config.deadline / 2)?;
         schema::bring_up_to_date(&mut writing)?;
+        let readers = Self::start_readers(config, &path)?;
+        let write = move |inlet: &Inlet<_>| writer::commit_until_closed(writing, inlet, lock);
+        let writer = Lane::start("sqlite-writer", config.queue, [write])
+            .map_err(|error| unavailable(&path.display(), error))?;
+        let (writer, unreadable) = (Some(Arc::new(writer)), Arc::default());
+        Ok(Self { readers, writer, unreadable, deadline: config.deadline })
+    }
+
+    fn start_readers(config: &SqliteConfig, path: &Path) -> Result<Arc<Lane<Question>>, PortError> {
         let mut readings = Vec::new();
         for _ in 0..config.readers.max(1) {
-            readings.push(connection::open_reader(&path)?);
+            readings.push(connection::open_reader(path)?);
         }
-        let failed = |error| unavailable(&path.display(), error);
-        let write = move |inlet: &Inlet<_>| writer::commit_until_closed(writing, inlet, lock);
         let reads =
             readings.into_iter().map(|reading| move |inlet: &Inlet<_>| answer_until_closed(&reading, inlet));
-        Ok(Self {
-            readers: Arc::new(Lane::start("sqlite-reader", config.queue, reads).map_err(failed)?),
-            writer: Arc::new(Lane::start("sqlite-writer", config.queue, [write]).map_err(failed)?),
-            unreadable: Arc::default(),
-            deadline: config.deadline,
-        })
+        let started = Lane::start("sqlite-reader", config.queue, reads);
+        started.map(Arc::new).map_err(|error| unavailable(&path.display(), error))
     }
 
     /// Finishes what waits, moves the write-ahead log into the file, and unlocks it. Later calls fail.
@@ -116,10 +143,12 @@ impl SqliteStore {
     /// # Errors
     /// `Unavailable` when this takes longer than a call may; it goes on all the same.
     pub async fn close(&self) -> Result<(), PortError> {
-        let (readers, writer) = (Arc::clone(&self.readers), Arc::clone(&self.writer));
+        let (readers, writer) = (Arc::clone(&self.readers), self.writer.clone());
         let closing = tokio::task::spawn_blocking(move || {
             readers.close();
-            writer.close();
+            if let Some(writer) = writer {
+                writer.close();
+            }
         });
         match tokio::time::timeout(self.deadline, closing).await {
             Ok(closed) => closed.map_err(|broken| PortError::misused(STORE, broken)),
@@ -150,8 +179,10 @@ impl SqliteStore {
         subject: &(dyn Display + Sync),
         statements: impl FnOnce(&Connection) -> Result<T, PortError> + Send + 'static,
     ) -> Result<T, PortError> {
+        let opened_to_read = || PortError::misused(STORE, format_args!("{subject}: opened for reading"));
+        let writer = self.writer.as_ref().ok_or_else(opened_to_read)?;
         let (write, waiting) = writer::write(statements);
-        self.writer.offer(write).map_err(|refusal| unavailable(subject, refusal))?;
+        writer.offer(write).map_err(|refusal| unavailable(subject, refusal))?;
         self.answer(subject, waiting).await
     }
 

@@ -92,6 +92,20 @@ impl MediaServerPart {
     }
 }
 
+/// LiveKit from beside the service.
+pub(super) fn connect_outside(config: &Config) -> Result<Arc<dyn MediaServer>, AppError> {
+    match &config.livekit.url {
+        MediaServerUrl::Server(url) => {
+            connect(config, url, &config.livekit.api_key, &config.livekit.api_secret)
+        }
+        MediaServerUrl::Simulated => {
+            let problem =
+                "livekit.url is sim://: only the service that runs the simulated LiveKit can ask it";
+            Err(AppError::Configuration(problem.to_owned()))
+        }
+    }
+}
+
 fn connect(config: &Config, url: &str, key: &str, secret: &Secret) -> Result<Arc<dyn MediaServer>, AppError> {
     let server = LiveKitServer::new(&LiveKitOptions {
         url: url.to_owned(),

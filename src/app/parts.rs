@@ -17,6 +17,7 @@ use reelkeeper_actors::ports::ledger::Ledger;
 use reelkeeper_actors::ports::notifier::{NobodyToNotify, Notifier};
 use reelkeeper_actors::ports::outbox::Outbox;
 
+use super::AppError;
 use crate::adapters::sqlite::{SqliteConfig, SqliteStore};
 use crate::adapters::webhook_sender::HttpWebhookSender;
 use crate::config::{BlobsUrl, Config, CoordinationUrl, StoreUrl};
@@ -83,6 +84,22 @@ impl Stores {
             && let Err(error) = sqlite.close().await
         {
             tracing::warn!(%error, "store could not be closed in time; nothing is lost");
+        }
+    }
+}
+
+/// Opens what another process may have open, for reading.
+pub(super) async fn open_stores_to_read(
+    config: &Config,
+) -> Result<(Arc<dyn Ledger>, Arc<dyn Catalog>), AppError> {
+    match &config.store.url {
+        StoreUrl::Memory => {
+            let problem = "store.url is memory://: only the service itself can look into it";
+            Err(AppError::Configuration(problem.to_owned()))
+        }
+        StoreUrl::Sqlite(path) => {
+            let store = Arc::new(SqliteStore::open_to_read(SqliteConfig::new(path)).await?);
+            Ok((store.clone(), store))
         }
     }
 }

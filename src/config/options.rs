@@ -49,6 +49,8 @@ pub const OPTIONS: &[Spec] = &[
     open("lock_grace", "REELKEEPER_LOCK_GRACE"),
     open("stale_gc_interval", "REELKEEPER_STALE_GC_INTERVAL"),
     open("stale_after", "REELKEEPER_STALE_AFTER"),
+    open("unheld_gc_interval", "REELKEEPER_UNHELD_GC_INTERVAL"),
+    open("due_rows_interval", "REELKEEPER_DUE_ROWS_INTERVAL"),
     open("min_auto_delete", "REELKEEPER_MIN_AUTO_DELETE"),
     open("key_retention", "REELKEEPER_KEY_RETENTION"),
     open("meeting_empty_timeout", "REELKEEPER_MEETING_EMPTY_TIMEOUT"),

@@ -65,6 +65,7 @@ fn the_defaults_are_those_of_the_design() {
         assert_eq!(duration, Duration::from_secs(seconds));
     }
     assert_eq!(config.policy(), Policy::default());
+    assert_eq!(config.sweeps(), Sweeps::default());
     assert_eq!(config.log.format, LogFormat::Auto);
     let sources: Vec<_> = config.settings.iter().map(|setting| setting.key).collect();
     let known: Vec<_> = options::OPTIONS.iter().map(|option| option.key).collect();

@@ -159,7 +159,7 @@ impl Blobs for World {
     async fn put(&self, _: &str, _: Bytes) -> Result<(), PortError> {
         unreachable!("the HTTP face writes no files")
     }
-    async fn remove(&self, _: &str) -> Result<(), PortError> {
+    async fn remove(&self, _: &str) -> Result<bool, PortError> {
         unreachable!("the HTTP face removes no files")
     }
     async fn ping(&self) -> Result<(), PortError> {

@@ -143,25 +143,23 @@ impl Stage {
 #[tokio::test]
 async fn what_cannot_be_stored_is_not_acknowledged_and_its_repeat_is_taken() {
     let cases = Trouble::ALL.into_iter().flat_map(|trouble| News::ALL.map(|news| (trouble, news)));
-    join_all(cases.map(async |(trouble, news)| {
-        let stage = Stage::set().await;
-        let (event, id) = stage.happens(news).await;
-        assert!(!stage.has_stored(news).await, "{news:?} before anybody told of it");
-        let (begin, end) = trouble.statements();
-        stage.store.execute_batch(begin).unwrap();
-        for reply in join_all((0..3).map(|_| stage.service.tell(&event))).await {
-            reply.refused(503, "Service Unavailable", "");
-        }
-        stage.store.execute_batch(end).unwrap();
-        stage.service.tell(&event).await.expect(200);
-        assert!(
-            stage.has_stored(news).await,
-            "{news:?} after {trouble:?} is not stored: {:?}",
-            stage.service.rows().await
-        );
-        stage.end(&id).await;
-    }))
-    .await;
+    join_all(cases.map(|(trouble, news)| is_taken_later(trouble, news))).await;
+}
+
+async fn is_taken_later(trouble: Trouble, news: News) {
+    let stage = Stage::set().await;
+    let (event, id) = stage.happens(news).await;
+    assert!(!stage.has_stored(news).await, "{news:?} before anybody told of it");
+    let (begin, end) = trouble.statements();
+    stage.store.execute_batch(begin).unwrap();
+    for reply in join_all((0..3).map(|_| stage.service.tell(&event))).await {
+        reply.refused(503, "Service Unavailable", "");
+    }
+    stage.store.execute_batch(end).unwrap();
+    stage.service.tell(&event).await.expect(200);
+    let rows = stage.service.rows().await;
+    assert!(stage.has_stored(news).await, "{news:?} after {trouble:?} is not stored: {rows:?}");
+    stage.end(&id).await;
 }
 
 /// Whether a live egress that nobody holds is ours to record only LiveKit can say.

@@ -45,7 +45,7 @@ pub struct Reelkeeper {
     pub orchestrator: Orchestrator,
     /// LiveKit, if the service simulates it itself.
     pub simulator: Option<Control>,
-    /// What clients see.
+    /// What clients see, past the service.
     pub catalog: Arc<dyn Catalog>,
     ledger: Arc<dyn Ledger>,
     outbox: Arc<dyn Outbox>,

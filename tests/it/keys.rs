@@ -352,6 +352,8 @@ async fn a_start_that_a_restart_interrupted_is_told_to_its_repeat() {
         let lasting = Lasting::begin().await;
         let service = lasting.reelkeeper(&[("REELKEEPER_DRAIN_TIMEOUT", "0s")]).await;
         let room = lasting.sim.room(&service).await;
+        // Of an egress that runs already the repeat may be told at once.
+        let repeat_waits = trouble == CallTrouble::Hold;
         lasting.sim.trouble(&room, SimMethod::StartEgress, trouble);
         let first = tokio::spawn(try_send(self::start(&service, "k", &json!({"roomId": room}))));
         eventually("LiveKit holds the call", async || {
@@ -369,7 +371,7 @@ async fn a_start_that_a_restart_interrupted_is_told_to_its_repeat() {
             eventually("the repeat waits", async || {
                 let room = reelkeeper_actors::ids::RoomId::from_trusted(&*room);
                 let observed = service.orchestrator.observe(&room).await?;
-                (observed.waiting == 1).then_some(())
+                (observed.waiting == 1 || !repeat_waits).then_some(())
             })
             .await;
             lasting.sim.control.live().with(|world| world.release(None, Release::GoOn));

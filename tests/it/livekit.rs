@@ -86,6 +86,8 @@ pub enum Shows {
 #[derive(Default)]
 struct World {
     people: BTreeMap<String, usize>,
+    /// The egresses whose hidden participants sit in a room.
+    recorders: BTreeMap<String, Vec<String>>,
     egresses: Vec<lk::EgressInfo>,
     /// What new egresses look like; ACTIVE unless said otherwise.
     newborn: HashMap<String, (EgressStatus, &'static str)>,
@@ -125,6 +127,11 @@ impl Scripted {
     /// Puts somebody into a room.
     pub fn people(&self, room: &str) {
         self.world().people.insert(room.to_owned(), 1);
+    }
+
+    /// Puts the hidden participant of an egress into a room.
+    pub fn recorder(&self, room: &str, egress: &str) {
+        self.world().recorders.entry(room.to_owned()).or_default().push(egress.to_owned());
     }
 
     /// Answers the next calls in a room so, and then works again.
@@ -378,7 +385,14 @@ impl Asked {
                     identity: format!("person-{number}"),
                     ..lk::ParticipantInfo::default()
                 };
-                answer(&lk::ListParticipantsResponse { participants: (0..people).map(person).collect() })
+                let recorder = |egress: &String| lk::ParticipantInfo {
+                    identity: egress.clone(),
+                    kind: lk::participant_info::Kind::Egress.into(),
+                    ..lk::ParticipantInfo::default()
+                };
+                let recorders = world.recorders.get(&request.room).into_iter().flatten().map(recorder);
+                let participants = (0..people).map(person).chain(recorders).collect();
+                answer(&lk::ListParticipantsResponse { participants })
             }
             Self::Rooms => answer(&lk::ListRoomsResponse::default()),
         }

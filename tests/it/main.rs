@@ -33,5 +33,6 @@ mod stage;
 mod start_failures;
 mod stop_failures;
 mod strangers;
+mod sweeps;
 mod wire;
 mod zip;

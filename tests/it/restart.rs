@@ -12,21 +12,26 @@ use crate::harness::{Left, Reelkeeper, Sim, folder, quick};
 use crate::wire::{eventually, try_send};
 
 /// A folder and a LiveKit that outlive services.
-struct Lasting {
-    folder: Arc<TempDir>,
-    sim: Sim,
+pub struct Lasting {
+    pub folder: Arc<TempDir>,
+    pub sim: Sim,
 }
 
 impl Lasting {
-    async fn begin() -> Self {
+    pub async fn begin() -> Self {
         let folder = folder();
         let sim = Sim::run(&folder, quick()).await;
         Self { folder, sim }
     }
 
+    /// Where the store is.
+    pub fn store(&self) -> String {
+        format!("sqlite://{}", self.folder.path().join("reelkeeper.db").display())
+    }
+
     /// The next run of the service, on another port, of which LiveKit is told.
-    async fn reelkeeper(&self, settings: &[(&str, &str)]) -> Reelkeeper {
-        let store = format!("sqlite://{}", self.folder.path().join("reelkeeper.db").display());
+    pub async fn reelkeeper(&self, settings: &[(&str, &str)]) -> Reelkeeper {
+        let store = self.store();
         let settings = [&[("REELKEEPER_STORE", store.as_str())], settings].concat();
         let service = Reelkeeper::start_in(self.folder.clone(), &self.sim.url, &settings).await;
         self.sim.tell(&service);
@@ -139,7 +144,7 @@ async fn a_stop_that_was_owed_is_carried_out() {
 async fn a_store_has_one_service() {
     let lasting = Lasting::begin().await;
     let service = lasting.reelkeeper(&[]).await;
-    let store = format!("sqlite://{}", lasting.folder.path().join("reelkeeper.db").display());
+    let store = lasting.store();
     let settings = [("REELKEEPER_STORE", store.as_str())];
     let second = Reelkeeper::try_start(&lasting.folder, &lasting.sim.url, &settings).await;
     let problem = second.expect_err("the store is taken");

@@ -246,6 +246,7 @@ async fn an_egress_in_our_form_is_adopted() {
         ..Default::default()
     };
     livekit.add(egress("EG_old", &request, EgressStatus::EgressActive));
+    livekit.recorder(&room, "EG_old");
     service.start_recording(&room).await.refused(409, "Recording Error", "already");
     let id = format!("{room}--EG_old--0123456789");
     assert_eq!(service.until(&id, "active").await["roomName"], "Town Hall");

@@ -98,12 +98,12 @@ impl Blobs for DirectoryBlobs {
         self.call(key, move |root, path| root.put(path, &content)).await
     }
 
-    async fn remove(&self, key: &str) -> Result<(), PortError> {
+    async fn remove(&self, key: &str) -> Result<bool, PortError> {
         self.call(key, |root, path| {
-            let Some((path, _)) = root.find(path)? else { return Ok(()) };
+            let Some((path, _)) = root.find(path)? else { return Ok(false) };
             match fs::remove_file(path) {
-                Err(error) if is_absence(&error) => Ok(()),
-                removed => removed,
+                Err(error) if is_absence(&error) => Ok(false),
+                removed => removed.map(|()| true),
             }
         })
         .await

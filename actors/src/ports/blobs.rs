@@ -48,11 +48,11 @@ pub trait Blobs: Send + Sync {
     /// When the store is away or full.
     async fn put(&self, key: &str, content: Bytes) -> Result<(), PortError>;
 
-    /// Removes a file. One that is not there counts as removed.
+    /// Removes a file. One that is not there counts as removed. Returns whether one was there.
     ///
     /// # Errors
     /// When the store is away.
-    async fn remove(&self, key: &str) -> Result<(), PortError>;
+    async fn remove(&self, key: &str) -> Result<bool, PortError>;
 
     /// Cheap proof that the store answers.
     ///

@@ -11,6 +11,7 @@ use super::PortError;
 use crate::ids::{RecordingId, RoomId};
 use crate::meeting::Room;
 use crate::meeting::status::MeetingNews;
+use crate::recording::event::UnheldRecording;
 use crate::recording::{AccessSecrets, Recording};
 
 /// A recording as it is stored.
@@ -36,6 +37,12 @@ impl StoredRecording {
         self.recording.merge(newer);
         self.updated_at = updated_at;
         true
+    }
+}
+
+impl From<StoredRecording> for UnheldRecording {
+    fn from(stored: StoredRecording) -> Self {
+        Self { recording: stored.recording, updated_at: stored.updated_at }
     }
 }
 

@@ -8,6 +8,7 @@ use crate::meeting::joining::RoomOrder;
 use crate::meeting::status::MeetingNews;
 use crate::recording::Timestamp;
 use crate::recording::egress::{CallError, EgressInfo, EgressOrder, LeaveReason};
+use crate::recording::event::Presence;
 
 /// What a participant is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +32,20 @@ pub struct Participant {
     pub kind: ParticipantKind,
     /// What its token said at first, and it or others may have written since.
     pub metadata: String,
+}
+
+/// Whether the recorder of an egress is among the participants of a room; anybody's, if no egress is known.
+#[must_use]
+pub fn recorder_among(participants: &[Participant], egress: Option<&EgressId>) -> Presence {
+    let present = match egress {
+        Some(egress) => participants.iter().any(|p| p.identity == egress.as_str()),
+        None => participants.iter().any(|p| p.kind == ParticipantKind::Recorder),
+    };
+    match (present, participants.is_empty()) {
+        (true, _) => Presence::Present,
+        (false, true) => Presence::RoomEmpty,
+        (false, false) => Presence::Absent,
+    }
 }
 
 /// A message to those in a room.

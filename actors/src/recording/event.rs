@@ -92,8 +92,18 @@ pub enum Happening {
         /// When LiveKit last said something new, in nanoseconds since 1970.
         updated_at: i64,
     },
+    /// A janitor found nothing behind the recording that holds the room.
+    FoundOrphan {
+        /// The recording's uid.
+        uid: Uid,
+    },
     /// A pending effect is carried out.
     EffectDone {
+        /// Its number in the row.
+        number: u64,
+    },
+    /// A pending removal is carried out, and there was a file: no other is to be waited for.
+    FileRemoved {
         /// Its number in the row.
         number: u64,
     },
@@ -267,6 +277,8 @@ pub enum Source {
     Webhook,
     /// LiveKit's own answer when asked by id.
     Call,
+    /// The same, and its recorder was seen in the room: it runs, whatever its document says.
+    Recorder,
 }
 
 /// What a look showed. A failed call is no evidence at all.

@@ -70,18 +70,8 @@ impl Draft<'_> {
             (Active, H::StopRequested(request)) => self.stop_active(request),
             (Stopping, H::StopRequested(request)) => self.stop_again(request),
 
-            (Idle | Starting | Active | Stopping | Uncertain, H::DeleteRequested(request)) => {
-                self.delete(request);
-            }
-
-            (Idle | Starting | Active | Stopping | Uncertain, H::Recalled { request, kept }) => {
-                self.recalled(request, kept);
-            }
-
             (Idle | Active | Stopping, H::TakenUp) => self.resume(),
             (Starting | Uncertain, H::TakenUp) => self.doubt(),
-
-            (Idle | Starting | Active | Stopping | Uncertain, H::Tick) => self.tick(),
 
             (Starting, H::RoomLooked { uid, result }) => self.room_looked(uid, result),
             (Idle | Active | Stopping | Uncertain, H::RoomLooked { .. }) => {}
@@ -92,33 +82,47 @@ impl Draft<'_> {
                 self.late_start_answered(uid, result);
             }
 
-            (Idle | Starting | Active | Stopping | Uncertain, H::StopAnswered { egress, result }) => {
-                self.stop_answered(egress, result);
-            }
+            (
+                Idle | Starting | Active | Stopping | Uncertain,
+                H::DeleteRequested(_)
+                | H::Recalled { .. }
+                | H::Tick
+                | H::StopAnswered { .. }
+                | H::EgressSeen(_)
+                | H::Looked { .. }
+                | H::RecorderLeft { .. }
+                | H::Unheld(_)
+                | H::FoundStale { .. }
+                | H::FoundOrphan { .. }
+                | H::EffectDone { .. }
+                | H::FileRemoved { .. }
+                | H::EffectFailed { .. },
+            ) => self.decide_in_any_phase(what),
+        }
+    }
 
-            (Idle | Starting | Active | Stopping | Uncertain, H::EgressSeen(sighting)) => {
-                self.sighted(sighting);
-            }
-
-            (Idle | Starting | Active | Stopping | Uncertain, H::Looked { uid, evidence }) => {
-                self.looked(uid, evidence);
-            }
-
-            (Idle | Starting | Active | Stopping | Uncertain, H::RecorderLeft { egress, reason }) => {
-                self.recorder_left(egress, *reason);
-            }
-
-            (Idle | Starting | Active | Stopping | Uncertain, H::Unheld(found)) => self.unheld(found),
-            (Idle | Starting | Active | Stopping | Uncertain, H::FoundStale { recording, updated_at }) => {
-                self.found_stale(recording, *updated_at);
-            }
-
-            (Idle | Starting | Active | Stopping | Uncertain, H::EffectDone { number }) => {
-                self.effect_done(*number);
-            }
-            (Idle | Starting | Active | Stopping | Uncertain, H::EffectFailed { number }) => {
-                self.effect_failed(*number);
-            }
+    /// What is decided alike in every phase, or where the uid that it is about says more than the phase.
+    fn decide_in_any_phase(&mut self, what: &Happening) {
+        use Happening as H;
+        match what {
+            H::DeleteRequested(request) => self.delete(request),
+            H::Recalled { request, kept } => self.recalled(request, kept),
+            H::Tick => self.tick(),
+            H::StopAnswered { egress, result } => self.stop_answered(egress, result),
+            H::EgressSeen(sighting) => self.sighted(sighting),
+            H::Looked { uid, evidence } => self.looked(uid, evidence),
+            H::RecorderLeft { egress, reason } => self.recorder_left(egress, *reason),
+            H::Unheld(found) => self.unheld(found),
+            H::FoundStale { recording, updated_at } => self.found_stale(recording, *updated_at),
+            H::FoundOrphan { uid } => self.found_orphan(uid),
+            H::EffectDone { number } => self.effect_done(*number),
+            H::FileRemoved { number } => self.file_removed(*number),
+            H::EffectFailed { number } => self.effect_failed(*number),
+            H::StartRequested(_)
+            | H::StopRequested(_)
+            | H::TakenUp
+            | H::RoomLooked { .. }
+            | H::StartAnswered { .. } => {}
         }
     }
 }

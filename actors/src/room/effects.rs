@@ -13,7 +13,7 @@ use crate::ids::{CommandId, EgressId, RoomId, Uid};
 use crate::ports::PortError;
 use crate::ports::blobs::BlobHead;
 use crate::ports::catalog::StoredRecording;
-use crate::ports::media_server::{DataMessage, ParticipantKind};
+use crate::ports::media_server::{DataMessage, recorder_among};
 use crate::recording::effect::{Depth, Effect};
 use crate::recording::egress::{CallError, EgressInfo};
 use crate::recording::event::{
@@ -70,9 +70,12 @@ async fn carry_out(shared: &Arc<Shared>, room: &RoomId, effect: Effect) -> Optio
             Some(Happening::Recalled { request, kept })
         }
         Effect::Carry { number, owed } => match carry(shared, &owed).await {
-            Ok(()) => {
+            Ok(carried) => {
                 log_carried(room, &owed);
-                Some(Happening::EffectDone { number })
+                Some(match carried {
+                    Carried::Done => Happening::EffectDone { number },
+                    Carried::FileRemoved => Happening::FileRemoved { number },
+                })
             }
             Err(error) => {
                 let recording = owed.recording().map(ToString::to_string);
@@ -186,10 +189,10 @@ async fn look(
 async fn look_by_id(shared: &Arc<Shared>, egress: &EgressId) -> Listed {
     match shared.world.media_server.egress(egress).await {
         Ok(Some(info)) => Listed::Found(Box::new(info)),
-        Ok(None) => match shared.active_list.get(shared).await {
+        Ok(None) => match shared.active_list.get().await {
             Ok(list) if list.is_doubted => Listed::Doubtful,
             Ok(_) => Listed::Absent,
-            Err(()) => Listed::Unknown,
+            Err(_) => Listed::Unknown,
         },
         Err(_) => Listed::Unknown,
     }
@@ -211,28 +214,20 @@ async fn look_in_lists(shared: &Arc<Shared>, room: &RoomId, uid: &Uid) -> Listed
     if !shared.world.policy.keeps(Rule::ListOfAll) {
         return Listed::Absent;
     }
-    match shared.active_list.get(shared).await {
+    match shared.active_list.get().await {
         Ok(list) => match find(list.egresses.to_vec()) {
             Some(info) => Listed::Found(Box::new(info)),
             None if list.is_doubted => Listed::Doubtful,
             None => Listed::Absent,
         },
-        Err(()) => Listed::Unknown,
+        Err(_) => Listed::Unknown,
     }
 }
 
 async fn look_at_recorder(shared: &Arc<Shared>, room: &RoomId, egress: Option<&EgressId>) -> Presence {
-    let Ok(participants) = shared.world.media_server.participants(room).await else {
-        return Presence::Unknown;
-    };
-    let present = match egress {
-        Some(egress) => participants.iter().any(|p| p.identity == egress.as_str()),
-        None => participants.iter().any(|p| p.kind == ParticipantKind::Recorder),
-    };
-    match (present, participants.is_empty()) {
-        (true, _) => Presence::Present,
-        (false, true) => Presence::RoomEmpty,
-        (false, false) => Presence::Absent,
+    match shared.world.media_server.participants(room).await {
+        Ok(participants) => recorder_among(&participants, egress),
+        Err(_) => Presence::Unknown,
     }
 }
 
@@ -301,7 +296,14 @@ async fn recall(shared: &Arc<Shared>, command: &CommandId) -> Recall {
     }
 }
 
-async fn carry(shared: &Arc<Shared>, owed: &Owed) -> Result<(), PortError> {
+/// What carrying out a pending effect showed.
+enum Carried {
+    Done,
+    /// There was a file to remove.
+    FileRemoved,
+}
+
+async fn carry(shared: &Arc<Shared>, owed: &Owed) -> Result<Carried, PortError> {
     let world = &shared.world;
     match owed {
         Owed::Project { recording, updated_at, secrets } => {
@@ -312,23 +314,24 @@ async fn carry(shared: &Arc<Shared>, owed: &Owed) -> Result<(), PortError> {
                     updated_at: *updated_at,
                 };
                 if bounded(shared, world.catalog.insert_recording(&stored)).await? {
-                    return Ok(());
+                    return Ok(Carried::Done);
                 }
             }
             bounded(shared, world.catalog.update_recording(recording, *updated_at)).await?;
-            Ok(())
         }
-        Owed::Notify(notice) => bounded(shared, world.notifier.take(notice)).await,
+        Owed::Notify(notice) => bounded(shared, world.notifier.take(notice)).await?,
         Owed::Remove { recording, key } => {
-            bounded(shared, world.blobs.remove(key)).await?;
+            let was_there = bounded(shared, world.blobs.remove(key)).await?;
             bounded(shared, world.catalog.remove_recording(recording)).await?;
-            Ok(())
+            if was_there {
+                return Ok(Carried::FileRemoved);
+            }
         }
         Owed::Keep { command, answer } => {
             if !bounded(shared, world.keys.keep(command, answer)).await? {
                 tracing::warn!(command.id = %command, "answer cannot be kept: its key is forgotten");
             }
-            Ok(())
         }
     }
+    Ok(Carried::Done)
 }

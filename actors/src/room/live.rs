@@ -5,15 +5,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::Shared;
 use crate::ids::{EgressId, RoomId, Uid};
-use crate::recording::egress::EgressInfo;
+use crate::ports::media_server::MediaServer;
+use crate::recording::egress::{CallError, EgressInfo};
 use crate::recording::event::Presence;
 use crate::recording::ledger::{Phase, RoomState};
+use crate::recording::policy::Policy;
 use crate::recording::reconcile::{Live, list_is_wrong};
 use crate::recording::rules::Rule;
 
@@ -94,14 +96,17 @@ impl Held {
 
 /// The list of all egresses that are not over, shared by the looks that need it: one call at a time, and at
 /// most one per interval. A look is served only from a list that was asked for after the look began.
-#[derive(Default)]
 pub(crate) struct ActiveList {
+    media_server: Arc<dyn MediaServer>,
+    live: Arc<LiveRecordings>,
+    policy: Policy,
+    interval: Duration,
     kept: Mutex<Kept>,
 }
 
 #[derive(Default)]
 struct Kept {
-    last: Option<(Instant, Result<Listing, ()>)>,
+    last: Option<(Instant, Result<Listing, CallError>)>,
     wrong_since: Option<Instant>,
 }
 
@@ -115,32 +120,46 @@ pub(crate) struct Listing {
 }
 
 impl ActiveList {
-    pub(super) async fn get(&self, shared: &Arc<Shared>) -> Result<Listing, ()> {
+    /// The list of this LiveKit, compared with what is held as live, asked for once per interval at most.
+    pub(crate) fn new(
+        media_server: Arc<dyn MediaServer>,
+        live: Arc<LiveRecordings>,
+        policy: Policy,
+        interval: Duration,
+    ) -> Self {
+        Self { media_server, live, policy, interval, kept: Mutex::default() }
+    }
+
+    pub(crate) async fn get(&self) -> Result<Listing, CallError> {
         let began = Instant::now();
         let mut kept = self.kept.lock().await;
         if let Some((asked, result)) = &kept.last {
             if *asked >= began {
                 return result.clone();
             }
-            tokio::time::sleep_until(*asked + shared.world.limits.list_all_interval).await;
+            tokio::time::sleep_until(*asked + self.interval).await;
         }
         let asked = Instant::now();
-        let answer = shared.world.media_server.active_egresses().await;
+        let answer = self.media_server.active_egresses().await;
         if let Err(error) = &answer {
             tracing::warn!(%error, "list of all egresses failed");
         }
-        let result = answer.map(|egresses| kept.judge(shared, egresses, asked)).map_err(|_| ());
+        let result = answer.map(|egresses| kept.judge(&self.live.all(), &self.policy, egresses, asked));
         kept.last = Some((asked, result.clone()));
         result
     }
 }
 
 impl Kept {
-    fn judge(&mut self, shared: &Arc<Shared>, egresses: Vec<EgressInfo>, asked: Instant) -> Listing {
+    fn judge(
+        &mut self,
+        live: &[Live],
+        policy: &Policy,
+        egresses: Vec<EgressInfo>,
+        asked: Instant,
+    ) -> Listing {
         let listed: BTreeSet<EgressId> = egresses.iter().map(|info| info.egress.clone()).collect();
-        let live = shared.live.all();
-        let policy = &shared.world.policy;
-        let is_wrong = list_is_wrong(&live, &listed) && policy.keeps(Rule::DoubtWrongList);
+        let is_wrong = list_is_wrong(live, &listed) && policy.keeps(Rule::DoubtWrongList);
         if is_wrong && self.wrong_since.is_none() {
             let (held, listed) = (live.len(), listed.len());
             tracing::warn!(

@@ -52,6 +52,13 @@ pub enum SupervisorMessage {
         /// Its room.
         room: RoomId,
     },
+    /// Whether a room has an actor, or will have one again by itself.
+    IsAwake {
+        /// The room.
+        room: RoomId,
+        /// Told so.
+        reply: oneshot::Sender<bool>,
+    },
     /// How many room actors there are.
     Count(oneshot::Sender<usize>),
     /// Makes a room's actor fall, to prove that it is restarted.
@@ -108,6 +115,9 @@ impl Actor for Supervisor {
                 state.passivate(&room, actor, delivered);
             }
             SupervisorMessage::Restart { room } => state.restart(&myself, &room).await?,
+            SupervisorMessage::IsAwake { room, reply } => {
+                let _ = reply.send(state.rooms.contains_key(&room));
+            }
             SupervisorMessage::Count(reply) => {
                 let _ = reply.send(state.rooms.len());
             }

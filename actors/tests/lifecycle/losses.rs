@@ -1,14 +1,15 @@
 //! Stories of loss: workers that die, recorders that leave or come back, uploads that never end, lists that
 //! lie, and recordings that no row holds.
 
+use reelkeeper_actors::ids::Uid;
 use reelkeeper_actors::recording::RecordingStatus;
 use reelkeeper_actors::recording::egress::EgressStatus::{Active, Complete, Ending, Starting};
 use reelkeeper_actors::recording::egress::LeaveReason;
-use reelkeeper_actors::recording::event::{FileEvidence, Happening, Listed, Presence};
+use reelkeeper_actors::recording::event::{FileEvidence, Happening, Listed, Presence, Source};
 
 use crate::story::{
-    Story, file, found, found_stale, gone, looked, looked_into_room, recorder_left, runs, start, start_until,
-    started, stop, stopped, unheld, webhook,
+    Story, delete, file, found, found_stale, gone, looked, looked_into_room, recorder_left, runs, seen,
+    start, start_until, started, stop, stopped, unheld, webhook,
 };
 
 const STARTING: Option<RecordingStatus> = Some(RecordingStatus::Starting);
@@ -153,6 +154,18 @@ fn a_lost_recording_that_uploads_after_all_is_complete() {
 }
 
 #[test]
+fn a_file_that_turns_up_after_its_recording_was_deleted_goes_too() {
+    let mut story = seen_recording();
+    story.then(20_000, webhook("u1", Complete, ACTIVE)).then(20_000, Happening::Tick);
+    story.then(20_010, file("u1", None)).then(26_000, file("u1", None));
+    story.then(30_000, delete("delete", "u1", 30_000, Some(RecordingStatus::Complete)));
+    story.told.push("the file turns up".to_owned());
+    story.then(90_000, Happening::Tick).then(90_010, file("u1", Some(9)));
+    insta::assert_snapshot!(story.tell());
+    assert!(story.state.durable.is_settled());
+}
+
+#[test]
 fn a_list_that_is_doubted_decides_nothing() {
     let mut story = seen_recording();
     let doubtful = || looked("u1", Listed::Doubtful, Presence::Unknown, FileEvidence::NotThere);
@@ -217,5 +230,24 @@ fn a_stale_recording_is_stopped_and_aborted_when_it_never_ends() {
 fn a_recording_of_which_livekit_has_just_spoken_is_not_stale() {
     let mut story = seen_recording();
     story.then(301_999, found_stale("u1", 2_000)).then(400_000, found_stale("u1", 399_000));
+    insta::assert_snapshot!(story.tell());
+}
+
+#[test]
+fn a_recording_behind_which_nothing_was_found_is_looked_at_at_once() {
+    let mut story = seen_recording();
+    story.then(16_000, Happening::FoundOrphan { uid: Uid::from_trusted("u1") }).then(16_000, Happening::Tick);
+    story.then(16_010, gone("u1")).then(21_010, Happening::Tick).then(21_020, gone("u1"));
+    insta::assert_snapshot!(story.tell());
+}
+
+#[test]
+fn a_recording_called_failed_that_runs_unheld_is_stopped_and_its_file_kept() {
+    let mut story = Story::new();
+    // LiveKit lists the dead as running for ever: only the recorder in the room shows life.
+    story.then(0, seen("u7", Active, FAILED, Source::Call));
+    story.then(10, seen("u7", Active, FAILED, Source::Recorder)).then(20, stopped("u7", Ending));
+    story.then(30, start("start")).then(40, webhook("u7", Complete, FAILED)).then(40, Happening::Tick);
+    story.then(50, file("u7", Some(9)));
     insta::assert_snapshot!(story.tell());
 }

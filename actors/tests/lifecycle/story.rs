@@ -291,7 +291,9 @@ pub fn name_of(what: &Happening) -> String {
             format!("document of {} {}", found.recording.recording_id.uid, found.recording.status.name())
         }
         Happening::FoundStale { recording, .. } => format!("found stale {}", recording.uid),
+        Happening::FoundOrphan { uid } => format!("found orphan {uid}"),
         Happening::EffectDone { number } => format!("effect {number} done"),
+        Happening::FileRemoved { number } => format!("file removed by effect {number}"),
         Happening::EffectFailed { number } => format!("effect {number} failed"),
     }
 }

@@ -1,5 +1,6 @@
 //! Every (phase, event) pair, printed. The snapshot is the documentation of the lifecycle.
 
+use reelkeeper_actors::ids::Uid;
 use reelkeeper_actors::recording::RecordingStatus;
 use reelkeeper_actors::recording::egress::{EgressStatus, LeaveReason};
 use reelkeeper_actors::recording::event::{Happening, Source};
@@ -85,7 +86,11 @@ fn events(phase: Phase) -> Vec<(i64, Happening)> {
         (10, unheld("u7", RecordingStatus::Active)),
         (10, unheld("u7", RecordingStatus::Ending)),
         (400_000, found_stale("u1", 2_000)),
+        (10, Happening::FoundOrphan { uid: Uid::from_trusted("u1") }),
+        (10, seen("u7", Active, Some(RecordingStatus::Failed), Source::Call)),
+        (10, seen("u7", Active, Some(RecordingStatus::Failed), Source::Recorder)),
         (10, Happening::EffectDone { number: 1 }),
+        (10, Happening::FileRemoved { number: 1 }),
         (10, Happening::EffectFailed { number: 1 }),
     ]);
     events

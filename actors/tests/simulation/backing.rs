@@ -127,9 +127,8 @@ impl Blobs for MemoryBlobs {
         Ok(())
     }
 
-    async fn remove(&self, key: &str) -> Result<(), PortError> {
-        lock(&self.files).remove(key);
-        Ok(())
+    async fn remove(&self, key: &str) -> Result<bool, PortError> {
+        Ok(lock(&self.files).remove(key).is_some())
     }
 
     async fn ping(&self) -> Result<(), PortError> {

@@ -401,7 +401,7 @@ impl Blobs for Run {
         self.around.backing.blobs.put(key, content).await
     }
 
-    async fn remove(&self, key: &str) -> Result<(), PortError> {
+    async fn remove(&self, key: &str) -> Result<bool, PortError> {
         self.store(StoreCall::RemoveFile, key, self.around.backing.blobs.remove(key)).await
     }
 

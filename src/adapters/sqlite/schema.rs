@@ -114,6 +114,19 @@ pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), PortEr
     Ok(())
 }
 
+/// Whether a file that is only read can be understood.
+pub(super) fn expect_up_to_date(connection: &Connection) -> Result<(), PortError> {
+    let found = taken(connection).map_err(|error| failed(&"schema", &error))?;
+    if found == STEPS.len() {
+        return Ok(());
+    }
+    let known = STEPS.len();
+    Err(PortError::misused(
+        STORE,
+        format!("another version wrote the file: schema {found}, known is {known}"),
+    ))
+}
+
 fn taken(connection: &Connection) -> rusqlite::Result<usize> {
     connection
         .pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0))

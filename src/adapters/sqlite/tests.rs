@@ -132,6 +132,34 @@ async fn it_passes_the_keys_suite() {
 }
 
 #[tokio::test]
+async fn a_file_in_use_can_be_read_but_not_written() {
+    let (folder, store) = fresh().await;
+    store.write(&row("room", 1), &Expected::Absent).await.unwrap();
+    let reader = SqliteStore::open_to_read(SqliteConfig::new(path(&folder))).await.unwrap();
+    assert_eq!(reader.rows(None, 10).await.unwrap(), [row("room", 1)]);
+    store.write(&row("room 2", 1), &Expected::Absent).await.unwrap();
+    assert_eq!(reader.rows(None, 10).await.unwrap().len(), 2, "it sees what is written meanwhile");
+    reader.ping().await.unwrap();
+    let refused = reader.write(&row("room 3", 1), &Expected::Absent).await.unwrap_err();
+    assert_eq!(refused.kind, PortErrorKind::Misused);
+    reader.close().await.unwrap();
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_not_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = SqliteStore::open_to_read(SqliteConfig::new(path(&folder))).await.err().unwrap();
+    assert_eq!(missing.kind, PortErrorKind::Unavailable);
+    assert!(!path(&folder).exists());
+    std::fs::create_dir_all(path(&folder).parent().unwrap()).unwrap();
+    intruder(&folder).execute_batch("PRAGMA user_version = 1").unwrap();
+    let older = SqliteStore::open_to_read(SqliteConfig::new(path(&folder))).await.err().unwrap();
+    assert_eq!(older.kind, PortErrorKind::Misused);
+    assert!(older.detail.contains("schema 1"), "{older}");
+}
+
+#[tokio::test]
 async fn what_was_stored_is_there_after_reopening() {
     for tidy in [true, false] {
         let (folder, store) = fresh().await;

@@ -49,8 +49,8 @@ impl Blobs for Shelf {
         Ok(())
     }
 
-    async fn remove(&self, _: &str) -> Result<(), PortError> {
-        Ok(())
+    async fn remove(&self, _: &str) -> Result<bool, PortError> {
+        Ok(false)
     }
 
     async fn ping(&self) -> Result<(), PortError> {

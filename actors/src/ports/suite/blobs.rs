@@ -47,7 +47,7 @@ async fn what_is_not_there_is_an_answer(blobs: &dyn Blobs) {
     let key = key();
     assert_eq!(blobs.head(&key).await.expect("head"), None);
     assert!(blobs.read(&key, 0..=9).await.expect("read").is_none());
-    blobs.remove(&key).await.expect("removing what is not there");
+    assert!(!blobs.remove(&key).await.expect("removing what is not there"), "nothing was there");
 }
 
 async fn what_was_put_is_read_back(blobs: &dyn Blobs) {
@@ -61,10 +61,10 @@ async fn what_was_put_is_read_back(blobs: &dyn Blobs) {
     assert_eq!(blobs.head(&key).await.expect("second head"), Some(head), "nothing changed in between");
     assert_eq!(bytes(blobs, &key, 0..=4).await.as_deref(), Some(&b"hello"[..]));
 
-    blobs.remove(&key).await.expect("remove");
+    assert!(blobs.remove(&key).await.expect("remove"), "it was there");
     assert_eq!(blobs.head(&key).await.expect("head after removal"), None);
     assert!(blobs.read(&key, 0..=4).await.expect("read after removal").is_none());
-    blobs.remove(&key).await.expect("removing twice");
+    assert!(!blobs.remove(&key).await.expect("removing twice"), "it was gone");
 }
 
 async fn ranges_include_both_ends(blobs: &dyn Blobs) {

@@ -41,12 +41,17 @@ impl Draft<'_> {
             }
             // Over, and neither row nor document knows it: nothing to be done.
             (None, true, _) => {}
-            // An old webhook of a recording that is over.
+            // Called over, and it runs: nobody waits for it any more.
+            (Some(shown), false, Source::Recorder) if shown.is_terminal() => {
+                self.name_room(&sighting.room_name);
+                self.take_up_running(&uid, info, shown);
+            }
+            // An old webhook of a recording that is over, or LiveKit's list of the dead.
             (Some(shown), false, _) if shown.is_terminal() => {}
             (_, false, Source::Webhook) => {
                 self.effects.push(super::super::effect::Effect::Identify { egress: info.egress.clone() });
             }
-            (document, false, Source::Call) => {
+            (document, false, Source::Call | Source::Recorder) => {
                 self.name_room(&sighting.room_name);
                 self.adopt(&uid, info, document);
             }
@@ -65,6 +70,18 @@ impl Draft<'_> {
         self.unsettle(track, Cause::Ended);
         self.show_seen(uid);
         self.judge_needless_file(uid);
+    }
+
+    /// Lost, called failed and forgotten, and its recorder sits in the room: it is stopped, and its file kept.
+    fn take_up_running(&mut self, uid: &Uid, info: &EgressInfo, shown: RecordingStatus) {
+        if !self.policy.keeps(Rule::StopLostLife) || !self.can_hold_one_more() {
+            return;
+        }
+        let mut track = self.track_for(uid, Some(shown));
+        track.see(info, self.policy);
+        track.recorder_seen = true;
+        self.unsettle(track, Cause::Lost);
+        self.owe_stop(uid);
     }
 
     /// A document shows a recording that is not over. If no row holds it, an older process began it, or the
@@ -118,6 +135,13 @@ impl Draft<'_> {
         self.owe_stop(uid);
         if let Some(stop) = self.track_mut(uid).and_then(|track| track.stop.as_mut()) {
             stop.stale = true;
+        }
+    }
+
+    /// A janitor found nothing behind it: it is looked at, and what the looks show decides.
+    pub(super) fn found_orphan(&mut self, uid: &Uid) {
+        if self.is_current(uid) {
+            self.look_now(uid);
         }
     }
 

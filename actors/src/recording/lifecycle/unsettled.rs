@@ -95,8 +95,18 @@ impl Draft<'_> {
             self.show(uid, recording);
         }
         let Some(unsettled) = self.unsettled_mut(uid) else { return };
-        unsettled.file_judged = strikes.has_file() || (not_there && (deleted || overdue));
+        unsettled.file_judged = strikes.has_file() || (not_there && overdue);
         unsettled.file_missed |= not_there;
+    }
+
+    /// A deleted recording had a file, and it is gone. One that had none may still get it.
+    pub(super) fn file_removed(&mut self, number: u64) {
+        let pending = self.state.durable.pending.iter().find(|pending| pending.number == number);
+        let uid = pending.and_then(|pending| pending.effect.recording()).map(|id| id.uid.clone());
+        if let Some(unsettled) = uid.and_then(|uid| self.unsettled_mut(&uid)) {
+            unsettled.file_judged |= unsettled.track.is_over();
+        }
+        self.effect_done(number);
     }
 
     /// Removes what turned up of a recording that a client deleted.

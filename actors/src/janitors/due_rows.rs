@@ -1,0 +1,64 @@
+//! Due rows: rows whose room has no actor.
+//!
+//! What is due in a row (a look, a stop, an effect) is known to the actor alone, so a row without one waits
+//! for ever: its actor fell and was put aside, or the store was away when it was to be taken up.
+
+use super::finder::{Actors, Finder};
+use super::{Ask, Finding, Task, Verdict};
+use crate::ports::PortError;
+use crate::ports::coordination::Standing;
+use crate::recording::ledger::Row;
+
+/// Who owns a row of which this node has no actor.
+#[derive(Debug)]
+enum Owner {
+    /// This run of this node.
+    ThisNode,
+    /// Another one, which lives or does not.
+    Another(Standing),
+}
+
+fn judge(owner: Result<Owner, PortError>) -> Verdict {
+    match owner {
+        Ok(Owner::ThisNode) => Verdict::hand_over("its room has no actor"),
+        Ok(Owner::Another(Standing::Gone)) => {
+            Verdict::hand_over("its owner is gone and its room has no actor")
+        }
+        Ok(Owner::Another(Standing::Alive)) => Verdict::keep("its owner lives"),
+        Err(error) => Verdict::unknown(&error),
+    }
+}
+
+pub(super) async fn find(finder: &Finder, actors: &Actors, row: Row) -> Option<Finding> {
+    if actors.is_awake(&row.room).await {
+        return None;
+    }
+    let owner = if row.owner == actors.node {
+        Ok(Owner::ThisNode)
+    } else {
+        finder.store(actors.coordination.standing(&row.owner)).await.map(Owner::Another)
+    };
+    Some(Finding::new(Task::DueRows, row.room, judge(owner)).asking(Ask::Wake))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_woken_unless_its_owner_may_live() {
+        let table = [
+            (Ok(Owner::ThisNode), "hand over: its room has no actor"),
+            (Ok(Owner::Another(Standing::Gone)), "hand over: its owner is gone and its room has no actor"),
+            (Ok(Owner::Another(Standing::Alive)), "keep: its owner lives"),
+            (
+                Err(PortError::unavailable("coordination", "away")),
+                "keep, unknown: coordination is unavailable: away",
+            ),
+        ];
+        for (owner, expected) in table {
+            let verdict = judge(owner);
+            assert_eq!(format!("{}: {}", verdict.name(), verdict.reason()), expected);
+        }
+    }
+}

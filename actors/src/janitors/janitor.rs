@@ -1,0 +1,220 @@
+//! The janitor itself: an actor that sweeps for one task, again and again.
+//!
+//! Owns the schedule: the first pass at once, then an interval with jitter after each; after a pass that met
+//! trouble it tries again soon, with back-off, and one that an outage interrupted goes on where it stopped.
+//! The pass runs beside the actor. What a finding leads to is the room's owner's.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::join_all;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::oneshot;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::pass::Pass;
+use super::{Counts, Finder, Finding, Observed, Task, Verdict};
+use crate::orchestrator::Orchestrator;
+use crate::ports::PortError;
+use crate::ports::clock::Entropy;
+use crate::recording::policy::back_off;
+
+/// First and longest pause after a pass that met trouble; never longer than the interval.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// The jitter is a fraction of the interval, at most one in this many.
+const JITTER: u32 = 10;
+
+/// What a janitor is told.
+pub(super) enum JanitorMessage {
+    /// It is time.
+    Sweep,
+    /// A pass came to its end, or to an outage.
+    Swept(Box<Swept>),
+    /// A pass panicked.
+    Fell(String),
+    /// Shows the state.
+    Observe(oneshot::Sender<Observed>),
+}
+
+impl ractor::Message for JanitorMessage {}
+
+/// See [`JanitorMessage::Swept`].
+pub(super) struct Swept {
+    pass: Pass,
+    counts: Counts,
+    ended: Result<(), PortError>,
+}
+
+/// Sweeps for one task.
+pub(super) struct Janitor;
+
+/// What a janitor is made with.
+pub(super) struct Start {
+    pub(super) task: Task,
+    pub(super) interval: Duration,
+    pub(super) finder: Arc<Finder>,
+    pub(super) orchestrator: Orchestrator,
+    pub(super) entropy: Arc<dyn Entropy>,
+}
+
+/// The actor's state.
+pub(super) struct JanitorState {
+    start: Start,
+    myself: ActorRef<JanitorMessage>,
+    /// A pass that an outage interrupted, and what it brought so far.
+    interrupted: Option<(Pass, Counts)>,
+    passes: u64,
+    last: Counts,
+    tries: u32,
+    /// The pass under way, or the wait for the next; it ends with the actor, however that ends. Whatever was
+    /// not handed over then is found again.
+    busy: AbortOnDropHandle<()>,
+}
+
+impl Actor for Janitor {
+    type Msg = JanitorMessage;
+    type State = JanitorState;
+    type Arguments = Start;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<JanitorMessage>,
+        start: Start,
+    ) -> Result<JanitorState, ActorProcessingErr> {
+        let busy = beside(wait(myself.clone(), Duration::ZERO));
+        let (last, interrupted) = (Counts::default(), None);
+        Ok(JanitorState { start, myself, interrupted, passes: 0, last, tries: 0, busy })
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<JanitorMessage>,
+        message: JanitorMessage,
+        janitor: &mut JanitorState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            JanitorMessage::Sweep => janitor.sweep(),
+            JanitorMessage::Swept(swept) => janitor.swept(*swept),
+            JanitorMessage::Fell(reason) => return Err(reason.into()),
+            JanitorMessage::Observe(reply) => {
+                let _ = reply.send(janitor.observe());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl JanitorState {
+    /// Begins a pass, or goes on with one that was interrupted.
+    fn sweep(&mut self) {
+        // One sweeper per task in the cluster: with several nodes, the task's fenced lease is taken here, and
+        // whoever does not get it waits for the next time.
+        let (finder, task) = (self.start.finder.clone(), self.start.task);
+        let (pass, counts) =
+            self.interrupted.take().unwrap_or_else(|| (Pass::begin(finder, task), Counts::default()));
+        let (orchestrator, myself) = (self.start.orchestrator.clone(), self.myself.clone());
+        self.busy = beside(async move {
+            let swept = AssertUnwindSafe(carry_out(pass, counts, &orchestrator)).catch_unwind().await;
+            let _ = myself.cast(match swept {
+                Ok(swept) => JanitorMessage::Swept(Box::new(swept)),
+                Err(_) => JanitorMessage::Fell("its pass panicked".to_owned()),
+            });
+        });
+    }
+
+    fn swept(&mut self, swept: Swept) {
+        let Swept { pass, counts, ended } = swept;
+        let task = self.start.task.name();
+        match ended {
+            Ok(()) => {
+                log_pass(task, counts);
+                (self.last, self.passes) = (counts, self.passes + 1);
+                self.tries = if counts.failed == 0 { 0 } else { self.tries + 1 };
+            }
+            Err(error) => {
+                if self.tries == 0 {
+                    tracing::warn!(task, %error, "sweep interrupted, it goes on when that is back");
+                }
+                self.interrupted = Some((pass, counts));
+                self.tries += 1;
+            }
+        }
+        self.busy = beside(wait(self.myself.clone(), self.pause()));
+    }
+
+    fn pause(&self) -> Duration {
+        let interval = self.start.interval;
+        match self.tries {
+            0 => interval + jitter(&*self.start.entropy, interval / JITTER),
+            // What fails for ever is tried no more often than the interval says, in the end.
+            tries if self.interrupted.is_none() => back_off((RETRY.0, interval), tries - 1),
+            tries => back_off((RETRY.0, RETRY.1.min(interval)), tries - 1),
+        }
+    }
+
+    fn observe(&self) -> Observed {
+        Observed { task: self.start.task, passes: self.passes, last: self.last, tries: self.tries }
+    }
+}
+
+fn beside(work: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(work))
+}
+
+async fn wait(janitor: ActorRef<JanitorMessage>, pause: Duration) {
+    tokio::time::sleep(pause).await;
+    let _ = janitor.cast(JanitorMessage::Sweep);
+}
+
+/// Sweeps to the end, or until a dependency is away.
+async fn carry_out(mut pass: Pass, mut counts: Counts, orchestrator: &Orchestrator) -> Swept {
+    loop {
+        match pass.next_findings().await {
+            Ok(Some(findings)) => hand_over(&findings, &mut counts, orchestrator).await,
+            Ok(None) => return Swept { pass, counts, ended: Ok(()) },
+            Err(error) => return Swept { pass, counts, ended: Err(error) },
+        }
+    }
+}
+
+/// Gives findings to their rooms' owners, all at once, and counts them.
+async fn hand_over(findings: &[Finding], counts: &mut Counts, orchestrator: &Orchestrator) {
+    let handing_over = findings.iter().map(|finding| orchestrator.hand_over(finding));
+    for (finding, taken) in findings.iter().zip(join_all(handing_over).await) {
+        let (task, egress) = (finding.task.name(), finding.egress.as_ref().map(ToString::to_string));
+        let (room, reason) = (&finding.room, finding.verdict.reason());
+        match (&finding.verdict, taken) {
+            (_, Err(error)) => {
+                counts.add_failed();
+                tracing::warn!(task, room.id = %room, egress.id = egress, %error, "owner cannot be asked");
+                continue;
+            }
+            (Verdict::HandOver(_), Ok(())) => {
+                tracing::debug!(task, room.id = %room, egress.id = egress, reason, "handed over");
+            }
+            (Verdict::Unknown(_), Ok(())) => {
+                tracing::warn!(task, room.id = %room, egress.id = egress, reason, "cannot be judged, kept");
+            }
+            (Verdict::Keep(_), Ok(())) => {}
+        }
+        counts.add(finding);
+    }
+}
+
+/// One line for a pass that found anything out of order; what is only kept is in order.
+fn log_pass(task: &str, counts: Counts) {
+    let Counts { found, handed_over, kept, failed } = counts;
+    if handed_over + failed > 0 {
+        tracing::info!(task, found, handed_over, kept, failed, "swept");
+    } else if found > 0 {
+        tracing::debug!(task, found, handed_over, kept, failed, "swept");
+    }
+}
+
+/// A chance duration from zero up to the longest, so that the janitors of many nodes do not sweep in step.
+fn jitter(entropy: &dyn Entropy, longest: Duration) -> Duration {
+    let drawn = entropy.draw();
+    longest * u32::from(drawn[0]) / u32::from(u8::MAX)
+}

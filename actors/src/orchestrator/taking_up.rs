@@ -1,0 +1,86 @@
+//! Taking up what nobody looks after: at the start, and whenever a janitor found something.
+//!
+//! Owns the way from a finding to the room's owner. What a finding is, the janitors say; what follows from it,
+//! the owner decides.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::{Orchestrator, TakenUp};
+use crate::janitors::{Ask, Finder, Finding, Janitors, Pass, Sweeps, Task, Verdict};
+use crate::ports::PortError;
+use crate::recording::rules::Rule;
+use crate::room::RoomMessage;
+
+impl Orchestrator {
+    /// Takes up every room that an earlier run left unfinished, and every recording that is not over though
+    /// no row holds it. Returns how many there were.
+    ///
+    /// # Errors
+    /// When the store is away, or something in it cannot be read; what was found is taken up, and the janitors
+    /// find the rest.
+    pub async fn take_up(&self) -> Result<TakenUp, PortError> {
+        // Nothing is judged by its age here.
+        let finder = Arc::new(self.finder(Duration::ZERO));
+        let rows = self.shared.world.policy.keeps(Rule::TakeUpRows);
+        let rooms = if rows { self.take_up_all(&finder, Task::DueRows).await? } else { 0 };
+        let recordings = self.take_up_all(&finder, Task::UnheldRecordings).await?;
+        Ok(TakenUp { rooms, recordings })
+    }
+
+    async fn take_up_all(&self, finder: &Arc<Finder>, task: Task) -> Result<usize, PortError> {
+        let mut pass = Pass::begin(finder.clone(), task);
+        let (mut taken_up, mut unknown) = (0, None);
+        while let Some(findings) = pass.next_findings().await? {
+            for finding in findings {
+                match &finding.verdict {
+                    Verdict::HandOver(_) => {
+                        taken_up += 1;
+                        // Whether it is stored matters to nobody: until then it is found again.
+                        let _ = self.begin_hand_over(&finding);
+                    }
+                    Verdict::Keep(_) => {}
+                    Verdict::Unknown(why) => unknown = Some(format!("room '{}': {why}", finding.room)),
+                }
+            }
+        }
+        unknown.map_or(Ok(taken_up), |why| Err(PortError::unavailable("store", why)))
+    }
+
+    /// Starts the janitors; each sweeps at once, then by its interval.
+    ///
+    /// # Errors
+    /// When an actor cannot be started.
+    pub async fn start_janitors(&self, sweeps: Sweeps) -> Result<Janitors, ractor::SpawnErr> {
+        let (finder, entropy) = (self.finder(sweeps.lock_grace), self.shared.world.entropy.clone());
+        Janitors::start(self.clone(), finder, entropy, sweeps).await
+    }
+
+    fn finder(&self, lock_grace: Duration) -> Finder {
+        Finder::of_node(&self.shared, &self.supervisor, lock_grace)
+    }
+
+    /// Gives a janitor's finding to the room's owner, if it is to be given; returns when that is stored.
+    ///
+    /// # Errors
+    /// When it could not be stored: it will be found again.
+    pub(crate) async fn hand_over(&self, finding: &Finding) -> Result<(), PortError> {
+        match self.begin_hand_over(finding) {
+            Some(stored) => self.until_stored(&finding.room, stored).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The same; what is returned tells once it is stored, if there is anything to be stored.
+    fn begin_hand_over(&self, finding: &Finding) -> Option<oneshot::Receiver<()>> {
+        match finding.ask()? {
+            Ask::Wake => {
+                self.deliver(&finding.room, RoomMessage::TakeUp);
+                None
+            }
+            Ask::Tell(what) => Some(self.send_news(&finding.room, (**what).clone())),
+        }
+    }
+}
