@@ -265,7 +265,7 @@ impl Orchestrator {
     /// # Errors
     /// When it could not be stored: LiveKit should try again.
     pub async fn livekit_event(&self, event: LiveKitEvent) -> Result<(), PortError> {
-        let _admitted = self
+        let admitted = self
             .shared
             .admission
             .clone()
@@ -289,6 +289,11 @@ impl Orchestrator {
             LiveKitNews::Meeting(news) => {
                 let Some(room) = event.room else { return Ok(()) };
                 meetings::hear(&self.shared, &room, &news).await
+            }
+            LiveKitNews::PersonJoined { sid } => {
+                let Some(room) = event.room else { return Ok(()) };
+                meetings::welcome(&self.shared, room, sid, admitted);
+                Ok(())
             }
             LiveKitNews::PersonLeft { name } => {
                 let Some(room) = event.room else { return Ok(()) };

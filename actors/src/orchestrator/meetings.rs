@@ -5,6 +5,9 @@
 
 use std::sync::Arc;
 
+use tokio::sync::OwnedSemaphorePermit;
+use tracing::Instrument as _;
+
 use super::Orchestrator;
 use crate::access::claims::{Attendee, MemberMetadata};
 use crate::access::permission::Role;
@@ -13,9 +16,15 @@ use crate::meeting::joining::{self, MeetingSettings, NAME_LASTS, RoomOrder};
 use crate::meeting::status::MeetingNews;
 use crate::meeting::{Room, RoomStatus};
 use crate::ports::PortError;
+use crate::ports::catalog::list::RecordingQuery;
+use crate::ports::media_server::DataMessage;
 use crate::recording::egress::CallError;
+use crate::recording::signal::RoomStatusPayload;
 use crate::room::Shared;
 use crate::room::commit::bounded;
+
+/// Recordings that whoever comes in is told of.
+const TOLD_OF: usize = 10;
 
 /// Why somebody may not join.
 #[derive(Debug, thiserror::Error)]
@@ -89,4 +98,34 @@ pub(super) async fn hear(shared: &Arc<Shared>, room: &RoomId, news: &MeetingNews
         bounded(shared, world.coordination.free_names(room)).await?;
     }
     Ok(())
+}
+
+/// Tells somebody who came into a meeting of the recordings in its room: a hint, sent once. LiveKit is not
+/// kept waiting for it, since it tells its other news only then; `admitted` bounds how many are under way.
+pub(super) fn welcome(shared: &Arc<Shared>, room: RoomId, sid: String, admitted: OwnedSemaphorePermit) {
+    let shared = shared.clone();
+    let work = async move {
+        let _admitted = admitted;
+        if let Err(error) = send_status(&shared, &room, sid).await {
+            tracing::debug!(room.id = %room, topic = RoomStatusPayload::TOPIC, %error, "signal was not sent");
+        }
+    };
+    tokio::spawn(work.in_current_span());
+}
+
+async fn send_status(shared: &Arc<Shared>, room: &RoomId, sid: String) -> Result<(), PortError> {
+    let catalog = &shared.world.catalog;
+    if bounded(shared, catalog.room(room)).await?.is_none() {
+        return Ok(());
+    }
+    let of_room = RecordingQuery { within: Some(room.clone()), ..RecordingQuery::newest(TOLD_OF) };
+    let newest = bounded(shared, catalog.recordings(&of_room)).await?.items;
+    let payload = serde_json::to_string(&RoomStatusPayload::of(&newest));
+    let message = DataMessage {
+        room: room.clone(),
+        topic: RoomStatusPayload::TOPIC,
+        payload: payload.expect("a signal is plain data"),
+        to: vec![sid],
+    };
+    shared.world.media_server.send_data(&message).await.map_err(away)
 }

@@ -75,6 +75,11 @@ pub enum LiveKitNews {
     },
     /// `room_started`, `room_finished`.
     Meeting(MeetingNews),
+    /// `participant_joined` of a person.
+    PersonJoined {
+        /// LiveKit's id of this stay of theirs.
+        sid: String,
+    },
     /// `participant_left` of a person whose place nobody took.
     PersonLeft {
         /// The name that is free now.

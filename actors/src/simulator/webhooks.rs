@@ -117,6 +117,11 @@ impl Webhook {
             (EventName::RoomFinished, Subject::Room(room)) => {
                 LiveKitNews::Meeting(MeetingNews::Finished { sid: room.sid.clone() })
             }
+            (EventName::ParticipantJoined, Subject::Participant(_, who))
+                if who.kind == ParticipantKind::Standard =>
+            {
+                LiveKitNews::PersonJoined { sid: who.sid.clone() }
+            }
             (EventName::ParticipantLeft, Subject::Participant(_, who)) => left(who),
             _ => LiveKitNews::Other,
         };

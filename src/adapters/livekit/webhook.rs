@@ -115,6 +115,7 @@ fn event(body: Fields<'_>) -> LiveKitEvent {
         .find(|name| !name.is_empty());
     let news = match name.as_str() {
         "egress_started" | "egress_updated" | "egress_ended" => egress_news(body, room_name.as_deref()),
+        "participant_joined" => joined(body.object("participant")),
         "participant_left" => left(body.object("participant")),
         "room_started" => LiveKitNews::Meeting(MeetingNews::Started { sid: room.text("sid") }),
         "room_finished" => LiveKitNews::Meeting(MeetingNews::Finished { sid: room.text("sid") }),
@@ -148,6 +149,17 @@ fn egress_news(body: Fields<'_>, room: Option<&str>) -> LiveKitNews {
             tracing::warn!(%problem, "an incoming webhook tells nothing");
             LiveKitNews::Other
         }
+    }
+}
+
+fn joined(participant: Fields<'_>) -> LiveKitNews {
+    let info = json::participant_info(participant);
+    let is_person =
+        rooms::kind(&info) == ParticipantKind::Standard && !info.identity.starts_with(RECORDER_PREFIX);
+    if is_person && !info.sid.is_empty() {
+        LiveKitNews::PersonJoined { sid: info.sid }
+    } else {
+        LiveKitNews::Other
     }
 }
 

@@ -251,6 +251,26 @@ fn a_recorder_that_left_is_news() {
 }
 
 #[test]
+fn a_person_who_came_is_news() {
+    let table = [
+        (json!({"sid": "PA_1", "identity": "anna-1"}), Some("PA_1")),
+        (json!({"sid": "PA_1", "identity": "anna-1", "kind": "STANDARD", "state": "ACTIVE"}), Some("PA_1")),
+        (json!({"identity": "anna-1"}), None),
+        (json!({"sid": "PA_1", "identity": "agent", "kind": "AGENT"}), None),
+        (json!({"sid": "PA_1", "identity": "EG_1", "kind": "EGRESS"}), None),
+        (json!({"sid": "PA_1", "identity": "EG_1"}), None),
+    ];
+    for (participant, sid) in table {
+        let body =
+            json!({"event": "participant_joined", "room": {"name": "room-1"}, "participant": participant});
+        let event = receive(&body);
+        let expected =
+            sid.map_or(LiveKitNews::Other, |sid| LiveKitNews::PersonJoined { sid: sid.to_owned() });
+        assert_eq!((event.news, event.room), (expected, Some(RoomId::from_trusted("room-1"))), "{body}");
+    }
+}
+
+#[test]
 fn a_person_who_left_frees_a_name_and_a_meeting_begins_and_ends() {
     let left = |participant: Value| json!({"event": "participant_left", "room": {"name": "room-1"}, "participant": participant});
     let person = |name: &str| LiveKitNews::PersonLeft { name: name.to_owned() };
