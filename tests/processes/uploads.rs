@@ -199,9 +199,9 @@ async fn a_missing_file_is_looked_for_until_the_upload_limit_only() {
         .await;
         is_missed(&stage, &recording).await;
     };
-    // Nothing is left of what a client deleted meanwhile.
+    // Nothing is left of what a client deleted meanwhile, once its file can come no more.
     let deleted = async {
-        let (stage, recording) = complete_without_file("file_is_lost", "1h").await;
+        let (stage, recording) = complete_without_file("file_is_lost", "9s").await;
         let answer = stage.delete(&recording).await.expect("an answer");
         assert_eq!(answer.status, 200, "{answer:?}");
         truth::holds(&stage, std::slice::from_ref(&recording.room)).await;

@@ -142,9 +142,9 @@ pub struct Track {
     pub left: Option<LeaveReason>,
     /// The status that the document shows; none while there is no document.
     pub shown: Option<RecordingStatus>,
-    /// Notices so far.
+    /// Number of the last notice; 0 if there was none.
     #[serde(default)]
-    pub notices: u32,
+    pub last_notice: i64,
     /// The stop that is owed, from its decision until a terminal state or the recorder's leave.
     pub stop: Option<StopOwed>,
 }

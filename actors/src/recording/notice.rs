@@ -33,8 +33,10 @@ impl NoticeEvent {
 /// A notice about a recording.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Notice {
-    /// Its place among the notices of its recording, from 1; with the recording's id it names the notice.
-    pub number: u32,
+    /// Its place among the notices of its recording; with the recording's id it names the notice. Larger than
+    /// any before: the time of its decision, or one more than the last. So a recording that is taken up again
+    /// after its row was forgotten repeats no number.
+    pub number: i64,
     /// What it is about.
     pub event: NoticeEvent,
     /// When it was decided.

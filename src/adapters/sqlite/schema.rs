@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use super::STORE;
 use super::connection::failed;
 
-const STEPS: [&str; 6] = [
+pub(super) const STEPS: [&str; 6] = [
     // Columns beside a document are read from it, so that they can never tell another story. The ledger's
     // are its fencing header, compared by every write.
     "CREATE TABLE reelkeeper_rooms (

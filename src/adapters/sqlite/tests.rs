@@ -13,6 +13,7 @@ use reelkeeper_actors::ports::catalog::list::RecordingQuery;
 use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, StoredRecording};
 use reelkeeper_actors::ports::keys::{IdempotencyKeys, KeptCommand, Operation, ScopedKey};
 use reelkeeper_actors::ports::ledger::{Expected, Ledger, Written};
+use reelkeeper_actors::ports::outbox::{Outbox as _, OutboxDepth};
 use reelkeeper_actors::ports::{PortError, PortErrorKind, suite};
 use reelkeeper_actors::recording::effect::{Answer, Refusal};
 use reelkeeper_actors::recording::ledger::{RoomState, Row};
@@ -394,25 +395,27 @@ async fn an_unreadable_answer_is_named() {
     }
 }
 
-/// A file that was written before there were outbox, keys, users and lists.
 #[tokio::test]
-async fn a_file_of_an_earlier_version_is_brought_up_to_date() {
-    let (folder, store) = fresh().await;
-    store.write(&row("room", 1), &Expected::Absent).await.unwrap();
-    store.close().await.unwrap();
-    let earlier = intruder(&folder);
-    let since = "DROP TABLE reelkeeper_outbox; DROP TABLE reelkeeper_keys; DROP TABLE users;
-        DROP INDEX recordings_by_room_name; DROP INDEX recordings_by_duration; DROP INDEX recordings_by_size;
-        DROP INDEX recordings_by_status_and_room_name; DROP INDEX recordings_by_status_and_duration;
-        DROP INDEX recordings_by_status_and_size;";
-    earlier.execute_batch(&format!("{since} PRAGMA user_version = 2")).unwrap();
-    let old_row =
-        r#"{"room_name":"","phase":"idle","current":null,"unsettled":[],"pending":[],"effects_numbered":0}"#;
-    earlier.execute("UPDATE reelkeeper_rooms SET state = ?1", [old_row]).unwrap();
-    drop(earlier);
-    let store = open(&path(&folder)).await;
-    assert_eq!(store.load(&RoomId::from_trusted("room")).await.unwrap(), Some(row("room", 1)));
-    assert_eq!(store.enter(&key(), &command(), Timestamp(0)).await.unwrap(), command());
+async fn a_file_of_any_earlier_version_is_brought_up_to_date() {
+    for version in 1..=super::schema::STEPS.len() {
+        let folder = tempfile::tempdir().unwrap();
+        let earlier = intruder(&folder);
+        for step in &super::schema::STEPS[..version] {
+            earlier.execute_batch(step).unwrap();
+        }
+        earlier.pragma_update(None, "user_version", version.to_string()).unwrap();
+        // As the first version wrote it.
+        let old_row = r#"{"room_name":"","phase":"idle","current":null,"unsettled":[],"pending":[],"effects_numbered":0}"#;
+        let insert = "INSERT INTO reelkeeper_rooms VALUES ('room', 'node', 'claim', 1, 1, 'decision', 0, ?1)";
+        earlier.execute(insert, [old_row]).unwrap();
+        drop(earlier);
+        let store = open(&path(&folder)).await;
+        let found = store.load(&RoomId::from_trusted("room")).await.unwrap().unwrap();
+        assert_eq!((found.revision, found.state), (1, RoomState::default()), "version {version}");
+        assert_eq!(store.enter(&key(), &command(), Timestamp(0)).await.unwrap(), command());
+        assert_eq!(store.depth().await.unwrap(), OutboxDepth::default());
+        store.close().await.unwrap();
+    }
 }
 
 #[tokio::test]

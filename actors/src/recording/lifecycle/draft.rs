@@ -163,8 +163,8 @@ impl<'a> Draft<'a> {
         let Some(track) = self.track_mut(uid) else { return Vec::new() };
         let told = worth_telling(before, recording).into_iter();
         let numbered = told.map(|(event, recording)| {
-            track.notices += 1;
-            Notice { number: track.notices, event, created_at, recording }
+            track.last_notice = created_at.0.max(track.last_notice + 1);
+            Notice { number: track.last_notice, event, created_at, recording }
         });
         numbered.collect()
     }
@@ -312,7 +312,7 @@ impl Track {
             recorder_seen: false,
             left: None,
             shown: None,
-            notices: 0,
+            last_notice: 0,
             stop: None,
         }
     }
