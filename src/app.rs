@@ -130,13 +130,7 @@ impl App {
         let listener = listener.map_err(|source| AppError::Listen { address: config.listen, source })?;
         let address = listener.local_addr().map_err(AppError::Serve)?;
         media_server.tell_webhooks_to(address);
-        match orchestrator.take_up().await {
-            Ok(taken_up) if taken_up == TakenUp::default() => {}
-            Ok(TakenUp { rooms, recordings }) => {
-                tracing::info!(rooms, recordings, "took up what an earlier run left");
-            }
-            Err(error) => tracing::warn!(%error, "not everything could be taken up, the janitors go on"),
-        }
+        take_up(&orchestrator).await;
         let router = http::router(HttpState {
             orchestrator: orchestrator.clone(),
             catalog: stores.catalog.clone(),
@@ -277,6 +271,17 @@ impl App {
         stores.close().await;
         tracing::info!("stopped");
         ended
+    }
+}
+
+/// What cannot be taken up now stops no start.
+async fn take_up(orchestrator: &Orchestrator) {
+    match orchestrator.take_up().await {
+        Ok(taken_up) if taken_up == TakenUp::default() => {}
+        Ok(TakenUp { rooms, recordings }) => {
+            tracing::info!(rooms, recordings, "took up what an earlier run left");
+        }
+        Err(error) => tracing::warn!(%error, "not everything could be taken up, the janitors go on"),
     }
 }
 
