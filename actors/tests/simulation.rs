@@ -15,6 +15,10 @@ mod documents;
 mod draw;
 #[path = "simulation/keys.rs"]
 mod keys;
+#[path = "simulation/livekit.rs"]
+mod livekit;
+#[path = "simulation/mutations.rs"]
+mod mutations;
 #[path = "simulation/node.rs"]
 mod node;
 #[path = "simulation/original.rs"]
@@ -27,10 +31,14 @@ mod promises;
 mod stage;
 #[path = "simulation/stories.rs"]
 mod stories;
+#[path = "simulation/surroundings.rs"]
+mod surroundings;
 #[path = "simulation/timeline.rs"]
 mod timeline;
 #[path = "simulation/truth.rs"]
 mod truth;
+#[path = "simulation/witness.rs"]
+mod witness;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

@@ -18,7 +18,7 @@ pub struct Letter {
     /// their numbers.
     pub subject: String,
     /// Its place among those about the same.
-    pub number: i64,
+    pub number: u32,
     /// Its event.
     pub event: String,
     /// When it was decided.

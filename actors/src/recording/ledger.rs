@@ -142,9 +142,6 @@ pub struct Track {
     pub left: Option<LeaveReason>,
     /// The status that the document shows; none while there is no document.
     pub shown: Option<RecordingStatus>,
-    /// Number of the last notice; 0 if there was none.
-    #[serde(default)]
-    pub last_notice: i64,
     /// The stop that is owed, from its decision until a terminal state or the recorder's leave.
     pub stop: Option<StopOwed>,
 }

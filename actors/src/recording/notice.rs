@@ -33,16 +33,29 @@ impl NoticeEvent {
 /// A notice about a recording.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Notice {
-    /// Its place among the notices of its recording; with the recording's id it names the notice. Larger than
-    /// any before: the time of its decision, or one more than the last. So a recording that is taken up again
-    /// after its row was forgotten repeats no number.
-    pub number: i64,
+    /// Its place among the notices of its recording; with the recording's id it names the notice. It comes from
+    /// what is told, so that the same is never told twice, whoever counts, and a correction is never taken for
+    /// an earlier notice.
+    pub number: u32,
     /// What it is about.
     pub event: NoticeEvent,
     /// When it was decided.
     pub created_at: Timestamp,
     /// The recording as it was then.
     pub recording: Recording,
+}
+
+/// The place of a notice that tells of this status. Each is told at most once: statuses move forward only, and
+/// what we gave up can be corrected once.
+#[must_use]
+pub fn place(status: RecordingStatus) -> u32 {
+    match status {
+        RecordingStatus::Starting => 1,
+        RecordingStatus::Active => 2,
+        RecordingStatus::Ending => 3,
+        RecordingStatus::Failed | RecordingStatus::Aborted => 4,
+        RecordingStatus::Complete | RecordingStatus::LimitReached => 5,
+    }
 }
 
 /// What a document is about to show, and what it showed before (none = it is not there), as notices. The

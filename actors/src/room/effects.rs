@@ -227,6 +227,7 @@ async fn look_in_lists(shared: &Arc<Shared>, room: &RoomId, uid: &Uid) -> Listed
 async fn look_at_recorder(shared: &Arc<Shared>, room: &RoomId, egress: Option<&EgressId>) -> Presence {
     match shared.world.media_server.participants(room).await {
         Ok(participants) => recorder_among(&participants, egress),
+        Err(_) if !shared.world.policy.keeps(Rule::FailedCallProvesNothing) => Presence::Absent,
         Err(_) => Presence::Unknown,
     }
 }

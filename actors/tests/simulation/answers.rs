@@ -6,6 +6,7 @@ use std::time::Duration;
 use reelkeeper_actors::ids::RoomId;
 use reelkeeper_actors::recording::effect::Refusal;
 use reelkeeper_actors::recording::{RecordingStatus, Timestamp};
+use reelkeeper_actors::room::Limits;
 use reelkeeper_actors::simulator::views::EgressView;
 
 use crate::lock;
@@ -23,6 +24,8 @@ const HOLDS_AFTER_END: Duration = Duration::from_mins(1);
 /// How long until a run of the node that died, or that lost its store, is followed by one that takes its rooms
 /// up: it is down for 45 s at most, and stores are away for 40 s.
 const TAKEN_UP_WITHIN: Duration = Duration::from_secs(90);
+/// How long an answer that is true already waits until its document shows it.
+const SHOW_GRACE: Duration = Duration::from_millis(500);
 /// The words of an egress that StopEgress ended.
 const BY_STOP: &str = "End reason: StopEgress API";
 
@@ -125,6 +128,7 @@ impl Promises {
                 _ => {}
             }
             self.check_shown(told);
+            self.check_answered(told);
         }
         for egress in &truth.started {
             self.check_undisturbed(egress, &all);
@@ -177,15 +181,28 @@ impl Promises {
         waits || records || left
     }
 
-    /// A client who looks at once finds what it was told.
+    /// A client who looks at once finds what it was told, unless it waited as long as it could.
     fn check_shown(&mut self, told: &Told) {
         let Answer::Recording(recording) = &told.answer else { return };
         let order = |status: RecordingStatus| RecordingStatus::ALL.iter().position(|other| *other == status);
         let shown = told.shown.is_some_and(|shown| order(shown) >= order(recording.status));
-        let excused = self.stage.plan.has_own_trouble() || self.was_deleted(&recording.recording_id);
+        let waited = told.answered.since(told.asked) >= SHOW_GRACE;
+        // Under a key it may be told what was true long ago.
+        let excused = waited || told.key.is_some();
         self.expect("a client finds what it was told", shown || excused, || {
             format!("{told}, and finds {:?}", told.shown)
         });
+    }
+
+    /// A client is left without an answer only by a node that dies, or that cannot store what it decided.
+    fn check_answered(&mut self, told: &Told) {
+        let limit = match told.what {
+            Asked::Start => self.stage.plan.policy().start_timeout,
+            Asked::Stop(_) | Asked::Delete(_) => Limits::default().request_timeout,
+        };
+        let waited = told.answered.since(told.asked) >= limit;
+        let left = told.answer == Answer::Nothing && !told.died;
+        self.expect("nobody is left without an answer", !left || waited, || told.to_string());
     }
 
     /// Nobody stops a recording that works and that nobody asked to stop.

@@ -1,5 +1,7 @@
 //! What LiveKit recorded is kept, and every document says how its recording ended.
 
+use std::time::Duration;
+
 use reelkeeper_actors::ids::RecordingId;
 use reelkeeper_actors::ports::blobs::Blobs as _;
 use reelkeeper_actors::ports::catalog::Catalog as _;
@@ -10,6 +12,9 @@ use crate::lock;
 use crate::promises::Promises;
 use crate::stage::Asked;
 use crate::truth::{Truth, recording_of};
+
+/// How old the look may be on which a judgement rests: a call to a store may take 5 s.
+const LAST_LOOK: Duration = Duration::from_secs(6);
 
 impl Promises {
     /// What LiveKit recorded is there, and every document says how its egress ended.
@@ -44,6 +49,23 @@ impl Promises {
                 format!("the file is {}: {found:?}", if file { "there" } else { "not there" })
             });
         }
+    }
+
+    /// No document says that something is over, or not there, that plainly is not.
+    pub(super) fn check_verdicts(&mut self) {
+        let (witness, plan) = (&self.stage.around.witness, &self.stage.plan);
+        let (at_once, lies) = (plan.shows_at_once(), plan.lies_about_participants());
+        let originals = lock(&self.stage.originals).clone();
+        let (verdicts, wrong) = (lock(&witness.verdicts).clone(), witness.wrong_notices(&originals));
+        for verdict in verdicts {
+            let how = || format!("{verdict:?}");
+            let records = verdict.records && lies < 2;
+            self.expect("nothing is called over whose recorder is there", !records, how);
+            self.expect("nothing is called failed that uploads", !verdict.uploads || !at_once, how);
+            let looked_before = verdict.file_since.is_none_or(|since| since.plus(LAST_LOOK) > verdict.at);
+            self.expect("no file is missed that is there", looked_before || !at_once, how);
+        }
+        self.expect("notices tell one story", wrong.is_empty(), || wrong.join("; "));
     }
 
     /// Whether a document says that there is a file, or says what went wrong.

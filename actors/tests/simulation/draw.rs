@@ -235,7 +235,7 @@ impl Draw {
     fn store(&mut self) -> StoreFault {
         use StoreCall::{
             FindRecording, FindRoom, HeadFile, InsertRecording, ListRows, ListUnfinished, LoadRow,
-            RemoveFile, RemoveRecording, RemoveRow, UpdateRecording, WriteRow,
+            RemoveFile, RemoveRecording, RemoveRow, TakeNotice, UpdateRecording, WriteRow,
         };
         let calls = [
             None,
@@ -256,6 +256,7 @@ impl Draw {
             Some(RemoveRecording),
             Some(HeadFile),
             Some(RemoveFile),
+            Some(TakeNotice),
         ];
         let ms = self.one(&[50, 1_000, 4_900, 5_100, 12_000]);
         let does = match self.chance.random_range(0..5) {

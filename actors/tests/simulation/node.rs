@@ -5,12 +5,9 @@ use std::ops::RangeInclusive;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 use reelkeeper_actors::ids::{ClaimId, EgressId, RecordingId, RoomId};
 use reelkeeper_actors::meeting::Room;
 use reelkeeper_actors::meeting::joining::RoomOrder;
@@ -19,75 +16,24 @@ use reelkeeper_actors::ports::PortError;
 use reelkeeper_actors::ports::blobs::{BlobHead, Blobs, ByteStream};
 use reelkeeper_actors::ports::catalog::list::{Page, RecordingQuery};
 use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, StoredRecording};
-use reelkeeper_actors::ports::clock::{Clock, Entropy};
+use reelkeeper_actors::ports::clock::Clock;
 use reelkeeper_actors::ports::ledger::{Expected, Ledger, Written};
 use reelkeeper_actors::ports::media_server::{DataMessage, MediaServer, Participant};
+use reelkeeper_actors::ports::notifier::Notifier;
 use reelkeeper_actors::recording::egress::{CallError, EgressInfo, EgressOrder};
 use reelkeeper_actors::recording::ledger::Row;
+use reelkeeper_actors::recording::notice::Notice;
 use reelkeeper_actors::recording::{Recording, Timestamp};
-use reelkeeper_actors::simulator::calls::{Method, Refusal};
-use reelkeeper_actors::simulator::media_server::{Deadlines, SimulatedMediaServer};
+use reelkeeper_actors::simulator::calls::Method;
+use reelkeeper_actors::simulator::media_server::Deadlines;
 use tokio::sync::Notify;
-use tokio::time::sleep;
 
-use crate::backing::Backing;
 use crate::lock;
-use crate::plan::{Away, Moment, StoreCall};
-use crate::timeline::Timeline;
+use crate::plan::{Moment, StoreCall};
+use crate::surroundings::Surroundings;
 
 /// Questions for the time in one instant that nobody has reason to ask.
 const SPINS: u32 = 10_000;
-
-/// What a history's runs share.
-pub struct Surroundings {
-    pub clock: Arc<dyn Clock>,
-    pub chance: Arc<Chance>,
-    pub backing: Arc<Backing>,
-    pub livekit: SimulatedMediaServer,
-    pub lies: Mutex<Vec<(Method, Refusal)>>,
-    /// Until when LiveKit cannot be reached, and how that shows.
-    pub away: Mutex<(Timestamp, Away)>,
-    pub timeline: Arc<Timeline>,
-}
-
-impl Surroundings {
-    /// How it shows that LiveKit cannot be reached now; none if it can.
-    pub fn away(&self) -> Option<Away> {
-        let (until, how) = *lock(&self.away);
-        (self.clock.now() < until).then_some(how)
-    }
-
-    /// Carries a call to LiveKit, if that can be reached.
-    async fn reach<T>(
-        &self,
-        patience: Duration,
-        work: impl Future<Output = Result<T, CallError>>,
-    ) -> Result<T, CallError> {
-        match self.away() {
-            None => work.await,
-            Some(Away::Refuses) => Err(CallError::NotSent("as the plan says".to_owned())),
-            Some(Away::Silent) => {
-                sleep(patience).await;
-                Err(CallError::NoAnswer("as the plan says".to_owned()))
-            }
-        }
-    }
-}
-
-/// Chance from the seed.
-pub struct Chance(Mutex<StdRng>);
-
-impl Chance {
-    pub fn of(seed: u64) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(StdRng::seed_from_u64(seed))))
-    }
-}
-
-impl Entropy for Chance {
-    fn draw(&self) -> [u8; 16] {
-        lock(&self.0).random()
-    }
-}
 
 /// One run of the node.
 pub struct Run {
@@ -259,6 +205,7 @@ impl StoreCall {
             Self::RemoveRecording => "remove recording",
             Self::HeadFile => "head file",
             Self::RemoveFile => "remove file",
+            Self::TakeNotice => "take notice",
             Self::FindKey => "find key",
             Self::EnterKey => "enter key",
             Self::KeepAnswer => "keep answer",
@@ -332,6 +279,7 @@ impl Catalog for Run {
 
     async fn insert_recording(&self, stored: &StoredRecording) -> Result<bool, PortError> {
         let recording = &stored.recording;
+        self.around.take_down(recording).await;
         let about = self.told(|| format!("{} {:?}", recording.recording_id, recording.status));
         let work = self.around.backing.store.insert_recording(stored);
         self.store(StoreCall::InsertRecording, &about, work).await
@@ -342,6 +290,7 @@ impl Catalog for Run {
         recording: &Recording,
         updated_at: i64,
     ) -> Result<Option<Recording>, PortError> {
+        self.around.take_down(recording).await;
         let about = self.told(|| format!("{} {:?}", recording.recording_id, recording.status));
         let work = self.around.backing.store.update_recording(recording, updated_at);
         self.store(StoreCall::UpdateRecording, &about, work).await
@@ -384,6 +333,18 @@ impl Catalog for Run {
 
     async fn insert_first_api_key(&self, key: &ApiKey) -> Result<bool, PortError> {
         self.around.backing.store.insert_first_api_key(key).await
+    }
+}
+
+#[async_trait]
+impl Notifier for Run {
+    async fn take(&self, notice: &Notice) -> Result<(), PortError> {
+        let about = self.told(|| format!("{} {}", notice.number, notice.event.name()));
+        let work = async {
+            self.around.witness.told(notice);
+            Ok(())
+        };
+        self.store(StoreCall::TakeNotice, &about, work).await
     }
 }
 

@@ -141,6 +141,7 @@ pub enum StoreCall {
     RemoveRecording,
     HeadFile,
     RemoveFile,
+    TakeNotice,
     FindKey,
     EnterKey,
     KeepAnswer,
@@ -217,9 +218,11 @@ impl Plan {
         any(&stores) && any(&set_back)
     }
 
-    /// Whether the stores, or the node, are in trouble at any time.
-    pub fn has_own_trouble(&self) -> bool {
-        let own = |step: &Step| matches!(step, Step::Store(_) | Step::StoresAway { .. } | Step::Crash { .. });
-        self.steps.iter().any(|(_, step)| own(step))
+    /// Whether what is decided is shown at once: the stores and the node are well, but for looks at files.
+    pub fn shows_at_once(&self) -> bool {
+        !self.steps.iter().any(|(_, step)| match step {
+            Step::Store(fault) => fault.call != Some(StoreCall::HeadFile),
+            step => matches!(step, Step::StoresAway { .. } | Step::Crash { .. }),
+        })
     }
 }

@@ -31,6 +31,9 @@ const DEAD_HOLDS_ROOM: Duration = Duration::from_secs(35);
 /// A room that was told to stop is free after the stop timeout.
 const STOPPED_HOLDS_ROOM: Duration = Duration::from_secs(31);
 
+/// A room that was told to stop and whose recorder was seen is free soon after that has left, however long the upload takes: the next look
+/// comes after a second.
+const LEFT_HOLDS_ROOM: Duration = Duration::from_secs(5);
 /// What was asked of a store while it was slow comes to an end.
 const SLOWEST_STORE: Duration = Duration::from_secs(15);
 
@@ -152,16 +155,28 @@ impl Promises {
                     self.stop(index, id).await;
                 }
             }
-            let free = stage.within(STOPPED_HOLDS_ROOM, async || !self.held().await.contains_key(&room));
-            let free = free.await;
-            self.expect("no room is blocked", free, || format!("{room} is held after its stop"));
+            self.becomes_free(&room).await;
             let answer = self.ask_alone(index, Asked::Start).await;
             let Some(Answer::Recording(recording)) = &answer else {
                 self.expect("no room is blocked", false, || format!("start in {room}: {answer:?}"));
                 continue;
             };
             self.stop(index, recording.recording_id.clone()).await;
+            self.becomes_free(&room).await;
         }
+    }
+
+    /// A room is free once the recorder has left, at the latest after the stop timeout.
+    async fn becomes_free(&mut self, room: &RoomId) {
+        let stage = self.stage.clone();
+        let rows = stage.rows().await.into_iter();
+        let mut tracks =
+            rows.filter(|row| row.room == *room).filter_map(|row| Some(row.state.current?.track));
+        let seen = tracks.any(|track| track.recorder_seen && track.stop.is_some());
+        let soon = stage.plan.timing.leave + LEFT_HOLDS_ROOM;
+        let limit = if seen { soon.min(STOPPED_HOLDS_ROOM) } else { STOPPED_HOLDS_ROOM };
+        let free = stage.within(limit, async || !self.held().await.contains_key(room)).await;
+        self.expect("no room is blocked", free, || format!("{room} is held after its stop"));
     }
 
     /// Stops a recording that runs, or that has just ended by itself.
@@ -204,6 +219,7 @@ impl Promises {
         self.each_uid_is_started_once(&truth);
         self.check_answers(&truth).await;
         self.check_documents(&truth).await;
+        self.check_verdicts();
         for fall in stage.around.timeline.falls() {
             self.expect("no actor falls", false, || fall);
         }

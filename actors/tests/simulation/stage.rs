@@ -15,29 +15,27 @@ use reelkeeper_actors::ports::clock::{Clock, fresh_node};
 use reelkeeper_actors::ports::ledger::Ledger as _;
 use reelkeeper_actors::ports::media_probe::NoProbe;
 use reelkeeper_actors::ports::media_server::{LiveKitEvent, LiveKitNews};
-use reelkeeper_actors::ports::notifier::NobodyToNotify;
 use reelkeeper_actors::recording::effect::Refusal;
+use reelkeeper_actors::recording::egress::LeaveReason;
 use reelkeeper_actors::recording::{Recording, RecordingStatus, Timestamp};
 use reelkeeper_actors::room::{Limits, World as Ports};
 use reelkeeper_actors::simulator::World as LiveKit;
 use reelkeeper_actors::simulator::clock::TokioClock;
 use reelkeeper_actors::simulator::egress::Workers;
 use reelkeeper_actors::simulator::media_server::SimulatedMediaServer;
-use reelkeeper_actors::simulator::rooms::NewParticipant;
-use reelkeeper_actors::simulator::views::DisconnectReason;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::backing::Backing;
 use crate::keys;
 use crate::lock;
-use crate::node::{Chance, Run, Surroundings};
+use crate::node::Run;
 use crate::plan::{Away, Plan, Step};
+use crate::surroundings::{Chance, Surroundings};
 use crate::timeline::Timeline;
+use crate::witness::Witness;
 
 const START: Timestamp = Timestamp(1_800_000_000_000);
-/// Who is in the meetings.
-const PERSON: &str = "ann";
 /// How long LiveKit waits for the answer to a webhook.
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often it is looked whether something has come true.
@@ -56,6 +54,8 @@ pub struct Told {
     pub answer: Answer,
     /// What the document of the recording that was answered shows at that moment.
     pub shown: Option<RecordingStatus>,
+    /// Whether the node died meanwhile.
+    pub died: bool,
 }
 
 /// What a client asked.
@@ -115,8 +115,10 @@ impl Stage {
             SimulatedMediaServer::start(world, clock.clone(), Some(backing.blobs.clone()));
         let chance = Chance::of(plan.seed);
         let lies = Mutex::default();
+        let witness = Witness::default();
         let away = Mutex::new((Timestamp::default(), Away::Refuses));
-        let around = Arc::new(Surroundings { clock, chance, backing, livekit, lies, away, timeline });
+        let around =
+            Arc::new(Surroundings { clock, chance, backing, livekit, lies, away, witness, timeline });
         let rooms: Vec<Room> = (0..plan.rooms).map(room).collect();
         for room in &rooms {
             around.backing.store.insert_room(room).await.expect("a new room can be stored");
@@ -189,42 +191,6 @@ impl Stage {
         }
     }
 
-    fn act_in_livekit(&self, step: &Step) {
-        let live = self.around.livekit.live();
-        let name = |room: &usize| self.rooms[*room].room_id.clone();
-        match step {
-            Step::Leave { room } => {
-                live.with(|world| world.leave(&name(room), PERSON, DisconnectReason::ClientInitiated));
-            }
-            Step::Join { room } => self.join(*room),
-            Step::EndMeeting { room } => {
-                live.with(|world| world.delete_room(&name(room)));
-            }
-            Step::Workers(workers) => live.with(|world| world.limit_workers(*workers)),
-            Step::LiveKit(fault) => {
-                live.with(|world| world.add_fault(fault.clone()));
-            }
-            Step::LiveKitHeals => live.with(LiveKit::clear_faults),
-            Step::Forget => live.with(LiveKit::forget_egresses),
-            Step::KillWorkers { room } => self.shake(&name(room), LiveKit::kill_worker),
-            Step::CutOff { room, then } => {
-                self.shake(&name(room), |world, egress| world.cut_off(egress, *then));
-            }
-            _ => unreachable!("{step:?} does not concern LiveKit"),
-        }
-    }
-
-    /// Does something to the workers of a room.
-    fn shake(&self, room: &RoomId, hit: impl Fn(&mut LiveKit, &EgressId) -> bool) {
-        self.around.livekit.live().with(|world| {
-            for egress in world.started_egresses().iter().filter(|egress| egress.room() == room) {
-                if hit(world, &egress.egress) {
-                    lock(&self.shaken).insert(egress.egress.clone());
-                }
-            }
-        });
-    }
-
     /// From now on all is well, and somebody is in every meeting.
     pub async fn calm(self: &Arc<Self>) {
         self.around.timeline.tell(|| "all is well from now on".to_owned());
@@ -251,15 +217,6 @@ impl Stage {
             node.run.ends();
             self.within(Duration::from_mins(2), async || self.up().is_some()).await;
         }
-    }
-
-    fn join(&self, room: usize) {
-        let name = &self.rooms[room].room_id;
-        self.around.livekit.live().with(|world| {
-            if world.participants(name).iter().all(|participant| participant.identity != PERSON) {
-                world.join(name, NewParticipant::person(PERSON)).expect("there is room for one more");
-            }
-        });
     }
 
     /// The recordings that clients can see in a room, newest first.
@@ -297,7 +254,8 @@ impl Stage {
                 _ => None,
             };
             let room = stage.rooms[room].room_id.clone();
-            let told = Told { asked, room, what, key, answered, answer, shown };
+            let died = node.run.is_dead();
+            let told = Told { asked, room, what, key, answered, answer, shown, died };
             stage.around.timeline.tell(|| told.to_string());
             lock(&stage.told).push(told);
             *lock(&stage.asking) -= 1;
@@ -417,7 +375,7 @@ async fn build(stage: &Arc<Stage>, run: &Arc<Run>) -> Option<Node> {
         coordination: Arc::new(AloneCoordination::new()),
         blobs: run.clone(),
         media_probe: Arc::new(NoProbe),
-        notifier: Arc::new(NobodyToNotify),
+        notifier: run.clone(),
         media_server: run.clone(),
         clock: run.clone(),
         entropy: stage.around.chance.clone(),
@@ -444,6 +402,9 @@ async fn hand_on(stage: Arc<Stage>, event: LiveKitEvent) {
             stage.around.timeline.tell(|| format!("webhook {} {}", event.name, told_by(&event.news)));
             let taken = timeout(WEBHOOK_TIMEOUT, node.orchestrator.livekit_event(event.clone()));
             if matches!(in_run(&node.run, taken).await, Some(Ok(Ok(())))) {
+                if let LiveKitNews::RecorderLeft { egress, reason: LeaveReason::Clean } = event.news {
+                    lock(&stage.around.witness.left_in_order).insert(egress);
+                }
                 return;
             }
         }

@@ -399,6 +399,7 @@ async fn an_unreadable_answer_is_named() {
 async fn a_file_of_any_earlier_version_is_brought_up_to_date() {
     for version in 1..=super::schema::STEPS.len() {
         let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(path(&folder).parent().unwrap()).unwrap();
         let earlier = intruder(&folder);
         for step in &super::schema::STEPS[..version] {
             earlier.execute_batch(step).unwrap();

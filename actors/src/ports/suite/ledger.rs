@@ -222,7 +222,6 @@ fn full_state() -> RoomState {
         recorder_seen: true,
         left: None,
         shown: Some(RecordingStatus::Active),
-        last_notice: 3,
         stop: Some(StopOwed { since: Timestamp(-1), answered: false, stale: true }),
     };
     let (recording, updated_at) = (super::catalog::recording(&fresh_room()), i64::MAX);

@@ -19,7 +19,7 @@ pub async fn outbox(outbox: &dyn Outbox) {
     what_was_delivered_long_ago_is_forgotten(outbox).await;
 }
 
-fn letter(subject: &str, number: i64) -> Letter {
+fn letter(subject: &str, number: u32) -> Letter {
     Letter {
         id: format!("{subject}.{number}"),
         subject: subject.to_owned(),

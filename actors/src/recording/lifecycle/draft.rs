@@ -8,7 +8,7 @@ use super::super::event::{Event, Fresh};
 use super::super::ledger::{
     Cause, Current, Owed, Pending, Phase, Retry, State, StopOwed, Track, Unsettled, Waiting, Wants,
 };
-use super::super::notice::{Notice, worth_telling};
+use super::super::notice::{Notice, place, worth_telling};
 use super::super::policy::{self, Policy};
 use super::super::reconcile::Strikes;
 use super::super::rules::Rule;
@@ -134,8 +134,10 @@ impl<'a> Draft<'a> {
         if corrects && !self.policy.keeps(Rule::LateTruth) {
             return;
         }
+        let policy = self.policy;
         let Some(track) = self.track_mut(uid) else { return };
-        if track.shown.is_some_and(|shown| !shown.may_become(recording.status)) {
+        let moves_back = track.shown.is_some_and(|shown| !shown.may_become(recording.status));
+        if moves_back && policy.keeps(Rule::ForwardOnly) {
             return;
         }
         let before = track.shown.replace(recording.status);
@@ -153,18 +155,17 @@ impl<'a> Draft<'a> {
 
     /// The notices that a change of a document is worth. What is first found after its start was given up gets
     /// none: whoever asked for it knows (design 5).
-    fn notices(&mut self, uid: &Uid, before: Option<RecordingStatus>, recording: &Recording) -> Vec<Notice> {
+    fn notices(&self, uid: &Uid, before: Option<RecordingStatus>, recording: &Recording) -> Vec<Notice> {
         let given_up =
             self.unsettled(uid).is_some_and(|u| matches!(u.cause, Cause::TimedOut | Cause::Refused));
         if before.is_none() && given_up && !recording.status.has_file() {
             return Vec::new();
         }
         let created_at = self.at;
-        let Some(track) = self.track_mut(uid) else { return Vec::new() };
         let told = worth_telling(before, recording).into_iter();
         let numbered = told.map(|(event, recording)| {
-            track.last_notice = created_at.0.max(track.last_notice + 1);
-            Notice { number: track.last_notice, event, created_at, recording }
+            let number = place(recording.status);
+            Notice { number, event, created_at, recording }
         });
         numbered.collect()
     }
@@ -312,7 +313,6 @@ impl Track {
             recorder_seen: false,
             left: None,
             shown: None,
-            last_notice: 0,
             stop: None,
         }
     }

@@ -48,6 +48,14 @@ impl World {
         self.egresses.values().filter(|egress| runs(egress.stage)).map(|e| e.view.clone()).collect()
     }
 
+    /// The egresses whose worker uploads.
+    #[must_use]
+    pub fn uploading_egresses(&self) -> Vec<EgressId> {
+        let uploads = |stage| matches!(stage, Stage::Uploading | Stage::Writing);
+        let uploading = self.egresses.values().filter(|egress| uploads(egress.stage));
+        uploading.map(|egress| egress.view.egress.clone()).collect()
+    }
+
     /// The egresses whose worker was killed.
     #[must_use]
     pub fn dead_egresses(&self) -> Vec<EgressId> {
