@@ -45,8 +45,8 @@ impl Verdict {
     pub fn is_ours(recording: &Recording, egress: Option<&EgressView>) -> bool {
         let by_livekit = egress.is_some_and(|egress| egress.status.recorded_as() == recording.status);
         let error = recording.error.as_deref();
-        let gives_up = matches!(recording.status, RecordingStatus::Failed | RecordingStatus::Aborted);
-        let given_up = gives_up && !by_livekit && error != Some(TIMED_OUT);
+        let ended_badly = matches!(recording.status, RecordingStatus::Failed | RecordingStatus::Aborted);
+        let given_up = ended_badly && !by_livekit && error != Some(TIMED_OUT);
         given_up || error == Some(FILE_MISSING)
     }
 }
@@ -57,7 +57,7 @@ impl Witness {
         let mut notices = lock(&self.notices);
         match notices.get(&key) {
             Some(first) if first.recording.status != notice.recording.status => {
-                lock(&self.contradictions).push(notice.clone())
+                lock(&self.contradictions).push(notice.clone());
             }
             Some(_) => {}
             None => drop(notices.insert(key, notice.clone())),
