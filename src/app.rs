@@ -4,6 +4,7 @@
 //! left, janitors; and on the way out janitors, intake, answers, listener, lease, store. Decides nothing. Read
 //! `http.rs` or `reelkeeper_actors::orchestrator` next.
 
+mod first_admin;
 mod media_server;
 mod parts;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use reelkeeper_actors::ids::NodeId;
 use reelkeeper_actors::janitors::Sources;
+use reelkeeper_actors::meeting::joining::MeetingSettings;
 use reelkeeper_actors::orchestrator::{Orchestrator, TakenUp};
 use reelkeeper_actors::ports::PortError;
 use reelkeeper_actors::ports::blobs::Blobs;
@@ -29,6 +31,8 @@ use tokio_util::sync::CancellationToken;
 use crate::adapters::livekit::webhook::WebhookReceiver;
 use crate::adapters::mp4_probe::Mp4Probe;
 use crate::config::Config;
+use crate::http::passwords::Passwords;
+use crate::http::tokens::Tokens;
 use crate::http::{self, HttpSettings, HttpState};
 use crate::simulator;
 
@@ -103,6 +107,8 @@ impl App {
         let media_server = MediaServerPart::start(&config, &stores).await?;
         let webhooks = Webhooks::start(&config, &stores)?;
         stores.keep_api_key(&config).await?;
+        let passwords = Passwords::default();
+        first_admin::keep(&stores.accounts, &passwords, &config.initial_admin).await?;
         let (orchestrator, tree) = Orchestrator::start_tree(World {
             node: node.clone(),
             policy: config.policy(),
@@ -124,25 +130,23 @@ impl App {
         let listener = listener.map_err(|source| AppError::Listen { address: config.listen, source })?;
         let address = listener.local_addr().map_err(AppError::Serve)?;
         media_server.tell_webhooks_to(address);
-        match orchestrator.take_up().await {
-            Ok(taken_up) if taken_up == TakenUp::default() => {}
-            Ok(TakenUp { rooms, recordings }) => {
-                tracing::info!(rooms, recordings, "took up what an earlier run left");
-            }
-            Err(error) => tracing::warn!(%error, "not everything could be taken up, the janitors go on"),
-        }
+        take_up(&orchestrator).await;
         let router = http::router(HttpState {
             orchestrator: orchestrator.clone(),
             catalog: stores.catalog.clone(),
+            accounts: stores.accounts.clone(),
             blobs: stores.blobs.clone(),
             ledger: stores.ledger.clone(),
             coordination: coordination.clone(),
             media_server: media_server.port.clone(),
+            tokens: Arc::new(Tokens::new(&media_server.api_key, &media_server.api_secret)),
+            passwords,
+            login_limits: Arc::default(),
             webhooks: Arc::new(WebhookReceiver::new(&media_server.api_key, media_server.api_secret.expose())),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             node: node.clone(),
-            settings: Arc::new(http_settings(&config)?),
+            settings: Arc::new(http_settings(&config, &media_server.public_url)?),
         });
         Ok(Self {
             config,
@@ -236,7 +240,7 @@ impl App {
         tracing::info!(address = %self.address, base_path = config.base_path, "listening");
         let closing = CancellationToken::new();
         let mut serving = tokio::spawn(
-            axum::serve(listener, self.router)
+            axum::serve(listener, self.router.into_make_service_with_connect_info::<SocketAddr>())
                 .with_graceful_shutdown(closing.clone().cancelled_owned())
                 .into_future(),
         );
@@ -267,6 +271,17 @@ impl App {
         stores.close().await;
         tracing::info!("stopped");
         ended
+    }
+}
+
+/// What cannot be taken up now stops no start.
+async fn take_up(orchestrator: &Orchestrator) {
+    match orchestrator.take_up().await {
+        Ok(taken_up) if taken_up == TakenUp::default() => {}
+        Ok(TakenUp { rooms, recordings }) => {
+            tracing::info!(rooms, recordings, "took up what an earlier run left");
+        }
+        Err(error) => tracing::warn!(%error, "not everything could be taken up, the janitors go on"),
     }
 }
 
@@ -318,7 +333,7 @@ fn room_limits(config: &Config) -> room::Limits {
     }
 }
 
-fn http_settings(config: &Config) -> Result<HttpSettings, AppError> {
+fn http_settings(config: &Config, livekit_url: &str) -> Result<HttpSettings, AppError> {
     let base_url = config.base_url.as_deref().map(http::base_path::BaseUrl::parse).transpose();
     Ok(HttpSettings {
         base_path: http::base_path::BasePath::parse(&config.base_path)
@@ -333,6 +348,12 @@ fn http_settings(config: &Config) -> Result<HttpSettings, AppError> {
         webhook_concurrency: config.limits.webhooks_in_flight,
         files: config.policy().files,
         min_auto_delete: config.min_auto_delete,
+        livekit_url: livekit_url.to_owned(),
+        meetings: MeetingSettings {
+            name_id: config.name_id.clone(),
+            empty_timeout: config.meeting_empty_timeout,
+            departure_timeout: config.meeting_departure_timeout,
+        },
         ..HttpSettings::default()
     })
 }

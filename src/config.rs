@@ -54,6 +54,8 @@ pub struct Config {
     pub trust_proxy: bool,
     /// Becomes the API key if there is none yet.
     pub initial_api_key: Option<Secret>,
+    /// The first admin, if there is no user yet.
+    pub initial_admin: InitialAdmin,
     /// Where a simulated LiveKit in this process keeps its secret.
     pub data_folder: PathBuf,
     /// From a start request until its answer.
@@ -78,6 +80,10 @@ pub struct Config {
     pub min_auto_delete: Duration,
     /// How long idempotency keys, and the answers under them, are kept.
     pub key_retention: Duration,
+    /// How long a LiveKit room stays if nobody ever joins.
+    pub meeting_empty_timeout: Duration,
+    /// How long a LiveKit room stays after the last one left.
+    pub meeting_departure_timeout: Duration,
     /// A node's lease.
     pub lease_ttl: Duration,
     /// From SIGTERM until exit.
@@ -97,6 +103,15 @@ pub struct Config {
     /// How much at once.
     pub limits: Limits,
     settings: Vec<Setting>,
+}
+
+/// The account of a fresh installation.
+#[derive(Debug, Clone)]
+pub struct InitialAdmin {
+    /// Their name.
+    pub username: String,
+    /// What they log in with until they change it.
+    pub password: Secret,
 }
 
 /// What is logged, and how.
@@ -290,6 +305,10 @@ fn read(reader: &mut Reader<'_>) -> Config {
         cors_origin: reader.value("cors_origin", values::not_empty),
         trust_proxy: reader.value("trust_proxy", values::switch),
         initial_api_key: reader.optional("initial_api_key", |text| values::not_empty(text).map(Secret::new)),
+        initial_admin: InitialAdmin {
+            username: reader.value("initial_admin_user", values::not_empty),
+            password: reader.value("initial_admin_password", |text| values::not_empty(text).map(Secret::new)),
+        },
         data_folder: reader.value("data_folder", |text| values::not_empty(text).map(PathBuf::from)),
         start_timeout: reader.duration("start_timeout", SECOND),
         stop_timeout: reader.duration("stop_timeout", SECOND),
@@ -308,6 +327,8 @@ fn read(reader: &mut Reader<'_>) -> Config {
         due_rows_interval: reader.duration("due_rows_interval", SECOND),
         min_auto_delete: reader.duration("min_auto_delete", Duration::ZERO),
         key_retention: reader.duration("key_retention", MINUTE),
+        meeting_empty_timeout: reader.duration("meeting_empty_timeout", SECOND),
+        meeting_departure_timeout: reader.duration("meeting_departure_timeout", SECOND),
         lease_ttl: reader.duration("lease_ttl", 3 * SECOND),
         drain_timeout: reader.duration("drain_timeout", Duration::ZERO),
         log: LogConfig {

@@ -16,7 +16,11 @@ pub mod health;
 pub mod idempotency;
 pub mod limits;
 pub mod livekit_webhook;
+pub mod login_limits;
 pub mod media;
+pub mod members;
+pub mod page_token;
+pub mod passwords;
 pub mod paths;
 pub mod projection;
 pub mod range;
@@ -25,8 +29,11 @@ pub mod request;
 pub mod rooms;
 #[cfg(test)]
 mod router_tests;
+pub mod tokens;
 pub mod unanswered;
+pub mod users;
 pub mod validation;
+pub mod zip;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +45,9 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use reelkeeper_actors::ids::NodeId;
+use reelkeeper_actors::meeting::joining::MeetingSettings;
 use reelkeeper_actors::orchestrator::Orchestrator;
+use reelkeeper_actors::ports::accounts::Accounts;
 use reelkeeper_actors::ports::blobs::Blobs;
 use reelkeeper_actors::ports::catalog::Catalog;
 use reelkeeper_actors::ports::clock::{Clock, Entropy};
@@ -52,13 +61,18 @@ use tower_http::catch_panic::CatchPanicLayer;
 use self::base_path::{BasePath, BaseUrl};
 use self::error::Failure;
 use self::limits::{Budget, Deadline};
+use self::login_limits::LoginLimits;
+use self::passwords::Passwords;
 use self::paths::Paths;
+use self::tokens::Tokens;
 
 /// How much longer than its own deadline a stop or a deletion may take here: the room's actor knows what
 /// became of it, so its answer comes first.
 const DECISION_GRACE: Duration = Duration::from_secs(1);
 /// Probes and health checks at once.
 const PROBES: usize = 32;
+/// Logins and password changes at once: each computes a hash, and they wait in line for it.
+const LOGINS: usize = 32;
 
 /// What handlers need. Cheap to clone.
 #[derive(Clone)]
@@ -67,6 +81,8 @@ pub struct HttpState {
     pub orchestrator: Orchestrator,
     /// What clients see.
     pub catalog: Arc<dyn Catalog>,
+    /// Who can log in.
+    pub accounts: Arc<dyn Accounts>,
     /// The files.
     pub blobs: Arc<dyn Blobs>,
     /// Asked only whether it answers.
@@ -77,6 +93,12 @@ pub struct HttpState {
     pub media_server: Arc<dyn MediaServer>,
     /// Checks and reads LiveKit's webhooks.
     pub webhooks: Arc<dyn IncomingWebhooks>,
+    /// Signs and checks our tokens.
+    pub tokens: Arc<Tokens>,
+    /// Computes and compares hashes.
+    pub passwords: Passwords,
+    /// Counts wrong logins.
+    pub login_limits: Arc<LoginLimits>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Ids and secrets of new rooms.
@@ -114,6 +136,10 @@ pub struct HttpSettings {
     pub files: FileLayout,
     /// How far ahead the deletion of a new room must lie.
     pub min_auto_delete: Duration,
+    /// Where clients find LiveKit; in their tokens.
+    pub livekit_url: String,
+    /// How meetings are made in LiveKit.
+    pub meetings: MeetingSettings,
 }
 
 impl Default for HttpSettings {
@@ -131,27 +157,46 @@ impl Default for HttpSettings {
             webhook_concurrency: 256,
             files: FileLayout::new("openvidu-meet"),
             min_auto_delete: Duration::from_hours(1),
+            livekit_url: "ws://localhost:7880".to_owned(),
+            meetings: MeetingSettings::default(),
         }
     }
 }
 
+/// What lies below the base path for everybody's use.
+const PUBLIC: [&str; 10] = [
+    "/health",
+    "/api/v1/rooms",
+    "/api/v1/rooms/{room_id}",
+    "/api/v1/rooms/{room_id}/config",
+    "/api/v1/recordings",
+    "/api/v1/recordings/download",
+    "/api/v1/recordings/{recording_id}",
+    "/api/v1/recordings/{recording_id}/url",
+    "/api/v1/recordings/{recording_id}/stop",
+    "/api/v1/recordings/{recording_id}/media",
+];
+/// What lies below the base path and is no public API: accounts, and the members of rooms.
+const INTERNAL: [&str; 8] = [
+    "/internal-api/v1/auth/login",
+    "/internal-api/v1/auth/logout",
+    "/internal-api/v1/auth/refresh",
+    "/internal-api/v1/users/profile",
+    "/internal-api/v1/users/change-password",
+    "/internal-api/v1/rooms/{room_id}/token",
+    "/internal-api/v1/rooms/{room_id}/roles",
+    "/internal-api/v1/rooms/{room_id}/roles/{secret}",
+];
+
 /// All routes.
 pub fn router(state: HttpState) -> Router {
     let settings = Arc::clone(&state.settings);
-    let below_base = [
-        "/health",
-        "/api/v1/rooms",
-        "/api/v1/rooms/{room_id}",
-        "/api/v1/recordings",
-        "/api/v1/recordings/{recording_id}",
-        "/api/v1/recordings/{recording_id}/stop",
-        "/api/v1/recordings/{recording_id}/media",
-    ]
-    .map(|path| settings.base_path.join(path));
-    let [health, rooms, room, recordings, recording, stop, media] = &below_base;
+    let below_base = PUBLIC.map(|path| settings.base_path.join(path));
+    let [health, rooms, room, room_config, recordings, download, recording, url, stop, media] = &below_base;
     let at_root = ["/livez", "/readyz", "/livekit/webhook"].map(str::to_owned);
     let [livez, readyz, webhook] = &at_root;
-    let paths = Paths::new(&[below_base.as_slice(), at_root.as_slice()].concat());
+    let internal = INTERNAL.map(|path| settings.base_path.join(path));
+    let paths = Paths::new(&[below_base.as_slice(), internal.as_slice(), at_root.as_slice()].concat());
 
     let deadline = |after| from_fn_with_state(Deadline(after), limits::deadline);
     let budget = |at_once| from_fn_with_state(Budget::new(at_once), limits::admit);
@@ -160,21 +205,31 @@ pub fn router(state: HttpState) -> Router {
     let reads_and_rooms = Router::new()
         .route(rooms, post(rooms::create))
         .route(room, get(rooms::get))
-        .route(recordings, get(recordings::list))
+        .route(room_config, get(rooms::config))
+        .route(recordings, get(recordings::list::list))
         .route(recording, get(recordings::get))
+        .route(url, get(recordings::url))
         .layer(deadline(settings.request_timeout));
     let decisions = Router::new()
         .route(stop, post(recordings::stop))
         .route(recording, delete(recordings::delete))
+        .route(recordings, delete(recordings::bulk_delete::bulk_delete))
         .layer(deadline(settings.request_timeout + DECISION_GRACE));
     let starts = Router::new().route(recordings, post(recordings::start));
+    let members = member_routes(&internal).layer(deadline(settings.request_timeout));
+    let logins = login_routes(&internal)
+        .layer(deadline(settings.request_timeout))
+        .layer(parse_body.clone())
+        .layer(budget(LOGINS));
     let api = reads_and_rooms
         .merge(decisions)
         .merge(starts)
+        .merge(members)
         .layer(parse_body.clone())
         .layer(budget(settings.concurrency));
     let media = Router::new()
         .route(media, get(media::stream))
+        .route(download, get(zip::download))
         .layer(parse_body)
         .layer(budget(settings.media_concurrency));
     let webhooks = Router::new()
@@ -187,19 +242,37 @@ pub fn router(state: HttpState) -> Router {
         .route(health, get(health::health))
         .layer(budget(PROBES));
 
-    let routes = api
-        .merge(media)
-        .merge(webhooks)
-        .merge(probes)
+    let routes =
+        around(&state, api.merge(logins).merge(media).merge(webhooks).merge(probes)).with_state(state);
+    let respelled = MapRequest::new(routes, move |request: Request| paths.canonical(request));
+    Router::new().fallback_service(respelled)
+}
+
+/// What every route has around it.
+fn around(state: &HttpState, routes: Router<HttpState>) -> Router<HttpState> {
+    routes
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_path)
         .layer(CatchPanicLayer::custom(|_| Failure::Panicked.into_response()))
         .layer(from_fn_with_state(state.clone(), cors::allow))
         .layer(from_fn(access_log::record))
         .layer(from_fn(unanswered::close))
-        .with_state(state);
-    let respelled = MapRequest::new(routes, move |request: Request| paths.canonical(request));
-    Router::new().fallback_service(respelled)
+}
+
+/// A user's tokens and account, and the members of rooms.
+fn member_routes([_, logout, refresh, profile, _, token, roles, role]: &[String; 8]) -> Router<HttpState> {
+    Router::new()
+        .route(logout, post(users::logout))
+        .route(refresh, post(users::refresh))
+        .route(profile, get(users::profile))
+        .route(token, post(members::token))
+        .route(roles, get(members::roles))
+        .route(role, get(members::role))
+}
+
+/// What computes a hash.
+fn login_routes([login, _, _, _, change_password, ..]: &[String; 8]) -> Router<HttpState> {
+    Router::new().route(login, post(users::login)).route(change_password, post(users::change_password))
 }
 
 /// Also for a known path with another method, as in the original.

@@ -3,6 +3,7 @@
 //! Owns the stores of `dev`, `demo` and the tests. What is in memory dies with the process and is never
 //! shared between processes. Read `ports/` for the demands that they meet and `ports/suite/` for the proof.
 
+mod accounts;
 mod blobs;
 mod catalog;
 mod coordination;
@@ -15,13 +16,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub use self::blobs::DirectoryBlobs;
 pub use self::coordination::AloneCoordination;
 
-/// Ledger, keys, catalog and outbox in memory (`memory://`). Never durable.
+/// Ledger, keys, catalog, outbox and accounts in memory (`memory://`). Never durable.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     rows: Mutex<ledger::Rows>,
     keys: Mutex<keys::Keys>,
     documents: Mutex<catalog::Documents>,
     letters: Mutex<outbox::Letters>,
+    users: Mutex<accounts::Users>,
 }
 
 impl MemoryStore {
@@ -61,6 +63,11 @@ mod tests {
     #[tokio::test]
     async fn the_memory_store_passes_the_outbox_suite() {
         suite::outbox(&MemoryStore::new()).await;
+    }
+
+    #[tokio::test]
+    async fn the_memory_store_passes_the_accounts_suite() {
+        suite::accounts(&MemoryStore::new()).await;
     }
 
     #[tokio::test(start_paused = true)]

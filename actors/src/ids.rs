@@ -18,6 +18,13 @@ const EGRESS_PREFIX: &str = "EG_";
 #[error("{0}")]
 pub struct InvalidId(&'static str);
 
+impl InvalidId {
+    /// For ids whose syntax another module owns.
+    pub(crate) fn new(why: &'static str) -> Self {
+        Self(why)
+    }
+}
+
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod embedded;
 pub mod ids;
 pub mod janitors;

@@ -5,7 +5,9 @@
 
 pub mod config;
 pub mod creation;
+pub mod joining;
 pub mod names;
+pub mod status;
 
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +40,9 @@ pub struct Room {
     pub status: RoomStatus,
     /// What happens when the meeting ends.
     pub meeting_end_action: MeetingEndAction,
+    /// LiveKit's id of the meeting that we heard of last, running or over. Ours alone: clients never see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_meeting: Option<String>,
 }
 
 /// Whether a room is open, in a meeting, or closed.

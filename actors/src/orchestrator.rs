@@ -5,6 +5,7 @@
 //! `keyed`; what nobody looks after: `taking_up`.
 
 mod keyed;
+mod meetings;
 mod taking_up;
 
 use std::panic::resume_unwind;
@@ -31,8 +32,11 @@ use crate::recording::event::{
     Attendance, DeleteRequest, Happening, Repeats, Source, StartRequest, StopRequest,
 };
 use crate::recording::{Recording, RecordingStatus, Timestamp};
+use crate::room::commit::bounded;
 use crate::room::supervisor::{Supervisor, SupervisorMessage};
 use crate::room::{Observed, RoomMessage, Shared, World, news};
+
+pub use self::meetings::JoinRefusal;
 
 /// How long after its deadline a request waits for the actor's answer before it is cut off.
 const BACKSTOP: Duration = Duration::from_secs(5);
@@ -261,7 +265,7 @@ impl Orchestrator {
     /// # Errors
     /// When it could not be stored: LiveKit should try again.
     pub async fn livekit_event(&self, event: LiveKitEvent) -> Result<(), PortError> {
-        let _admitted = self
+        let admitted = self
             .shared
             .admission
             .clone()
@@ -281,6 +285,19 @@ impl Orchestrator {
                     return Ok(());
                 }
                 self.tell(&room, Happening::RecorderLeft { egress, reason }).await
+            }
+            LiveKitNews::Meeting(news) => {
+                let Some(room) = event.room else { return Ok(()) };
+                meetings::hear(&self.shared, &room, &news).await
+            }
+            LiveKitNews::PersonJoined { sid } => {
+                let Some(room) = event.room else { return Ok(()) };
+                meetings::welcome(&self.shared, room, sid, admitted);
+                Ok(())
+            }
+            LiveKitNews::PersonLeft { name } => {
+                let Some(room) = event.room else { return Ok(()) };
+                bounded(&self.shared, self.shared.world.coordination.free_name(&room, &name)).await
             }
             LiveKitNews::Other => Ok(()),
         }

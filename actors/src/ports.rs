@@ -4,6 +4,7 @@
 //! `embedded/` here, everything that needs a service or an SDK in the root package. Every adapter of a
 //! port passes the same suite (`ports/suite/`, feature `suites`).
 
+pub mod accounts;
 pub mod blobs;
 pub mod catalog;
 pub mod clock;

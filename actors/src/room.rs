@@ -5,7 +5,7 @@
 //! IO while it handles a message. Read `room/actor.rs` next, then `room/effects.rs`.
 
 pub mod actor;
-mod commit;
+pub(crate) mod commit;
 mod effects;
 pub(crate) mod live;
 pub(crate) mod news;

@@ -15,6 +15,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use livekit_protocol as proto;
 use reelkeeper_actors::ids::{EgressId, RoomId};
+use reelkeeper_actors::meeting::joining::RoomOrder;
 use reelkeeper_actors::ports::PortError;
 use reelkeeper_actors::ports::media_server::{DataMessage, MediaServer, Participant};
 use reelkeeper_actors::recording::egress::{CallError, EgressInfo, EgressOrder};
@@ -93,6 +94,13 @@ impl LiveKitServer {
             signals: Lane::new(options.signals_in_flight, options.call_timeout, options.call_timeout),
             starts: Lane::new(options.starts_in_flight, options.call_timeout, options.start_call_timeout),
         })
+    }
+
+    async fn has_room(&self, name: &str) -> Result<bool, CallError> {
+        let request = proto::ListRoomsRequest { names: vec![name.to_owned()] };
+        let found: proto::ListRoomsResponse =
+            self.twirp.call(&self.calls, ROOMS, "ListRooms", tokens::list_rooms(), &request).await?;
+        Ok(found.rooms.iter().any(|room| room.name == name))
     }
 
     async fn list(&self, mut request: proto::ListEgressRequest) -> Result<Vec<proto::EgressInfo>, CallError> {
@@ -194,11 +202,34 @@ impl MediaServer for LiveKitServer {
         Ok(())
     }
 
-    async fn ping(&self) -> Result<(), CallError> {
-        let request = proto::ListRoomsRequest { names: vec![PING_ROOM.to_owned()] };
-        let _: proto::ListRoomsResponse =
-            self.twirp.call(&self.calls, ROOMS, "ListRooms", tokens::list_rooms(), &request).await?;
+    async fn participant(&self, room: &RoomId, identity: &str) -> Result<Option<Participant>, CallError> {
+        let request = proto::RoomParticipantIdentity {
+            room: room.as_str().to_owned(),
+            identity: identity.to_owned(),
+            ..Default::default()
+        };
+        let answer: Result<proto::ParticipantInfo, CallError> =
+            self.twirp.call(&self.calls, ROOMS, "GetParticipant", tokens::administer(room), &request).await;
+        match answer {
+            Ok(found) => Ok(Some(rooms::participant(found))),
+            Err(error) if error.code() == Some("not_found") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn create_room(&self, order: &RoomOrder) -> Result<(), CallError> {
+        // LiveKit's CreateRoom would write options and metadata of a room that is there anew.
+        if self.has_room(order.room.as_str()).await? {
+            return Ok(());
+        }
+        let request = rooms::request(order);
+        let _: proto::Room =
+            self.twirp.call(&self.calls, ROOMS, "CreateRoom", tokens::create_rooms(), &request).await?;
         Ok(())
+    }
+
+    async fn ping(&self) -> Result<(), CallError> {
+        self.has_room(PING_ROOM).await.map(drop)
     }
 }
 

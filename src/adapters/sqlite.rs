@@ -1,16 +1,18 @@
-//! SQLite: ledger, keys, catalog and outbox in one file (`sqlite://`), the default when there is no MongoDB.
+//! SQLite: ledger, keys, catalog, outbox and accounts in one file (`sqlite://`), the default when there is no MongoDB.
 //!
 //! Owns the file, its lock and the threads that speak to it: one writer that commits whatever waits
 //! together (`writer`), a few readers. Never blocks an async thread, and never answers a write before it
-//! is synced. The decisions of the ports are in `ledger`, `keys`, `catalog` and `outbox`; the
-//! tables in `schema`.
+//! is synced. The decisions of the ports are in `ledger`, `keys`, `catalog`, `list`, `outbox` and `accounts`;
+//! the tables in `schema`.
 
+mod accounts;
 mod catalog;
 mod connection;
 mod file_lock;
 mod keys;
 mod lane;
 mod ledger;
+mod list;
 mod outbox;
 mod schema;
 #[cfg(test)]
@@ -58,8 +60,10 @@ impl SqliteConfig {
 }
 
 /// An open store; implements [`Ledger`](reelkeeper_actors::ports::ledger::Ledger),
-/// [`IdempotencyKeys`](reelkeeper_actors::ports::keys::IdempotencyKeys) and
-/// [`Catalog`](reelkeeper_actors::ports::catalog::Catalog).
+/// [`IdempotencyKeys`](reelkeeper_actors::ports::keys::IdempotencyKeys),
+/// [`Catalog`](reelkeeper_actors::ports::catalog::Catalog),
+/// [`Outbox`](reelkeeper_actors::ports::outbox::Outbox) and
+/// [`Accounts`](reelkeeper_actors::ports::accounts::Accounts).
 ///
 /// Dropping it does what [`close`](Self::close) does, but blocks the thread meanwhile.
 pub struct SqliteStore {

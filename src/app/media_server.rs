@@ -23,6 +23,8 @@ const SECRET_FILE: &str = "simulated-livekit-secret";
 /// LiveKit as this node sees it.
 pub(super) struct MediaServerPart {
     pub(super) port: Arc<dyn MediaServer>,
+    /// What clients are told.
+    pub(super) public_url: String,
     pub(super) api_key: String,
     pub(super) api_secret: Secret,
     pub(super) simulator: Option<Control>,
@@ -36,6 +38,7 @@ impl MediaServerPart {
                 let (key, secret) = (&config.livekit.api_key, &config.livekit.api_secret);
                 Ok(Self {
                     port: connect(config, url, key, secret)?,
+                    public_url: config.livekit.public_url.clone().unwrap_or_else(|| url.clone()),
                     api_key: key.clone(),
                     api_secret: secret.clone(),
                     simulator: None,
@@ -64,6 +67,7 @@ impl MediaServerPart {
         });
         Ok(Self {
             port: connect(config, &url, SIMULATED_KEY, &secret)?,
+            public_url: url.replacen("http", "ws", 1),
             api_key: SIMULATED_KEY.to_owned(),
             api_secret: secret,
             simulator: Some(control),

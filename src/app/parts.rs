@@ -7,6 +7,7 @@ use tokio::task::AbortHandle;
 use reelkeeper_actors::embedded::{AloneCoordination, DirectoryBlobs, MemoryStore};
 use reelkeeper_actors::outbox::Deliverer;
 use reelkeeper_actors::ports::PortError;
+use reelkeeper_actors::ports::accounts::Accounts;
 use reelkeeper_actors::ports::blobs::Blobs;
 use reelkeeper_actors::ports::catalog::{ApiKey, Catalog};
 use reelkeeper_actors::ports::clock::{Clock, SystemClock};
@@ -27,6 +28,7 @@ pub(super) struct Stores {
     pub(super) keys: Arc<dyn IdempotencyKeys>,
     pub(super) catalog: Arc<dyn Catalog>,
     pub(super) outbox: Arc<dyn Outbox>,
+    pub(super) accounts: Arc<dyn Accounts>,
     pub(super) blobs: Arc<dyn Blobs>,
     sqlite: Option<Arc<SqliteStore>>,
 }
@@ -41,7 +43,8 @@ impl Stores {
                     ledger: store.clone(),
                     keys: store.clone(),
                     catalog: store.clone(),
-                    outbox: store,
+                    outbox: store.clone(),
+                    accounts: store,
                     blobs,
                     sqlite: None,
                 }
@@ -54,6 +57,7 @@ impl Stores {
                     keys: store.clone(),
                     catalog: store.clone(),
                     outbox: store.clone(),
+                    accounts: store.clone(),
                     blobs,
                     sqlite: Some(store),
                 }

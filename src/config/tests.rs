@@ -127,7 +127,11 @@ fn meets_names_are_understood_and_yield_to_ours() {
         ("LIVEKIT_URL_PRIVATE", "ws://private:7880"),
         ("LIVEKIT_API_KEY", "k"),
         ("LIVEKIT_API_SECRET", "s"),
-        ("MEET_INITIAL_ADMIN_USER", "admin"),
+        ("MEET_INITIAL_ADMIN_USER", "boss"),
+        ("MEET_INITIAL_ADMIN_PASSWORD", "hush"),
+        ("MEETING_EMPTY_TIMEOUT", "30s"),
+        ("MEETING_DEPARTURE_TIMEOUT", "1m"),
+        ("MEET_CAPTIONS_ENABLED", "true"),
     ];
     let config = good(&meet);
     assert_eq!(config.listen.to_string(), "0.0.0.0:7000");
@@ -138,6 +142,10 @@ fn meets_names_are_understood_and_yield_to_ours() {
     assert_eq!(config.livekit.url, MediaServerUrl::Server("ws://private:7880".to_owned()));
     assert_eq!(config.livekit.public_url.as_deref(), Some("wss://public"));
     assert_eq!((config.livekit.api_key.as_str(), config.livekit.api_secret.expose()), ("k", "s"));
+    let admin = &config.initial_admin;
+    assert_eq!((admin.username.as_str(), admin.password.expose()), ("boss", "hush"));
+    let timeouts = [config.meeting_empty_timeout, config.meeting_departure_timeout];
+    assert_eq!(timeouts.map(|timeout| timeout.as_secs()), [30, 60]);
 
     let ours =
         [("REELKEEPER_LISTEN", "[::1]:1"), ("REELKEEPER_LIVEKIT", "http://ours"), ("REELKEEPER_LOG", "warn")];

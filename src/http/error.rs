@@ -1,19 +1,24 @@
 //! What clients are told when something is not done (contract `access.md` 8, `recordings.md` 2).
 //!
 //! Owns the words and statuses: [`Failure::answer`] is the one function that turns errors into responses.
-//! Ids stand in single quotes; reference clients look for some of the fragments, which the tests list.
+//! Ids stand in single quotes; reference clients look for some of the fragments, which the tests list. Who is
+//! not let in is told so by `error/access.rs`.
+
+mod access;
 
 use std::time::Duration;
 
 use axum::Json;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use reelkeeper_actors::access::Denied;
 use reelkeeper_actors::ids::{RecordingId, RoomId};
 use reelkeeper_actors::ports::{PortError, PortErrorKind};
 use reelkeeper_actors::recording::RecordingStatus;
 use reelkeeper_actors::recording::effect::Refusal;
 use serde::Serialize;
 
+pub use self::access::AccessFailure;
 use super::idempotency;
 use super::unanswered::Unanswered;
 use reelkeeper_actors::ports::media_server::RejectedWebhook;
@@ -21,10 +26,15 @@ use reelkeeper_actors::ports::media_server::RejectedWebhook;
 /// Names as clients see them in `error`.
 mod name {
     pub const AUTHENTICATION: &str = "Authentication Error";
+    pub const AUTHORIZATION: &str = "Authorization Error";
     pub const BAD_REQUEST: &str = "Bad Request";
+    pub const CHANGE_PASSWORD: &str = "Change Password Error";
     pub const INTERNAL: &str = "Internal Server Error";
+    pub const LOGIN: &str = "Login Error";
+    pub const PARTICIPANT: &str = "Participant Error";
     pub const PATH: &str = "Path Not Found";
     pub const RECORDING: &str = "Recording Error";
+    pub const REFRESH_TOKEN: &str = "Refresh Token Error";
     pub const REQUEST_TIMEOUT: &str = "Request Timeout";
     pub const ROOM: &str = "Room Error";
     pub const UNAVAILABLE: &str = "Service Unavailable";
@@ -47,6 +57,14 @@ pub struct FieldFault {
     pub message: String,
 }
 
+impl FieldFault {
+    /// A broken rule and the field that breaks it.
+    #[must_use]
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+}
+
 /// What a refused request was about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
@@ -56,17 +74,6 @@ pub enum Subject {
     Stop(RecordingId),
     /// Deleting a recording.
     Delete(RecordingId),
-}
-
-/// Why a caller is not let in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unauthenticated {
-    /// None of the accepted credentials is there.
-    NothingPresent,
-    /// The API key is wrong.
-    WrongApiKey,
-    /// There is no API key that could be right.
-    NoApiKeyConfigured,
 }
 
 /// Why a request is not answered with success.
@@ -81,7 +88,9 @@ pub enum Failure {
     /// The body did not arrive in time.
     BodyTooSlow,
     /// The caller is not let in.
-    Unauthenticated(Unauthenticated),
+    Denied(Denied),
+    /// A login, a token or a secret leads nowhere.
+    Access(AccessFailure),
     /// No such path, or not with this method.
     UnknownPath(String),
     /// No such room.
@@ -90,6 +99,10 @@ pub enum Failure {
     RecordingDisabled(RoomId),
     /// No such recording.
     NoRecording(RecordingId),
+    /// The recording is not one of the room that the caller is a member of.
+    NotOfRoom(RecordingId, RoomId),
+    /// No recording that was asked for is one of the room that the caller is a member of.
+    NoneOfRoom(RoomId),
     /// The recording's file is missing or empty.
     NoFile(RecordingId),
     /// The recording has no file to stream, or not yet.
@@ -98,6 +111,8 @@ pub enum Failure {
     RangeNotSatisfiable(RecordingId, u64),
     /// The room's actor said no.
     Refused(Subject, Refusal),
+    /// One of several deletions is not through at the request's deadline; it may still be.
+    NotDeletedInTime(RecordingId),
     /// A dependency failed.
     Port(PortError),
     /// An incoming webhook is not taken.
@@ -110,6 +125,18 @@ pub enum Failure {
     TooSlow,
     /// We panicked.
     Panicked,
+}
+
+impl From<Denied> for Failure {
+    fn from(why: Denied) -> Self {
+        Self::Denied(why)
+    }
+}
+
+impl From<FieldFault> for Failure {
+    fn from(fault: FieldFault) -> Self {
+        Self::Invalid(vec![fault])
+    }
 }
 
 impl From<PortError> for Failure {
@@ -150,7 +177,21 @@ impl Failure {
     /// A single broken rule.
     #[must_use]
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Invalid(vec![FieldFault { field: field.into(), message: message.into() }])
+        Self::Invalid(vec![FieldFault::new(field, message)])
+    }
+
+    /// Whether nothing is wrong with the request itself: it may be sent again later.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        self.answer().status == StatusCode::SERVICE_UNAVAILABLE
+    }
+
+    /// The words alone, for an answer that tells of several failures. Logged like an answer of its own.
+    #[must_use]
+    pub fn told_among_others(&self) -> String {
+        let answer = self.answer();
+        self.log(&answer);
+        answer.message
     }
 
     fn answer(&self) -> Answer {
@@ -170,9 +211,8 @@ impl Failure {
                 let message = "The request body did not arrive in time";
                 Answer::new(S::REQUEST_TIMEOUT, name::REQUEST_TIMEOUT, message)
             }
-            Self::Unauthenticated(why) => {
-                Answer::new(S::UNAUTHORIZED, name::AUTHENTICATION, unauthenticated(*why))
-            }
+            Self::Denied(why) => access::denied(*why),
+            Self::Access(why) => why.answer(),
             Self::UnknownPath(path) => {
                 Answer::new(S::NOT_FOUND, name::PATH, format!("Path '{path}' not found"))
             }
@@ -181,14 +221,18 @@ impl Failure {
                 recording(S::FORBIDDEN, format!("Recording is disabled in room '{room}'"))
             }
             Self::NoRecording(id) => recording(S::NOT_FOUND, format!("Recording '{id}' not found")),
+            Self::NotOfRoom(id, room) => {
+                let message = format!("Recording '{id}' does not belong to room '{room}'");
+                Answer::new(S::FORBIDDEN, name::AUTHORIZATION, message)
+            }
+            Self::NoneOfRoom(room) => {
+                recording(S::BAD_REQUEST, format!("None of the recordings belongs to room '{room}'"))
+            }
+            Self::NotDeletedInTime(id) => {
+                unavailable(&format!("It is not known yet whether recording '{id}' could be deleted"), LATER)
+            }
             Self::NoFile(id) => recording(S::NOT_FOUND, format!("File of recording '{id}' not found")),
-            Self::NotStreamable(id, status) if status.is_terminal() => {
-                let message = format!("Recording '{id}' has no file, its status is '{}'", status.name());
-                recording(S::CONFLICT, message)
-            }
-            Self::NotStreamable(id, _) => {
-                recording(S::CONFLICT, format!("Recording '{id}' is not stopped yet"))
-            }
+            Self::NotStreamable(id, status) => recording(S::CONFLICT, not_streamable(id, *status)),
             Self::RangeNotSatisfiable(id, size) => {
                 let message = format!("Recording '{id}' range not satisfiable. File size: {size}");
                 recording(S::RANGE_NOT_SATISFIABLE, message)
@@ -231,6 +275,13 @@ impl Failure {
             _ => tracing::debug!(status, reason = answer.message, "request refused"),
         }
     }
+}
+
+fn not_streamable(id: &RecordingId, status: RecordingStatus) -> String {
+    if status.is_terminal() {
+        return format!("Recording '{id}' has no file, its status is '{}'", status.name());
+    }
+    format!("Recording '{id}' is not stopped yet")
 }
 
 /// The words for each answer of a room's actor (design 4).
@@ -304,14 +355,6 @@ impl Subject {
             Self::Stop(recording) => format!("Egress '{}' of {} not found", recording.egress, self.words()),
             _ => format!("{} not found", self.words()),
         }
-    }
-}
-
-fn unauthenticated(why: Unauthenticated) -> &'static str {
-    match why {
-        Unauthenticated::NothingPresent => "Unauthorized: no accepted credential was sent",
-        Unauthenticated::WrongApiKey => "Invalid API key",
-        Unauthenticated::NoApiKeyConfigured => "There is no API key yet, one must be made first",
     }
 }
 
@@ -406,6 +449,14 @@ mod tests {
             (Failure::RecordingDisabled(room()), 403, name::RECORDING, "'r-1'"),
             (Failure::NoRecording(recording()), 404, name::RECORDING, "not found"),
             (Failure::NoFile(recording()), 404, name::RECORDING, "not found"),
+            (
+                Failure::NotOfRoom(recording(), room()),
+                403,
+                name::AUTHORIZATION,
+                "does not belong to room 'r-1'",
+            ),
+            (Failure::NoneOfRoom(room()), 400, name::RECORDING, "belongs to room 'r-1'"),
+            (Failure::NotDeletedInTime(recording()), 503, name::UNAVAILABLE, "could be deleted"),
             (
                 Failure::NotStreamable(recording(), RecordingStatus::Active),
                 409,

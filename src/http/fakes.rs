@@ -8,11 +8,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
+use reelkeeper_actors::access::user::User;
 use reelkeeper_actors::ids::{ClaimId, EgressId, NodeId, RecordingId, RoomId};
 use reelkeeper_actors::meeting::Room;
+use reelkeeper_actors::meeting::joining::RoomOrder;
+use reelkeeper_actors::meeting::status::MeetingNews;
 use reelkeeper_actors::ports::PortError;
+use reelkeeper_actors::ports::accounts::Accounts;
 use reelkeeper_actors::ports::blobs::{BlobHead, Blobs, ByteStream};
-use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, Page, StoredRecording};
+use reelkeeper_actors::ports::catalog::list::{DocumentId, Page, RecordingQuery};
+use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, StoredRecording};
 use reelkeeper_actors::ports::clock::{Clock, Entropy};
 use reelkeeper_actors::ports::coordination::{Coordination, Standing};
 use reelkeeper_actors::ports::ledger::{Expected, Ledger, Written};
@@ -32,6 +37,7 @@ pub struct World {
     pub rooms: Mutex<Vec<Room>>,
     pub recordings: Mutex<Vec<StoredRecording>>,
     pub api_keys: Mutex<Vec<ApiKey>>,
+    pub users: Mutex<Vec<User>>,
     pub blobs: Mutex<Vec<(String, Bytes)>>,
     /// Files end early when read.
     pub blobs_break: AtomicBool,
@@ -39,6 +45,8 @@ pub struct World {
     pub store_is_away: AtomicBool,
     /// The store answers no call.
     pub store_hangs: AtomicBool,
+    /// The store does not answer who asks for one recording.
+    pub recordings_hang: AtomicBool,
 }
 
 impl World {
@@ -69,6 +77,9 @@ impl Catalog for World {
         self.store().await?;
         Ok(self.rooms.lock().unwrap().iter().find(|stored| stored.room_id == *room).cloned())
     }
+    async fn tell_room(&self, _: &RoomId, _: &MeetingNews) -> Result<Option<Room>, PortError> {
+        unreachable!("the HTTP face tells no room")
+    }
     async fn insert_recording(&self, _: &StoredRecording) -> Result<bool, PortError> {
         unreachable!("the HTTP face writes no recordings")
     }
@@ -76,15 +87,18 @@ impl Catalog for World {
         unreachable!("the HTTP face writes no recordings")
     }
     async fn recording(&self, id: &RecordingId) -> Result<Option<StoredRecording>, PortError> {
+        if self.recordings_hang.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         self.store().await?;
         let recordings = self.recordings.lock().unwrap();
         Ok(recordings.iter().find(|stored| stored.recording.recording_id == *id).cloned())
     }
-    async fn newest_recordings(&self, limit: usize) -> Result<Page<Recording>, PortError> {
+    async fn recordings(&self, query: &RecordingQuery) -> Result<Page<Recording>, PortError> {
         self.store().await?;
         let recordings = self.recordings.lock().unwrap();
-        let items = recordings.iter().rev().take(limit).map(|stored| stored.recording.clone()).collect();
-        Ok(Page { items, is_truncated: recordings.len() > limit })
+        let numbered = (1..).map(DocumentId::of_insertion).zip(recordings.iter());
+        Ok(query.page(numbered.map(|(id, stored)| (id, &stored.recording))))
     }
     async fn unfinished_recordings(
         &self,
@@ -102,6 +116,23 @@ impl Catalog for World {
     }
     async fn insert_first_api_key(&self, _: &ApiKey) -> Result<bool, PortError> {
         unreachable!("the HTTP face makes no first key")
+    }
+}
+
+#[async_trait]
+impl Accounts for World {
+    async fn user(&self, username: &str) -> Result<Option<User>, PortError> {
+        self.store().await?;
+        Ok(self.users.lock().unwrap().iter().find(|user| user.username == username).cloned())
+    }
+    async fn insert_first_user(&self, _: &User) -> Result<bool, PortError> {
+        unreachable!("the HTTP face makes no first user")
+    }
+    async fn change_password(&self, username: &str, from: &str, to: &str) -> Result<bool, PortError> {
+        self.store().await?;
+        let mut users = self.users.lock().unwrap();
+        let found = users.iter_mut().find(|user| user.username == username && user.password_hash == from);
+        Ok(found.map(|user| to.clone_into(&mut user.password_hash)).is_some())
     }
 }
 
@@ -166,6 +197,15 @@ impl Coordination for World {
     async fn standing(&self, _: &NodeId) -> Result<Standing, PortError> {
         Ok(Standing::Alive)
     }
+    async fn reserve_name(&self, _: &RoomId, _: &str, _: Duration) -> Result<Option<String>, PortError> {
+        unreachable!("the HTTP face lets nobody in by itself")
+    }
+    async fn free_name(&self, _: &RoomId, _: &str) -> Result<(), PortError> {
+        unreachable!("the HTTP face frees no name")
+    }
+    async fn free_names(&self, _: &RoomId) -> Result<(), PortError> {
+        unreachable!("the HTTP face frees no name")
+    }
 }
 
 #[async_trait]
@@ -189,6 +229,12 @@ impl MediaServer for World {
         unreachable!("the HTTP face sends nothing")
     }
     async fn participants(&self, _: &RoomId) -> Result<Vec<Participant>, CallError> {
+        unreachable!("the HTTP face only pings LiveKit")
+    }
+    async fn participant(&self, _: &RoomId, _: &str) -> Result<Option<Participant>, CallError> {
+        unreachable!("the HTTP face only pings LiveKit")
+    }
+    async fn create_room(&self, _: &RoomOrder) -> Result<(), CallError> {
         unreachable!("the HTTP face only pings LiveKit")
     }
     async fn ping(&self) -> Result<(), CallError> {

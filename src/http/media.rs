@@ -11,39 +11,42 @@ use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt, stream};
+use reelkeeper_actors::access::{Caller, RecordingSecret};
 use reelkeeper_actors::ids::RecordingId;
 use reelkeeper_actors::ports::blobs::{BlobHead, ByteStream};
 use reelkeeper_actors::recording::Recording;
 
 use super::HttpState;
 use super::access_log::about_recording;
-use super::auth::{API_KEY_ONLY, Caller, authenticate};
+use super::auth::{Credentials, authenticate_to_see};
 use super::error::{Failure, FieldFault};
 use super::limits::{Permit, within};
-use super::range::{RangeRequest, Selection};
-use super::request::PathId;
+use super::range::{InvalidRange, RangeRequest, Selection};
+use super::request::{PathId, QueryText};
+use super::validation::recording::shown_recording;
 
 /// Streams a recording's file.
 ///
 /// # Errors
-/// 401, 404, 409, 416, 422, 503.
+/// 400 for another recording's secret, 401, 403, 404, 409, 416, 422, 503.
 pub async fn stream(
     State(state): State<HttpState>,
     Extension(permit): Extension<Permit>,
     method: Method,
+    credentials: Credentials,
     headers: HeaderMap,
     PathId(id): PathId,
+    query: QueryText,
 ) -> Result<Response, Failure> {
-    let (id, range) = validated(&id, &headers)?;
+    let (id, secret, range) = validated(&id, &query, &headers)?;
     about_recording(&id);
     let limit = state.settings.request_timeout;
     within(limit, async {
-        let caller = authenticate(&state, &headers, API_KEY_ONLY).await?;
-        let recording = streamable(&state, &id).await?;
-        let key = state.settings.files.blob_key(&recording);
-        let head = state.blobs.head(&key).await?.filter(|head| head.size > 0);
-        let Some(head) = head else { return Err(Failure::NoFile(id)) };
-
+        let caller = authenticate_to_see(&state, &credentials, secret.as_deref(), &id).await?;
+        let MediaFile { key, head, .. } = file(&state, &id).await?;
+        if is_known(&headers, &head) {
+            return Ok((StatusCode::NOT_MODIFIED, validity(&caller, &head)).into_response());
+        }
         let selection = range.filter(|_| range_applies(&headers, &head));
         let selection = selection.map_or(Selection::Whole, |range| range.select(head.size));
         let part = match &selection {
@@ -56,37 +59,66 @@ pub async fn stream(
             Body::empty()
         } else {
             let Some(bytes) = state.blobs.read(&key, part).await? else { return Err(Failure::NoFile(id)) };
-            Body::from_stream(exactly(bytes, length, Reading { id, limit, _permit: permit }))
+            Body::from_stream(exactly(bytes, length, Reading { id, limit, permit }))
         };
         let status = if selection == Selection::Whole { StatusCode::OK } else { StatusCode::PARTIAL_CONTENT };
-        let headers = media_headers(caller, &key, &head, &selection, length);
+        let headers = media_headers(&caller, &key, &head, &selection, length);
         Ok((status, headers, body).into_response())
     })
     .await
 }
 
-/// Both faults at once, as everywhere.
-fn validated(id: &str, headers: &HeaderMap) -> Result<(RecordingId, Option<RangeRequest>), Failure> {
+/// All faults at once, as everywhere.
+fn validated(
+    id: &str,
+    query: &QueryText,
+    headers: &HeaderMap,
+) -> Result<(RecordingId, Option<String>, Option<RangeRequest>), Failure> {
     let range = headers.get(header::RANGE);
     let range = range.map(|value| RangeRequest::parse(value.to_str().unwrap_or_default())).transpose();
-    match (RecordingId::parse(id), range) {
-        (Ok(id), Ok(range)) => Ok((id, range)),
-        (id, range) => {
-            let id = id.err().map(|fault| ("params.recordingId", fault.to_string()));
-            let range = range.err().map(|fault| ("headers.range", fault.to_string()));
-            let faults = id.into_iter().chain(range);
-            let faults = faults.map(|(field, message)| FieldFault { field: field.to_owned(), message });
-            Err(Failure::Invalid(faults.collect()))
+    let fault =
+        |fault: InvalidRange| FieldFault { field: "headers.range".to_owned(), message: fault.to_string() };
+    match (shown_recording(id, query), range.map_err(fault)) {
+        (Ok((id, secret)), Ok(range)) => Ok((id, secret, range)),
+        (Ok(_), Err(fault)) => Err(Failure::Invalid(vec![fault])),
+        (Err(Failure::Invalid(mut faults)), Err(fault)) => {
+            faults.push(fault);
+            Err(Failure::Invalid(faults))
         }
+        (Err(failure), _) => Err(failure),
     }
 }
 
-async fn streamable(state: &HttpState, id: &RecordingId) -> Result<Recording, Failure> {
+/// A recording's file, which is not empty.
+pub(super) struct MediaFile {
+    pub(super) recording: Recording,
+    pub(super) key: String,
+    pub(super) head: BlobHead,
+}
+
+/// Looks for a recording's file.
+///
+/// # Errors
+/// 404 if there is no recording or no file, 409 if there should be none, 503.
+pub(super) async fn file(state: &HttpState, id: &RecordingId) -> Result<MediaFile, Failure> {
     let stored = state.catalog.recording(id).await?.ok_or_else(|| Failure::NoRecording(id.clone()))?;
-    if stored.recording.status.has_file() {
-        return Ok(stored.recording);
+    let recording = stored.recording;
+    if !recording.status.has_file() {
+        return Err(Failure::NotStreamable(id.clone(), recording.status));
     }
-    Err(Failure::NotStreamable(id.clone(), stored.recording.status))
+    let key = state.settings.files.blob_key(&recording);
+    match state.blobs.head(&key).await? {
+        Some(head) if head.size > 0 => Ok(MediaFile { recording, key, head }),
+        _ => Err(Failure::NoFile(id.clone())),
+    }
+}
+
+/// Whether the client holds this version of the file already. Compared weakly, as a cache does.
+fn is_known(headers: &HeaderMap, head: &BlobHead) -> bool {
+    let ours = quoted(&head.etag);
+    let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let mut theirs = values.flat_map(|value| value.split(',')).map(str::trim);
+    theirs.any(|etag| etag == "*" || etag.strip_prefix("W/").unwrap_or(etag) == ours)
 }
 
 /// A part of another version of the file would be of no use: then all of it is sent.
@@ -98,22 +130,29 @@ fn quoted(etag: &str) -> String {
     format!("\"{etag}\"")
 }
 
+/// How long an answer may be kept, by whom, and how its successor is told from it.
+fn validity(caller: &Caller, head: &BlobHead) -> HeaderMap {
+    let caching = match caller {
+        Caller::SecretHolder(RecordingSecret::Public) => "public, max-age=3600",
+        _ => "private, max-age=3600",
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
+    headers.extend(HeaderValue::try_from(quoted(&head.etag)).map(|etag| (header::ETAG, etag)));
+    headers
+}
+
 fn media_headers(
-    caller: Caller,
+    caller: &Caller,
     key: &str,
     head: &BlobHead,
     selection: &Selection,
     length: u64,
 ) -> HeaderMap {
-    let caching = match caller {
-        Caller::ApiKey { .. } => "private, max-age=3600",
-    };
-    let mut headers = HeaderMap::new();
+    let mut headers = validity(caller, head);
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(key)));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
-    headers.extend(HeaderValue::try_from(quoted(&head.etag)).map(|etag| (header::ETAG, etag)));
     if let Selection::Part(part) = selection {
         let range = format!("bytes {}-{}/{}", part.start(), part.end(), head.size);
         headers.extend(HeaderValue::try_from(range).map(|range| (header::CONTENT_RANGE, range)));
@@ -133,15 +172,21 @@ fn content_type(key: &str) -> &'static str {
 }
 
 /// A stream that is being sent.
-struct Reading {
-    id: RecordingId,
+pub(super) struct Reading {
+    pub(super) id: RecordingId,
     /// How long the store may take for the next piece.
-    limit: Duration,
-    _permit: Permit,
+    pub(super) limit: Duration,
+    /// Held until the last byte.
+    #[allow(dead_code, reason = "it is its end that matters")]
+    pub(super) permit: Permit,
 }
 
 /// The stream with exactly `length` bytes. One that ends early, fails or stalls breaks the answer.
-fn exactly(bytes: ByteStream, length: u64, reading: Reading) -> impl Stream<Item = io::Result<Bytes>> + Send {
+pub(super) fn exactly(
+    bytes: ByteStream,
+    length: u64,
+    reading: Reading,
+) -> impl Stream<Item = io::Result<Bytes>> + Send {
     stream::try_unfold((bytes, length, reading), |(mut bytes, left, reading)| async move {
         if left == 0 {
             return Ok(None);
@@ -217,7 +262,7 @@ mod tests {
 
     async fn sent(bytes: ByteStream) -> io::Result<String> {
         let id = RecordingId::parse("r--EG_1--u").unwrap();
-        let reading = Reading { id, limit: Duration::from_secs(1), _permit: Permit::for_tests() };
+        let reading = Reading { id, limit: Duration::from_secs(1), permit: Permit::for_tests() };
         let pieces: Vec<io::Result<Bytes>> = exactly(bytes, 4, reading).collect().await;
         let pieces: Vec<Bytes> = pieces.into_iter().collect::<io::Result<_>>()?;
         Ok(String::from_utf8(pieces.concat()).unwrap())

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::error::Failure;
+use super::error::FieldFault;
 
 /// Which parts to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,15 +22,15 @@ impl Projection {
     /// Reads the list.
     ///
     /// # Errors
-    /// 422 when it wants some parts in and others out.
-    pub fn parse(text: Option<&str>) -> Result<Self, Failure> {
+    /// When it wants some parts in and others out.
+    pub fn parse(text: Option<&str>) -> Result<Self, FieldFault> {
         let names = text.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty());
         let (out, only): (Vec<&str>, Vec<&str>) = names.partition(|name| name.starts_with('-'));
         match (only.is_empty(), out.is_empty()) {
             (true, true) => Ok(Self::Everything),
             (false, true) => Ok(Self::Only(only.into_iter().map(str::to_owned).collect())),
             (true, false) => Ok(Self::Without(out.into_iter().map(|name| name[1..].to_owned()).collect())),
-            (false, false) => Err(Failure::invalid("fields", "Fields are either included or excluded")),
+            (false, false) => Err(FieldFault::new("fields", "Fields are either included or excluded")),
         }
     }
 

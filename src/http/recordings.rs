@@ -1,11 +1,17 @@
-//! `/api/v1/recordings` (contract `recordings.md` 2), media excepted: start, stop, list, get, delete.
+//! `/api/v1/recordings` (contract `recordings.md` 2): start, and what is done with one recording.
+//!
+//! Several at once are in [`list`] and [`bulk_delete`], files in `http/media.rs` and `http/zip.rs`.
 //!
 //! The order of checks is the contract's: credentials before validation, except where a recording is got.
+
+pub mod bulk_delete;
+pub mod list;
 
 use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use reelkeeper_actors::access::Right;
 use reelkeeper_actors::ids::{RecordingId, RoomId};
 use reelkeeper_actors::meeting::Room;
 use reelkeeper_actors::orchestrator::{KeyedRequest, StartOptions};
@@ -15,7 +21,7 @@ use serde_json::Value;
 
 use super::HttpState;
 use super::access_log::{about_recording, about_room};
-use super::auth::{API_KEY_ONLY, authenticate};
+use super::auth::{Credentials, KEY_ADMIN_MEMBER, KEY_MEMBER, authenticate, authenticate_to_see};
 use super::base_path::public_url;
 use super::body::ParsedBody;
 use super::error::{Failure, Subject};
@@ -24,7 +30,7 @@ use super::limits::within;
 use super::projection::Projection;
 use super::request::{PathId, QueryText};
 use super::rooms::{location, shown};
-use super::validation::recording::{max_items, recording_id, start as start_request};
+use super::validation::recording::{recording_id, shown_recording, start as start_request};
 
 /// Starts a recording. Answers when it runs, or says why it does not; may take as long as a start may. Under an
 /// `Idempotency-Key` it is carried out once.
@@ -33,11 +39,13 @@ use super::validation::recording::{max_items, recording_id, start as start_reque
 /// 401, 403, 404, 409, 422, 500, 503.
 pub async fn start(
     State(state): State<HttpState>,
+    credentials: Credentials,
     headers: HeaderMap,
     uri: Uri,
     Extension(ParsedBody(body)): Extension<ParsedBody>,
 ) -> Result<Response, Failure> {
-    let prepared = within(state.settings.request_timeout, prepare_start(&state, &headers, &body));
+    let prepared =
+        within(state.settings.request_timeout, prepare_start(&state, &credentials, &headers, &body));
     let recording = match prepared.await? {
         PreparedStart::Answered(recording) => recording,
         PreparedStart::Anew { room, options, asked } => {
@@ -63,17 +71,20 @@ enum PreparedStart {
 
 async fn prepare_start(
     state: &HttpState,
+    credentials: &Credentials,
     headers: &HeaderMap,
     body: &Value,
 ) -> Result<PreparedStart, Failure> {
-    let caller = authenticate(state, headers, API_KEY_ONLY).await?;
+    let caller = authenticate(state, credentials, KEY_MEMBER).await?;
     let ((room, options), key) = with_key(headers, start_request(body))?;
-    let asked = key.map(|key| idempotency::start(caller, key, &room, &options));
+    let asked = key.map(|key| idempotency::start(credentials.name_of(&caller), key, &room, &options));
     // Before the room is looked at, which may have changed since.
     if let Some(recording) = answered_before(state, asked.as_ref(), &Subject::Start(room.clone())).await? {
         return Ok(PreparedStart::Answered(recording));
     }
-    Ok(PreparedStart::Anew { room: recordable_room(state, &room).await?, options, asked })
+    let room = recordable_room(state, &room).await?;
+    caller.check_in(Right::Record, &room.room_id)?;
+    Ok(PreparedStart::Anew { room, options, asked })
 }
 
 /// Stops a recording. Under an `Idempotency-Key` it is carried out once.
@@ -82,19 +93,21 @@ async fn prepare_start(
 /// 401, 403, 404, 409, 422, 500, 503.
 pub async fn stop(
     State(state): State<HttpState>,
+    credentials: Credentials,
     headers: HeaderMap,
     uri: Uri,
     PathId(id): PathId,
 ) -> Result<Response, Failure> {
-    let caller = authenticate(&state, &headers, API_KEY_ONLY).await?;
+    let caller = authenticate(&state, &credentials, KEY_MEMBER).await?;
     let (id, key) = with_key(&headers, recording_id(&id, "recordingId"))?;
     about_recording(&id);
-    let asked = key.map(|key| idempotency::stop(caller, key, &id));
+    let asked = key.map(|key| idempotency::stop(credentials.name_of(&caller), key, &id));
     let subject = Subject::Stop(id.clone());
     if let Some(recording) = answered_before(&state, asked.as_ref(), &subject).await? {
         return Ok(located(&state, &headers, &uri, StatusCode::ACCEPTED, recording));
     }
     recordable_room(&state, &id.room).await?;
+    caller.check_in(Right::Record, &id.room)?;
     let stopped = match asked {
         None => state.orchestrator.stop(&id).await,
         Some(asked) => state.orchestrator.stop_once(asked, &id).await,
@@ -115,54 +128,51 @@ async fn answered_before(
     answer.map_err(|refusal| Failure::refused(subject.clone(), refusal))
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct RecordingsPage {
-    recordings: Vec<Value>,
-    pagination: Pagination,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Pagination {
-    is_truncated: bool,
-    max_items: usize,
-}
-
-/// Lists the newest recordings.
-///
-/// # Errors
-/// 401, 422, 503.
-pub async fn list(
-    State(state): State<HttpState>,
-    headers: HeaderMap,
-    query: QueryText,
-) -> Result<Response, Failure> {
-    authenticate(&state, &headers, API_KEY_ONLY).await?;
-    let max_items = max_items(query.get("maxItems").as_deref())?;
-    let fields = Projection::parse(query.get("fields").as_deref())?;
-    let page = state.catalog.newest_recordings(max_items).await?;
-    let recordings = page.items.iter().map(|recording| fields.apply(shown(recording))).collect();
-    let pagination = Pagination { is_truncated: page.is_truncated, max_items };
-    Ok(Json(RecordingsPage { recordings, pagination }).into_response())
-}
-
 /// Shows a recording, or the parts of it that `fields` names.
 ///
 /// # Errors
-/// 401, 404, 422, 503.
+/// 400 for another recording's secret, 401, 403, 404, 422, 503.
 pub async fn get(
     State(state): State<HttpState>,
-    headers: HeaderMap,
+    credentials: Credentials,
     PathId(id): PathId,
     query: QueryText,
 ) -> Result<Json<Value>, Failure> {
-    let id = recording_id(&id, "params.recordingId")?;
+    let (id, secret) = shown_recording(&id, &query)?;
     let fields = Projection::parse(query.get("fields").as_deref())?;
-    authenticate(&state, &headers, API_KEY_ONLY).await?;
     about_recording(&id);
+    authenticate_to_see(&state, &credentials, secret.as_deref(), &id).await?;
     let stored = state.catalog.recording(&id).await?.ok_or(Failure::NoRecording(id))?;
     Ok(Json(fields.apply(shown(&stored.recording))))
+}
+
+#[derive(Serialize)]
+struct Link {
+    url: String,
+}
+
+/// The address of a recording's page, with the secret that opens it: for anybody, or with `privateAccess` for
+/// users who are logged in.
+///
+/// # Errors
+/// 401, 403, 404, 422, 503.
+pub async fn url(
+    State(state): State<HttpState>,
+    credentials: Credentials,
+    headers: HeaderMap,
+    uri: Uri,
+    PathId(id): PathId,
+    query: QueryText,
+) -> Result<Response, Failure> {
+    let caller = authenticate(&state, &credentials, KEY_ADMIN_MEMBER).await?;
+    let id = recording_id(&id, "params.recordingId")?;
+    about_recording(&id);
+    caller.check_in(Right::Retrieve, &id.room)?;
+    let stored = state.catalog.recording(&id).await?.ok_or_else(|| Failure::NoRecording(id.clone()))?;
+    let is_private = query.get("privateAccess").is_some_and(|wanted| wanted.eq_ignore_ascii_case("true"));
+    let secret = if is_private { stored.secrets.private } else { stored.secrets.public };
+    let base = public_url(&state.settings, &headers, &uri);
+    Ok(Json(Link { url: format!("{base}/recording/{id}?secret={secret}") }).into_response())
 }
 
 #[derive(Serialize)]
@@ -173,21 +183,22 @@ struct Message {
 /// Deletes a finished recording and its file.
 ///
 /// # Errors
-/// 401, 404, 409, 422, 503.
+/// 401, 403, 404, 409, 422, 503.
 pub async fn delete(
     State(state): State<HttpState>,
-    headers: HeaderMap,
+    credentials: Credentials,
     PathId(id): PathId,
 ) -> Result<Response, Failure> {
-    authenticate(&state, &headers, API_KEY_ONLY).await?;
+    let caller = authenticate(&state, &credentials, KEY_ADMIN_MEMBER).await?;
     let id = recording_id(&id, "recordingId")?;
     about_recording(&id);
+    caller.check_in(Right::Delete, &id.room)?;
     match state.orchestrator.delete(&id).await {
         Ok(()) => {
             let message = format!("Recording '{id}' deleted successfully");
             Ok(Json(Message { message }).into_response())
         }
-        Err(refusal) => Err(Failure::Refused(Subject::Delete(id), refusal)),
+        Err(refusal) => Err(Failure::refused(Subject::Delete(id), refusal)),
     }
 }
 

@@ -1,16 +1,19 @@
-//! `/api/v1/rooms` (contract `rooms.md` 4): create and get. No LiveKit room is made here.
+//! `/api/v1/rooms` (contract `rooms.md` 4): create, get, get the configuration. No LiveKit room is made here.
 
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, http};
+use reelkeeper_actors::access::{Caller, Right};
+use reelkeeper_actors::ids::RoomId;
+use reelkeeper_actors::meeting::Room;
 use reelkeeper_actors::meeting::creation::{self, Drawn};
 use reelkeeper_actors::ports::clock::fresh_secret;
 use serde_json::Value;
 
 use super::HttpState;
 use super::access_log::about_room;
-use super::auth::{API_KEY_ONLY, authenticate};
+use super::auth::{Credentials, KEY_ADMIN, KEY_ADMIN_MEMBER, authenticate};
 use super::base_path::public_url;
 use super::body::ParsedBody;
 use super::error::Failure;
@@ -21,14 +24,15 @@ use super::validation::room::{new_room, room_id};
 /// Makes a room.
 ///
 /// # Errors
-/// 401, 422, 503.
+/// 401, 403, 422, 503.
 pub async fn create(
     State(state): State<HttpState>,
+    credentials: Credentials,
     headers: HeaderMap,
     uri: Uri,
     Extension(ParsedBody(body)): Extension<ParsedBody>,
 ) -> Result<Response, Failure> {
-    authenticate(&state, &headers, API_KEY_ONLY).await?;
+    authenticate(&state, &credentials, KEY_ADMIN).await?;
     let now = state.clock.now();
     let new = new_room(&body, now, state.settings.min_auto_delete)?;
     let entropy = state.entropy.as_ref();
@@ -44,27 +48,57 @@ pub async fn create(
 
     let base = public_url(&state.settings, &headers, &uri);
     let location = location(&format!("{base}/api/v1/rooms/{}", room.room_id));
-    Ok((StatusCode::CREATED, location, Json(room.with_absolute_urls(&base))).into_response())
+    Ok((StatusCode::CREATED, location, Json(room.as_shown(&base))).into_response())
 }
 
-/// Shows a room, or the parts of it that `fields` names.
+/// Shows a room, or the parts of it that `fields` names; to speakers without the URL for moderators.
 ///
 /// # Errors
-/// 401, 404, 422, 503.
+/// 401, 403, 404, 422, 503.
 pub async fn get(
     State(state): State<HttpState>,
+    credentials: Credentials,
     headers: HeaderMap,
     uri: Uri,
     PathId(id): PathId,
     query: QueryText,
 ) -> Result<Json<Value>, Failure> {
-    authenticate(&state, &headers, API_KEY_ONLY).await?;
+    let caller = authenticate(&state, &credentials, KEY_ADMIN_MEMBER).await?;
     let id = room_id(&id)?;
     let fields = Projection::parse(query.get("fields").as_deref())?;
+    let room = visible_room(&state, &caller, id).await?;
+    let mut room = shown(&room.as_shown(&public_url(&state.settings, &headers, &uri)));
+    if caller.check(Right::Moderate).is_err()
+        && let Some(room) = room.as_object_mut()
+    {
+        room.remove("moderatorUrl");
+    }
+    Ok(Json(fields.apply(room)))
+}
+
+/// Shows what is possible in a room's meetings.
+///
+/// # Errors
+/// 401, 403, 404, 422, 503.
+pub async fn config(
+    State(state): State<HttpState>,
+    credentials: Credentials,
+    PathId(id): PathId,
+) -> Result<Response, Failure> {
+    let caller = authenticate(&state, &credentials, KEY_ADMIN_MEMBER).await?;
+    let room = visible_room(&state, &caller, room_id(&id)?).await?;
+    Ok(Json(room.config).into_response())
+}
+
+async fn visible_room(state: &HttpState, caller: &Caller, id: RoomId) -> Result<Room, Failure> {
+    caller.check_in(Right::SeeRoom, &id)?;
+    existing_room(state, id).await
+}
+
+/// The room, if it exists.
+pub(super) async fn existing_room(state: &HttpState, id: RoomId) -> Result<Room, Failure> {
     about_room(&id);
-    let room = state.catalog.room(&id).await?.ok_or(Failure::NoRoom(id))?;
-    let base = public_url(&state.settings, &headers, &uri);
-    Ok(Json(fields.apply(shown(&room.with_absolute_urls(&base)))))
+    state.catalog.room(&id).await?.ok_or(Failure::NoRoom(id))
 }
 
 /// A resource as JSON. Ours always can be: their maps have texts as keys.

@@ -1,9 +1,11 @@
 //! Reading requests strictly: every broken rule is reported, in zod's words (contract `access.md` 8).
 //!
-//! Owns the tools; what each request may hold is said in `validation/room.rs` and `validation/recording.rs`.
+//! Owns the tools; what each request may hold is said in the modules below.
 //! Unknown keys are dropped. Written by hand, since deriving would stop at the first fault and in other words.
 
+pub mod access;
 pub mod encoding;
+pub mod list;
 pub mod recording;
 pub mod room;
 
@@ -22,6 +24,17 @@ impl Faults {
     /// Reports one broken rule.
     pub fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
         self.0.push(FieldFault { field: field.into(), message: message.into() });
+    }
+
+    /// Reports a text that is none of some names.
+    pub fn not_one_of(&mut self, field: impl Into<String>, names: &[&str], received: &str) {
+        let expected = alternatives(names);
+        self.add(field, format!("Invalid enum value. Expected {expected}, received '{received}'"));
+    }
+
+    /// Takes what was read elsewhere, or reports why it was not.
+    pub fn take<T>(&mut self, read: Result<T, FieldFault>) -> Option<T> {
+        read.map_err(|fault| self.0.push(fault)).ok()
     }
 
     /// What was read, if no rule was broken.
@@ -101,16 +114,15 @@ impl<'a> Field<'a> {
             faults.add(self.path.clone(), REQUIRED);
             return None;
         };
-        let expected = names.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(" | ");
         let Some(text) = value.as_str() else {
+            let expected = alternatives(names);
             faults.add(self.path.clone(), format!("Expected {expected}, received {}", kind(value)));
             return None;
         };
         if names.contains(&text) {
             return Some(text);
         }
-        let message = format!("Invalid enum value. Expected {expected}, received '{text}'");
-        faults.add(self.path.clone(), message);
+        faults.not_one_of(self.path.clone(), names, text);
         None
     }
 
@@ -145,6 +157,10 @@ impl<'a> Object<'a> {
     pub fn optional(&self, key: &str) -> Option<Field<'a>> {
         self.map.contains_key(key).then(|| self.required(key))
     }
+}
+
+fn alternatives(names: &[&str]) -> String {
+    names.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(" | ")
 }
 
 /// What a value is, in JavaScript's words.

@@ -6,6 +6,7 @@
 //! | POST `/control/rooms` | makes `{"name", "metadata"?, "participants"?, "emptyTimeout"?, "departureTimeout"?}` |
 //! | DELETE `/control/rooms/{room}` | ends it |
 //! | POST `/control/rooms/{room}/participants` | lets in `{"identity", "name"?, "kind"?, "publishes"?}` |
+//! | POST `/control/join` | lets in whoever `{"token"}` names, as a client that connects with it |
 //! | DELETE `/control/rooms/{room}/participants/{identity}` | takes out; `?reason=CONNECTION_TIMEOUT`, else `CLIENT_INITIATED` |
 //! | POST `/control/faults` | asks for a fault: `{"id"}` |
 //! | GET, DELETE `/control/faults` | shows, takes back all |
@@ -62,6 +63,7 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/rooms/{room}", delete(end_room))
         .route("/rooms/{room}/participants", post(add_participant))
         .route("/rooms/{room}/participants/{identity}", delete(remove_participant))
+        .route("/join", post(join))
         .route("/faults", get(faults).post(add_fault).delete(clear_faults))
         .route("/faults/{id}", delete(remove_fault))
         .route("/workers/kill", post(kill_workers))
@@ -165,8 +167,24 @@ async fn add_participant(
     Json(wanted): Json<AddParticipant>,
 ) -> Response {
     let AddParticipant { identity, name, kind, publishes } = wanted;
-    let new = NewParticipant { identity, name, kind, publishes };
+    let new = NewParticipant { identity, name, metadata: String::new(), kind, publishes };
     match control.live.with(|world| world.join(&room, new)) {
+        Ok(participant) => (StatusCode::CREATED, Json(participant)).into_response(),
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+#[derive(Deserialize)]
+struct Join {
+    token: String,
+}
+
+async fn join(State(shared): State<Shared>, Json(wanted): Json<Join>) -> Response {
+    let (room, who) = match shared.tokens.joiner(&wanted.token) {
+        Ok(joiner) => joiner,
+        Err(text) => return (StatusCode::UNAUTHORIZED, Json(json!({"error": text}))).into_response(),
+    };
+    match shared.control.live.with(|world| world.join(&room, who)) {
         Ok(participant) => (StatusCode::CREATED, Json(participant)).into_response(),
         Err(refusal) => refused(&refusal),
     }

@@ -120,6 +120,7 @@ pub(super) fn participant(view: &ParticipantView) -> lk::ParticipantInfo {
         sid: view.sid.clone(),
         identity: view.identity.clone(),
         name: view.name.clone(),
+        metadata: view.metadata.clone(),
         state: state.into(),
         tracks: if view.left.is_some() { Vec::new() } else { view.tracks.iter().map(track).collect() },
         joined_at: view.joined_at / MS_PER_S,
@@ -135,6 +136,7 @@ pub(super) fn participant(view: &ParticipantView) -> lk::ParticipantInfo {
 fn disconnect_reason(reason: DisconnectReason) -> lk::DisconnectReason {
     match reason {
         DisconnectReason::UnknownReason => lk::DisconnectReason::UnknownReason,
+        DisconnectReason::DuplicateIdentity => lk::DisconnectReason::DuplicateIdentity,
         DisconnectReason::ClientInitiated => lk::DisconnectReason::ClientInitiated,
         DisconnectReason::SignalClose => lk::DisconnectReason::SignalClose,
         DisconnectReason::ParticipantRemoved => lk::DisconnectReason::ParticipantRemoved,

@@ -12,6 +12,7 @@ use livekit_api::access_token::{Claims, TokenVerifier, VideoGrants};
 use reelkeeper_actors::ids::RoomId;
 use reelkeeper_actors::recording::Timestamp;
 use reelkeeper_actors::simulator::calls::Refusal;
+use reelkeeper_actors::simulator::rooms::NewParticipant;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -51,6 +52,21 @@ impl Tokens {
         }
         let verified = TokenVerifier::with_api_key(&self.key, &self.secret).verify(token);
         verified.map(|claims| claims.video).map_err(|error| format!("invalid token, error: {error}"))
+    }
+
+    /// Where the bearer of a token joins, and as whom. Else the text of a 401, as LiveKit words it.
+    pub(super) fn joiner(&self, token: &str) -> Result<(RoomId, NewParticipant), String> {
+        let verified = TokenVerifier::with_api_key(&self.key, &self.secret).verify(token);
+        let claims = verified.map_err(|error| format!("invalid token, error: {error}"))?;
+        if !claims.video.room_join || claims.video.room.is_empty() || claims.sub.is_empty() {
+            return Err("permissions denied".to_owned());
+        }
+        let who = NewParticipant {
+            name: claims.name,
+            metadata: claims.metadata,
+            ..NewParticipant::person(&claims.sub)
+        };
+        Ok((RoomId::from_trusted(claims.video.room), who))
     }
 
     /// The token that vouches for a webhook's body. LiveKit's own has `iat` too, which `AccessToken` leaves out.

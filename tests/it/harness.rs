@@ -12,11 +12,12 @@ use reelkeeper::simulator::{Control, Simulator, SimulatorConfig};
 use reelkeeper_actors::embedded::DirectoryBlobs;
 use reelkeeper_actors::ids::{NodeId, RoomId};
 use reelkeeper_actors::orchestrator::Orchestrator;
-use reelkeeper_actors::ports::catalog::Catalog;
+use reelkeeper_actors::ports::catalog::{Catalog, StoredRecording};
 use reelkeeper_actors::ports::coordination::{Coordination, Standing};
 use reelkeeper_actors::ports::ledger::Ledger;
 use reelkeeper_actors::ports::outbox::{Outbox, OutboxDepth};
 use reelkeeper_actors::recording::ledger::{Phase, Row};
+use reelkeeper_actors::recording::{AccessSecrets, Recording};
 use reelkeeper_actors::simulator::calls::Method;
 use reelkeeper_actors::simulator::clock::Timing;
 use reelkeeper_actors::simulator::faults::{CallTrouble, Fault, What};
@@ -118,8 +119,7 @@ impl Reelkeeper {
         let node = new_node();
         let app = App::start(configuration(&folder, livekit, settings), node.clone()).await.unwrap();
         let (address, ledger, coordination) = (app.local_addr(), app.ledger(), app.coordination());
-        let catalog = app.catalog();
-        let outbox = app.outbox();
+        let (catalog, outbox) = (app.catalog(), app.outbox());
         let (orchestrator, simulator) = (app.orchestrator(), app.simulator());
         let closing = CancellationToken::new();
         let running = tokio::spawn(app.run(closing.clone().cancelled_owned()));
@@ -240,6 +240,13 @@ impl Reelkeeper {
         let path = self.file(id);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
+    }
+
+    /// Stores the document of a recording that some earlier process made.
+    pub async fn shelve(&self, recording: Recording) {
+        let secrets = AccessSecrets { public: "0123456789".to_owned(), private: "abcdefabcd".to_owned() };
+        let stored = StoredRecording { recording, secrets, updated_at: 0 };
+        assert!(self.catalog.insert_recording(&stored).await.unwrap(), "it is new");
     }
 
     /// What rooms still owe.

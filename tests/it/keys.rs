@@ -16,6 +16,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
+use crate::bearers::{Shown, joining, member, send};
 use crate::harness::{API_KEY, Left, Reelkeeper, Sim, folder, quick, simulated, simulated_with};
 use crate::livekit::{Act, Method, Scripted, Shows};
 use crate::wire::{Reply, eventually, raw, try_send};
@@ -121,6 +122,46 @@ async fn a_key_is_good_for_one_request() {
     is_invalid(&stopped(&service, "k", &third).await, &["headers.idempotency-key"]);
     stopped(&service, "k-3", &third).await.expect(202);
     service.until(&third, "complete").await;
+    service.finish().await;
+}
+
+#[tokio::test]
+async fn a_members_key_is_their_own_with_each_of_their_tokens() {
+    let (service, sim) = simulated(&[]).await;
+    let (room, other) = (sim.room(&service).await, sim.room(&service).await);
+    let ask = async |path: &str, token: &str, body: &Value| {
+        let shown = Shown { headers: vec![("idempotency-key", "k".to_owned())], query: Vec::new() };
+        send(&service, "POST", path, &Shown::member(token).and(shown), body).await
+    };
+    let start = async |token: &str| ask("/api/v1/recordings", token, &json!({"roomId": room})).await;
+    let ann = joining(&service, &room, "moderatorUrl", "Ann").await;
+    let bob = joining(&service, &room, "moderatorUrl", "Bob").await;
+    let moderator = member(&service, &room, "moderatorUrl").await;
+    let first = start(&ann).await.expect(201);
+    same(&first, &start(&ann).await);
+    for another in [&bob, &moderator] {
+        start(another).await.refused(409, "Recording Error", "already");
+    }
+    started(&service, "k", &room).await.refused(409, "Recording Error", "already");
+    let strangers = [
+        member(&service, &room, "speakerUrl").await,
+        member(&service, &other, "moderatorUrl").await,
+        joining(&service, &other, "moderatorUrl", "Ann").await,
+    ];
+    for stranger in &strangers {
+        start(stranger).await.refused(403, "Authorization Error", "");
+    }
+
+    let path = format!("/api/v1/recordings/{}/stop", first.id());
+    let stop = ask(&path, &moderator, &Value::Null).await.expect(202);
+    service.until(&first.id(), "complete").await;
+    let again = member(&service, &room, "moderatorUrl").await;
+    same(&stop, &ask(&path, &again, &Value::Null).await);
+    ask(&path, &ann, &Value::Null).await.refused(409, "Recording Error", "already stopped");
+    for stranger in &strangers {
+        ask(&path, stranger, &Value::Null).await.refused(403, "Authorization Error", "");
+    }
+    assert_eq!(starts(&sim, &room), 1);
     service.finish().await;
 }
 

@@ -7,19 +7,26 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "these are tests")]
 
+mod accounts;
 mod acknowledged;
 mod away;
 mod bad_input;
+mod bearers;
+mod bulk_delete;
 mod early_ends;
 mod happy;
 mod harness;
 mod keys;
+mod lists;
 mod livekit;
 mod media;
+mod meeting;
+mod members;
 mod news;
 mod notices;
 mod races;
 mod restart;
+mod rights;
 mod shutdown;
 mod signing;
 mod stage;
@@ -28,3 +35,4 @@ mod stop_failures;
 mod strangers;
 mod sweeps;
 mod wire;
+mod zip;

@@ -13,7 +13,7 @@ use crate::livekit::{Scripted, Shows};
 use crate::wire::{PATIENCE, Reply, try_send};
 
 /// Large enough that no buffer between the two ends holds it.
-const LARGE: u64 = 256 * 1024 * 1024;
+pub const LARGE: u64 = 256 * 1024 * 1024;
 const MIB: u64 = 1024 * 1024;
 
 /// A complete recording with this file.
@@ -203,9 +203,14 @@ async fn only_what_has_a_file_is_streamed() {
 
 /// Opens a media request and reads its head only.
 async fn open(service: &Reelkeeper, id: &str) -> (TcpStream, String) {
+    open_path(service, &format!("/recordings/{id}/media")).await
+}
+
+/// Asks for something below the API and reads the head only.
+pub async fn open_path(service: &Reelkeeper, path: &str) -> (TcpStream, String) {
     let mut stream = TcpStream::connect(service.address).await.unwrap();
     let request = format!(
-        "GET /meet/api/v1/recordings/{id}/media HTTP/1.1\r\nhost: x\r\nx-api-key: {API_KEY}\r\nconnection: close\r\n\r\n"
+        "GET /meet/api/v1{path} HTTP/1.1\r\nhost: x\r\nx-api-key: {API_KEY}\r\nconnection: close\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut head = Vec::new();
@@ -216,7 +221,7 @@ async fn open(service: &Reelkeeper, id: &str) -> (TcpStream, String) {
 }
 
 /// How many bytes come until the connection ends, one way or the other.
-async fn rest(mut stream: TcpStream) -> u64 {
+pub async fn rest(mut stream: TcpStream) -> u64 {
     let mut buffer = vec![0; 1 << 20];
     let mut total = 0;
     let read = async {

@@ -10,8 +10,10 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use hmac::{Hmac, Mac as _};
+use reelkeeper_actors::ids::RoomId;
 use reelkeeper_actors::simulator::calls::Method;
-use serde_json::Value;
+use reelkeeper_actors::simulator::rooms::NewParticipant;
+use serde_json::{Value, json};
 use sha2::Sha256;
 use tokio::net::TcpListener;
 
@@ -156,7 +158,8 @@ async fn those_in_the_meeting_hear_each_step_once() {
     let (service, sim) = simulated(&[]).await;
     let (room, id) = record(&service, &sim).await;
     let signals = eventually("all signals", async || {
-        let calls = sim.calls(&room, Method::SendData);
+        let mut calls = sim.calls(&room, Method::SendData);
+        calls.retain(|call| call.data.as_ref().is_some_and(|message| message.topic != "roomStatus"));
         (calls.len() >= 4).then_some(calls)
     })
     .await;
@@ -182,6 +185,64 @@ async fn those_in_the_meeting_hear_each_step_once() {
     ];
     let expected = expected.map(|(topic, status, id)| (topic.to_owned(), status.to_owned(), id.to_owned()));
     assert_eq!(said, expected);
+    service.finish().await;
+}
+
+/// What they and nobody else are told: LiveKit's message, and its payload.
+async fn welcome(sim: &Sim, room: &str, identity: &str) -> Value {
+    let id = RoomId::from_trusted(room);
+    let joined = sim.control.live().with(|world| world.join(&id, NewParticipant::person(identity)));
+    let sid = joined.unwrap().sid;
+    let message = eventually("the status of the room is told", async || {
+        let mut messages = sim.calls(room, Method::SendData).into_iter().filter_map(|call| call.data);
+        messages.find(|message| message.to == [sid.clone()])
+    });
+    let message = message.await;
+    assert_eq!(message.topic, "roomStatus");
+    serde_json::from_str(&message.payload).unwrap()
+}
+
+#[tokio::test]
+async fn whoever_comes_in_hears_of_the_ten_newest_recordings() {
+    let (service, sim) = simulated(&[]).await;
+    let (_, other) = record(&service, &sim).await;
+    let room = sim.room(&service).await;
+    assert_eq!(
+        welcome(&sim, &room, "early").await,
+        json!({"isRecordingStarted": false, "recordingList": []})
+    );
+    let mut ids = Vec::new();
+    for _ in 0..11 {
+        let id = service.start_recording(&room).await.expect(201).id();
+        if ids.len() < 10 {
+            service.stop_recording(&id).await.expect(202);
+            service.until(&id, "complete").await;
+        }
+        ids.insert(0, id);
+    }
+    let told = welcome(&sim, &room, "late").await;
+    assert_eq!(told["isRecordingStarted"], true);
+    let list = told["recordingList"].as_array().unwrap();
+    let listed: Vec<_> = list.iter().map(|told| told["id"].as_str().unwrap()).collect();
+    assert_eq!(listed, ids[..10]);
+    assert!(!listed.contains(&other.as_str()));
+    assert_eq!((&list[0]["status"], &list[1]["status"]), (&json!("STARTED"), &json!("READY")));
+    assert_eq!((&list[1]["roomId"], &list[1]["roomName"]), (&json!(room), &json!(room)));
+    let complete = service.recording(&ids[1]).await.json();
+    assert_eq!((&list[1]["size"], &list[1]["filename"]), (&complete["size"], &complete["filename"]));
+    service.stop_recording(&ids[0]).await.expect(202);
+    service.until(&ids[0], "complete").await;
+    service.finish().await;
+}
+
+#[tokio::test]
+async fn whoever_comes_into_a_room_of_others_hears_nothing() {
+    let (service, sim) = simulated(&[]).await;
+    sim.people("not-ours");
+    // This one is told later, and the first one not at all.
+    let ours = sim.room(&service).await;
+    welcome(&sim, &ours, "ann").await;
+    assert!(sim.calls("not-ours", Method::SendData).is_empty());
     service.finish().await;
 }
 

@@ -8,8 +8,10 @@ use async_trait::async_trait;
 use super::{MemoryStore, lock};
 use crate::ids::{RecordingId, RoomId};
 use crate::meeting::Room;
+use crate::meeting::status::MeetingNews;
 use crate::ports::PortError;
-use crate::ports::catalog::{ApiKey, Catalog, PAGE_MAX, Page, StoredRecording};
+use crate::ports::catalog::list::{DocumentId, Page, RecordingQuery};
+use crate::ports::catalog::{ApiKey, Catalog, StoredRecording};
 use crate::recording::Recording;
 
 #[derive(Debug, Default)]
@@ -44,6 +46,13 @@ impl Catalog for MemoryStore {
         Ok(lock(&self.documents).rooms.get(room).cloned())
     }
 
+    async fn tell_room(&self, room: &RoomId, news: &MeetingNews) -> Result<Option<Room>, PortError> {
+        let mut documents = lock(&self.documents);
+        let Some(stored) = documents.rooms.get_mut(room) else { return Ok(None) };
+        stored.hear(news);
+        Ok(Some(stored.clone()))
+    }
+
     async fn insert_recording(&self, stored: &StoredRecording) -> Result<bool, PortError> {
         let mut documents = lock(&self.documents);
         let id = &stored.recording.recording_id;
@@ -73,16 +82,11 @@ impl Catalog for MemoryStore {
         Ok(lock(&self.documents).recordings.get(recording).map(|inserted| inserted.stored.clone()))
     }
 
-    async fn newest_recordings(&self, limit: usize) -> Result<Page<Recording>, PortError> {
-        let limit = limit.min(PAGE_MAX);
+    async fn recordings(&self, query: &RecordingQuery) -> Result<Page<Recording>, PortError> {
         let documents = lock(&self.documents);
-        let mut newest: Vec<&Inserted> = documents.recordings.values().collect();
-        newest.sort_by(|a, b| {
-            let by_date = b.stored.recording.start_date.total_cmp(&a.stored.recording.start_date);
-            by_date.then(b.number.cmp(&a.number))
-        });
-        let items = newest.iter().take(limit).map(|inserted| inserted.stored.recording.clone()).collect();
-        Ok(Page { items, is_truncated: newest.len() > limit })
+        let inserted = documents.recordings.values();
+        let all = inserted.map(|one| (DocumentId::of_insertion(one.number), &one.stored.recording));
+        Ok(query.page(all))
     }
 
     async fn unfinished_recordings(

@@ -1,7 +1,7 @@
 //! Coordination for a process that is alone (`memory://`).
 //!
-//! Knows the leases taken in this process and nothing else: every node of another process, and so every
-//! earlier run of this one, is gone.
+//! Knows the leases taken and the names reserved in this process and nothing else: every node of another
+//! process, and so every earlier run of this one, is gone.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -11,15 +11,20 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::lock;
-use crate::ids::NodeId;
+use crate::ids::{NodeId, RoomId};
+use crate::meeting::joining::{self, compared};
 use crate::ports::PortError;
-use crate::ports::coordination::{Coordination, Standing};
+use crate::ports::coordination::{Coordination, NAMES_MAX, Standing};
 
-/// Node leases in memory.
+/// When each name of a room becomes free by itself, in the form in which names are compared.
+type Names = BTreeMap<String, Instant>;
+
+/// Node leases and names in memory.
 #[derive(Debug, Default)]
 pub struct AloneCoordination {
     /// When each lease ends.
     leases: Mutex<BTreeMap<NodeId, Instant>>,
+    names: Mutex<BTreeMap<RoomId, Names>>,
 }
 
 impl AloneCoordination {
@@ -48,5 +53,38 @@ impl Coordination for AloneCoordination {
     async fn standing(&self, node: &NodeId) -> Result<Standing, PortError> {
         let lives = lock(&self.leases).get(node).is_some_and(|end| *end > Instant::now());
         Ok(if lives { Standing::Alive } else { Standing::Gone })
+    }
+
+    async fn reserve_name(
+        &self,
+        room: &RoomId,
+        wanted: &str,
+        ttl: Duration,
+    ) -> Result<Option<String>, PortError> {
+        let now = Instant::now();
+        let mut rooms = lock(&self.names);
+        rooms.retain(|_, names| {
+            names.retain(|_, end| *end > now);
+            !names.is_empty()
+        });
+        let names = rooms.entry(room.clone()).or_default();
+        if names.len() >= NAMES_MAX {
+            return Ok(None);
+        }
+        let name = joining::free_name(wanted, |name| names.contains_key(name));
+        names.insert(compared(&name), now + ttl);
+        Ok(Some(name))
+    }
+
+    async fn free_name(&self, room: &RoomId, name: &str) -> Result<(), PortError> {
+        if let Some(names) = lock(&self.names).get_mut(room) {
+            names.remove(&compared(name));
+        }
+        Ok(())
+    }
+
+    async fn free_names(&self, room: &RoomId) -> Result<(), PortError> {
+        lock(&self.names).remove(room);
+        Ok(())
     }
 }

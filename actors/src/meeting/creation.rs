@@ -59,6 +59,7 @@ pub fn create(new: NewRoom, drawn: &Drawn) -> Room {
         config: RoomConfig::default().merged(new.config),
         status: RoomStatus::Open,
         meeting_end_action: MeetingEndAction::None,
+        last_meeting: None,
     }
 }
 
@@ -70,9 +71,11 @@ pub fn is_late_enough(date: f64, now: Timestamp, least: Duration) -> bool {
 }
 
 impl Room {
-    /// The room as clients see it: with absolute URLs below the public base URL, which has no slash at its end.
+    /// The room as clients see it: with absolute URLs below the public base URL, which has no slash at its
+    /// end, and without what is ours alone.
     #[must_use]
-    pub fn with_absolute_urls(mut self, base_url: &str) -> Self {
+    pub fn as_shown(mut self, base_url: &str) -> Self {
+        self.last_meeting = None;
         self.moderator_url.insert_str(0, base_url);
         self.speaker_url.insert_str(0, base_url);
         self
@@ -99,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_room_made_of_nothing_has_the_contracts_defaults() {
-        let room = create(NewRoom::default(), &drawn()).with_absolute_urls("https://meet.example.org/meet");
+        let room = create(NewRoom::default(), &drawn()).as_shown("https://meet.example.org/meet");
         let expected = serde_json::json!({
             "roomId": "room-aaaaaaaaaaaaaaa",
             "roomName": "Room",

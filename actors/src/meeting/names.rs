@@ -73,23 +73,24 @@ impl From<RoomName> for String {
 /// can never hold the `--` that separates the parts of a recording's id.
 #[must_use]
 pub fn room_id(name: &RoomName, random: [u8; 16]) -> RoomId {
-    RoomId::from_trusted(format!("{}-{}", prefix(name.as_str()), random_part(random)))
+    RoomId::from_trusted(format!("{}-{}", prefix_or(name.as_str(), DEFAULT_PREFIX), random_part(random)))
 }
 
-fn prefix(name: &str) -> String {
+/// What is left of a name in an id; `default` if nothing is.
+pub(super) fn prefix_or(name: &str, default: &str) -> String {
     let lower = name.nfd().collect::<String>().to_lowercase();
     let underscored = lower.chars().map(|c| if c == '-' || is_space(c) { '_' } else { c });
     let kept: String =
         underscored.filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '_').collect();
     let words: Vec<&str> = kept.split('_').filter(|word| !word.is_empty()).collect();
     if words.is_empty() {
-        return DEFAULT_PREFIX.to_owned();
+        return default.to_owned();
     }
     words.join("_")
 }
 
 /// The lowest 15 digits in base 36: of 122 random bits about 78 are used, so all are as good as equally likely.
-fn random_part(random: [u8; 16]) -> String {
+pub(super) fn random_part(random: [u8; 16]) -> String {
     let mut rest = u128::from_be_bytes(random);
     let mut text = String::with_capacity(RANDOM_LENGTH);
     for _ in 0..RANDOM_LENGTH {

@@ -1,15 +1,18 @@
 //! The catalog: the documents that clients see.
+//!
+//! Owns what is stored of a recording and which view may replace which; the rules of lists are in [`list`].
+
+pub mod list;
 
 use async_trait::async_trait;
 
+use self::list::{Page, RecordingQuery};
 use super::PortError;
 use crate::ids::{RecordingId, RoomId};
 use crate::meeting::Room;
+use crate::meeting::status::MeetingNews;
 use crate::recording::event::UnheldRecording;
 use crate::recording::{AccessSecrets, Recording};
-
-/// Largest page that a list may ask for (contract `recordings.md` 2).
-pub const PAGE_MAX: usize = 100;
 
 /// A recording as it is stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,15 +44,6 @@ impl From<StoredRecording> for UnheldRecording {
     fn from(stored: StoredRecording) -> Self {
         Self { recording: stored.recording, updated_at: stored.updated_at }
     }
-}
-
-/// One page of a list.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Page<T> {
-    /// The documents, in the order asked for.
-    pub items: Vec<T>,
-    /// Whether more follow.
-    pub is_truncated: bool,
 }
 
 /// A key that opens the whole API.
@@ -85,6 +79,13 @@ pub trait Catalog: Send + Sync {
     /// When the store is away, or the document cannot be read.
     async fn room(&self, room: &RoomId) -> Result<Option<Room>, PortError>;
 
+    /// Takes news of a room's meeting in, by [`Room::hear`], and touches nothing else of the document. Returns
+    /// the room as it is stored now; none if there is no such room.
+    ///
+    /// # Errors
+    /// When the store is away; it may have been stored all the same.
+    async fn tell_room(&self, room: &RoomId, news: &MeetingNews) -> Result<Option<Room>, PortError>;
+
     /// Stores a recording unless one with this id is there. Returns whether it was stored.
     ///
     /// # Errors
@@ -110,12 +111,12 @@ pub trait Catalog: Send + Sync {
     /// When the store is away, or the document cannot be read.
     async fn recording(&self, recording: &RecordingId) -> Result<Option<StoredRecording>, PortError>;
 
-    /// The newest recordings, at most `limit` (up to [`PAGE_MAX`]), by start date, then by insertion,
-    /// both descending.
+    /// A page of recordings. Walks an index; what was inserted or removed since the page before neither
+    /// repeats nor hides any other.
     ///
     /// # Errors
-    /// When the store is away.
-    async fn newest_recordings(&self, limit: usize) -> Result<Page<Recording>, PortError>;
+    /// When the store is away. A document that cannot be read is left out and logged.
+    async fn recordings(&self, query: &RecordingQuery) -> Result<Page<Recording>, PortError>;
 
     /// Recordings that are not over, at most `limit`, in a fixed order, beginning after `after`.
     ///

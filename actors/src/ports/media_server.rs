@@ -4,6 +4,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{EgressId, RoomId};
+use crate::meeting::joining::RoomOrder;
+use crate::meeting::status::MeetingNews;
 use crate::recording::Timestamp;
 use crate::recording::egress::{CallError, EgressInfo, EgressOrder, LeaveReason};
 use crate::recording::event::Presence;
@@ -28,6 +30,8 @@ pub struct Participant {
     pub identity: String,
     /// What it is.
     pub kind: ParticipantKind,
+    /// What its token said at first, and it or others may have written since.
+    pub metadata: String,
 }
 
 /// Whether the recorder of an egress is among the participants of a room; anybody's, if no egress is known.
@@ -68,6 +72,18 @@ pub enum LiveKitNews {
         egress: EgressId,
         /// Why it left.
         reason: LeaveReason,
+    },
+    /// `room_started`, `room_finished`.
+    Meeting(MeetingNews),
+    /// `participant_joined` of a person.
+    PersonJoined {
+        /// LiveKit's id of this stay of theirs.
+        sid: String,
+    },
+    /// `participant_left` of a person whose place nobody took.
+    PersonLeft {
+        /// The name that is free now.
+        name: String,
     },
     /// Anything else: acknowledged, nothing done.
     Other,
@@ -165,6 +181,18 @@ pub trait MediaServer: Send + Sync {
     /// # Errors
     /// When LiveKit did not answer, or refused it.
     async fn send_data(&self, message: &DataMessage) -> Result<(), CallError>;
+
+    /// Somebody in a room; none if they are not in it, or there is no such room.
+    ///
+    /// # Errors
+    /// When LiveKit did not answer.
+    async fn participant(&self, room: &RoomId, identity: &str) -> Result<Option<Participant>, CallError>;
+
+    /// Makes a room unless it is there; one that is there stays as it is. Repeatable.
+    ///
+    /// # Errors
+    /// When LiveKit did not answer, or refused; it may have made the room all the same.
+    async fn create_room(&self, order: &RoomOrder) -> Result<(), CallError>;
 
     /// Cheap proof that LiveKit answers and takes our token.
     ///

@@ -4,6 +4,7 @@
 //! a store that others use: each case draws its own ids, asserts about those only, and removes what it
 //! made. Never waits without a deadline. Read the traits in the modules beside this one first.
 
+mod accounts;
 mod blobs;
 mod catalog;
 mod coordination;
@@ -11,6 +12,7 @@ mod keys;
 mod ledger;
 mod outbox;
 
+pub use self::accounts::accounts;
 pub use self::blobs::blobs;
 pub use self::catalog::catalog;
 pub use self::coordination::coordination;

@@ -32,16 +32,16 @@ pub struct SignalPayload {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filename: Option<String>,
     /// Milliseconds since 1970.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(with = "crate::number::optional", skip_serializing_if = "Option::is_none")]
     pub started_at: Option<f64>,
     /// Milliseconds since 1970.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(with = "crate::number::optional", skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<f64>,
     /// Seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(with = "crate::number::optional", skip_serializing_if = "Option::is_none")]
     pub duration: Option<f64>,
     /// Bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(with = "crate::number::optional", skip_serializing_if = "Option::is_none")]
     pub size: Option<f64>,
     /// What went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]

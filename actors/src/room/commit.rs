@@ -162,7 +162,7 @@ pub(super) async fn remove(shared: &Arc<Shared>, room: &RoomId, header: &Header)
 }
 
 /// Bounds one call of a store, whatever the adapter does.
-pub(super) async fn bounded<T>(
+pub(crate) async fn bounded<T>(
     shared: &Arc<Shared>,
     call: impl Future<Output = Result<T, PortError>>,
 ) -> Result<T, PortError> {

@@ -12,6 +12,7 @@ use super::calls::{Refusal, Reply, Request};
 use super::live::LiveWorld;
 use super::views::{EgressView, ParticipantView};
 use crate::ids::{EgressId, RoomId};
+use crate::meeting::joining::RoomOrder;
 use crate::ports::blobs::Blobs;
 use crate::ports::clock::Clock;
 use crate::ports::media_server::{DataMessage, LiveKitEvent, MediaServer, Participant};
@@ -163,6 +164,19 @@ impl MediaServer for SimulatedMediaServer {
             to: message.to.clone(),
         };
         self.call(Request::SendData(message)).await.map(drop)
+    }
+
+    async fn participant(&self, room: &RoomId, identity: &str) -> Result<Option<Participant>, CallError> {
+        match self.call(Request::GetParticipant(room.clone(), identity.to_owned())).await {
+            Ok(Reply::Participant(found)) => Ok(Some(found.to_domain())),
+            Ok(other) => Err(unreadable(&other)),
+            Err(error) if error.code() == Some("not_found") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn create_room(&self, order: &RoomOrder) -> Result<(), CallError> {
+        self.call(Request::CreateRoom(order.into())).await.map(drop)
     }
 
     async fn ping(&self) -> Result<(), CallError> {

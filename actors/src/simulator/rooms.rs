@@ -11,6 +11,7 @@ use super::views::{DisconnectReason, ParticipantView, RoomView, TrackKind, Track
 use super::webhooks::EventName;
 use super::{Due, World};
 use crate::ids::{EgressId, RoomId};
+use crate::meeting::joining::RoomOrder;
 use crate::ports::media_server::ParticipantKind;
 
 /// Most rooms at a time.
@@ -50,6 +51,18 @@ impl NewRoom {
     }
 }
 
+impl From<&RoomOrder> for NewRoom {
+    fn from(order: &RoomOrder) -> Self {
+        let seconds = |timeout: Duration| u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX);
+        Self {
+            name: order.room.clone(),
+            metadata: order.metadata.clone(),
+            empty_timeout: seconds(order.empty_timeout),
+            departure_timeout: seconds(order.departure_timeout),
+        }
+    }
+}
+
 /// Who is to join.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewParticipant {
@@ -57,6 +70,8 @@ pub struct NewParticipant {
     pub identity: String,
     /// For people.
     pub name: String,
+    /// What its token says.
+    pub metadata: String,
     /// What it is.
     pub kind: ParticipantKind,
     /// Whether it publishes camera and microphone.
@@ -68,13 +83,24 @@ impl NewParticipant {
     #[must_use]
     pub fn person(identity: &str) -> Self {
         let identity = identity.to_owned();
-        Self { name: identity.clone(), identity, kind: ParticipantKind::Standard, publishes: true }
+        Self {
+            name: identity.clone(),
+            identity,
+            metadata: String::new(),
+            kind: ParticipantKind::Standard,
+            publishes: true,
+        }
     }
 
     /// The hidden recorder of an egress.
     pub(super) fn recorder(egress: &EgressId) -> Self {
-        let (identity, name) = (egress.to_string(), String::new());
-        Self { identity, name, kind: ParticipantKind::Recorder, publishes: false }
+        Self {
+            identity: egress.to_string(),
+            name: String::new(),
+            metadata: String::new(),
+            kind: ParticipantKind::Recorder,
+            publishes: false,
+        }
     }
 }
 
@@ -174,7 +200,7 @@ impl World {
             return Err(Refusal::new("resource_exhausted", "too many participants"));
         }
         self.create_room(NewRoom::named(name.clone()))?;
-        self.leave(name, &new.identity, DisconnectReason::UnknownReason);
+        self.leave(name, &new.identity, DisconnectReason::DuplicateIdentity);
         let tracks = if new.publishes {
             [TrackKind::Audio, TrackKind::Video]
                 .map(|kind| TrackView { sid: self.fresh_id("TR_"), kind })
@@ -186,6 +212,7 @@ impl World {
             sid: self.fresh_id("PA_"),
             identity: new.identity,
             name: new.name,
+            metadata: new.metadata,
             kind: new.kind,
             hidden: new.kind == ParticipantKind::Recorder,
             joined_at: self.now.0,

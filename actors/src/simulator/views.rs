@@ -42,6 +42,8 @@ pub struct ParticipantView {
     pub identity: String,
     /// For people.
     pub name: String,
+    /// What its token said.
+    pub metadata: String,
     /// What it is.
     pub kind: ParticipantKind,
     /// Whether others can see it.
@@ -58,7 +60,7 @@ impl ParticipantView {
     /// In the words of the core.
     #[must_use]
     pub fn to_domain(&self) -> Participant {
-        Participant { identity: self.identity.clone(), kind: self.kind }
+        Participant { identity: self.identity.clone(), kind: self.kind, metadata: self.metadata.clone() }
     }
 }
 
@@ -87,6 +89,8 @@ pub enum TrackKind {
 pub enum DisconnectReason {
     /// LiveKit does not say.
     UnknownReason,
+    /// Somebody with the same identity came in their place.
+    DuplicateIdentity,
     /// They hung up.
     ClientInitiated,
     /// They never came in.
@@ -107,9 +111,11 @@ impl DisconnectReason {
     pub fn to_domain(self) -> LeaveReason {
         match self {
             Self::ClientInitiated | Self::RoomDeleted | Self::RoomClosed => LeaveReason::Clean,
-            Self::UnknownReason | Self::SignalClose | Self::ParticipantRemoved | Self::ConnectionTimeout => {
-                LeaveReason::Lost
-            }
+            Self::UnknownReason
+            | Self::DuplicateIdentity
+            | Self::SignalClose
+            | Self::ParticipantRemoved
+            | Self::ConnectionTimeout => LeaveReason::Lost,
         }
     }
 }

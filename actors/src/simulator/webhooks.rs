@@ -9,6 +9,7 @@ use super::faults::WebhookTrouble;
 use super::views::{DisconnectReason, EgressView, ParticipantView, RoomView, TrackView};
 use super::{Due, World};
 use crate::ids::{EgressId, RoomId};
+use crate::meeting::status::MeetingNews;
 use crate::ports::media_server::{LiveKitEvent, LiveKitNews, ParticipantKind};
 
 const MS_PER_S: i64 = 1_000;
@@ -108,15 +109,20 @@ impl Webhook {
     /// In the words of the core.
     #[must_use]
     pub fn to_domain(&self) -> LiveKitEvent {
-        let news = match &self.subject {
-            Subject::Egress(egress) => LiveKitNews::Egress(Box::new(egress.to_domain())),
-            Subject::Participant(
-                _,
-                ParticipantView { kind: ParticipantKind::Recorder, identity, left: Some(reason), .. },
-            ) if self.event == EventName::ParticipantLeft => LiveKitNews::RecorderLeft {
-                egress: EgressId::from_trusted(identity),
-                reason: reason.to_domain(),
-            },
+        let news = match (self.event, &self.subject) {
+            (_, Subject::Egress(egress)) => LiveKitNews::Egress(Box::new(egress.to_domain())),
+            (EventName::RoomStarted, Subject::Room(room)) => {
+                LiveKitNews::Meeting(MeetingNews::Started { sid: room.sid.clone() })
+            }
+            (EventName::RoomFinished, Subject::Room(room)) => {
+                LiveKitNews::Meeting(MeetingNews::Finished { sid: room.sid.clone() })
+            }
+            (EventName::ParticipantJoined, Subject::Participant(_, who))
+                if who.kind == ParticipantKind::Standard =>
+            {
+                LiveKitNews::PersonJoined { sid: who.sid.clone() }
+            }
+            (EventName::ParticipantLeft, Subject::Participant(_, who)) => left(who),
             _ => LiveKitNews::Other,
         };
         let created_by = match &self.subject {
@@ -130,6 +136,19 @@ impl Webhook {
             created_by,
             news,
         }
+    }
+}
+
+fn left(who: &ParticipantView) -> LiveKitNews {
+    match (who.kind, who.left) {
+        (ParticipantKind::Recorder, Some(reason)) => LiveKitNews::RecorderLeft {
+            egress: EgressId::from_trusted(&who.identity),
+            reason: reason.to_domain(),
+        },
+        (ParticipantKind::Standard, reason) if reason != Some(DisconnectReason::DuplicateIdentity) => {
+            LiveKitNews::PersonLeft { name: who.name.clone() }
+        }
+        _ => LiveKitNews::Other,
     }
 }
 
@@ -181,6 +200,7 @@ impl World {
             sid: self.fresh_id("PA_"),
             identity: egress.to_string(),
             name: String::new(),
+            metadata: String::new(),
             kind: ParticipantKind::Recorder,
             hidden: true,
             joined_at: self.now.0,

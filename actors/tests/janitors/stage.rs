@@ -264,5 +264,6 @@ fn room(name: &str) -> Room {
         speaker_url: format!("/room/{name}?secret=2222222222"),
         status: RoomStatus::Open,
         meeting_end_action: MeetingEndAction::None,
+        last_meeting: None,
     }
 }

@@ -7,8 +7,10 @@ use async_trait::async_trait;
 use reelkeeper_actors::embedded::MemoryStore;
 use reelkeeper_actors::ids::{ClaimId, RecordingId, RoomId};
 use reelkeeper_actors::meeting::Room;
+use reelkeeper_actors::meeting::status::MeetingNews;
 use reelkeeper_actors::ports::PortError;
-use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, Page, StoredRecording};
+use reelkeeper_actors::ports::catalog::list::{Page, RecordingQuery};
+use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, StoredRecording};
 use reelkeeper_actors::ports::ledger::{Expected, Ledger, Written};
 use reelkeeper_actors::recording::Recording;
 use reelkeeper_actors::recording::ledger::Row;
@@ -83,6 +85,10 @@ impl Catalog for Stores {
         self.answers()?.room(room).await
     }
 
+    async fn tell_room(&self, room: &RoomId, news: &MeetingNews) -> Result<Option<Room>, PortError> {
+        self.answers()?.tell_room(room, news).await
+    }
+
     async fn insert_recording(&self, stored: &StoredRecording) -> Result<bool, PortError> {
         self.answers()?.insert_recording(stored).await
     }
@@ -99,8 +105,8 @@ impl Catalog for Stores {
         self.answers()?.recording(recording).await
     }
 
-    async fn newest_recordings(&self, limit: usize) -> Result<Page<Recording>, PortError> {
-        self.answers()?.newest_recordings(limit).await
+    async fn recordings(&self, query: &RecordingQuery) -> Result<Page<Recording>, PortError> {
+        self.answers()?.recordings(query).await
     }
 
     async fn unfinished_recordings(

@@ -5,6 +5,7 @@ use std::time::Duration;
 use reelkeeper_actors::ids::RecordingId;
 use reelkeeper_actors::ports::blobs::Blobs as _;
 use reelkeeper_actors::ports::catalog::Catalog as _;
+use reelkeeper_actors::ports::catalog::list::{PAGE_MAX, RecordingQuery};
 use reelkeeper_actors::recording::{FileLayout, Recording, RecordingStatus};
 
 use crate::lock;
@@ -105,7 +106,7 @@ impl Promises {
     }
 
     async fn all_documents(&self) -> Vec<Recording> {
-        let page = self.stage.around.backing.store.newest_recordings(100).await;
+        let page = self.stage.around.backing.store.recordings(&RecordingQuery::newest(PAGE_MAX)).await;
         page.expect("memory answers").items
     }
 

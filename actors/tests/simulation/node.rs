@@ -10,9 +10,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use reelkeeper_actors::ids::{ClaimId, EgressId, RecordingId, RoomId};
 use reelkeeper_actors::meeting::Room;
+use reelkeeper_actors::meeting::joining::RoomOrder;
+use reelkeeper_actors::meeting::status::MeetingNews;
 use reelkeeper_actors::ports::PortError;
 use reelkeeper_actors::ports::blobs::{BlobHead, Blobs, ByteStream};
-use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, Page, StoredRecording};
+use reelkeeper_actors::ports::catalog::list::{Page, RecordingQuery};
+use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, StoredRecording};
 use reelkeeper_actors::ports::clock::Clock;
 use reelkeeper_actors::ports::ledger::{Expected, Ledger, Written};
 use reelkeeper_actors::ports::media_server::{DataMessage, MediaServer, Participant};
@@ -270,6 +273,10 @@ impl Catalog for Run {
         self.store(StoreCall::FindRoom, room.as_str(), self.around.backing.store.room(room)).await
     }
 
+    async fn tell_room(&self, room: &RoomId, news: &MeetingNews) -> Result<Option<Room>, PortError> {
+        self.around.backing.store.tell_room(room, news).await
+    }
+
     async fn insert_recording(&self, stored: &StoredRecording) -> Result<bool, PortError> {
         let recording = &stored.recording;
         self.around.take_down(recording).await;
@@ -304,8 +311,8 @@ impl Catalog for Run {
         .await
     }
 
-    async fn newest_recordings(&self, limit: usize) -> Result<Page<Recording>, PortError> {
-        self.around.backing.store.newest_recordings(limit).await
+    async fn recordings(&self, query: &RecordingQuery) -> Result<Page<Recording>, PortError> {
+        self.around.backing.store.recordings(query).await
     }
 
     async fn unfinished_recordings(
@@ -405,6 +412,14 @@ impl MediaServer for Run {
     async fn send_data(&self, message: &DataMessage) -> Result<(), CallError> {
         let work = self.around.livekit.send_data(message);
         self.list("signal", message.topic, work, |()| "sent".to_owned()).await
+    }
+
+    async fn participant(&self, room: &RoomId, identity: &str) -> Result<Option<Participant>, CallError> {
+        self.around.livekit.participant(room, identity).await
+    }
+
+    async fn create_room(&self, order: &RoomOrder) -> Result<(), CallError> {
+        self.around.livekit.create_room(order).await
     }
 
     async fn ping(&self) -> Result<(), CallError> {

@@ -10,6 +10,7 @@ use reelkeeper_actors::ids::{EgressId, RecordingId, RoomId};
 use reelkeeper_actors::meeting::{MeetingEndAction, Room, RoomConfig, RoomStatus};
 use reelkeeper_actors::orchestrator::{Orchestrator, StartOptions};
 use reelkeeper_actors::ports::catalog::Catalog as _;
+use reelkeeper_actors::ports::catalog::list::{PAGE_MAX, RecordingQuery};
 use reelkeeper_actors::ports::clock::{Clock, fresh_node};
 use reelkeeper_actors::ports::ledger::Ledger as _;
 use reelkeeper_actors::ports::media_probe::NoProbe;
@@ -222,8 +223,8 @@ impl Stage {
 
     /// The recordings that clients can see in a room, newest first.
     pub async fn documents(&self, room: &RoomId) -> Vec<Recording> {
-        let page = self.around.backing.store.newest_recordings(100).await.expect("memory answers");
-        page.items.into_iter().filter(|recording| recording.room_id == *room).collect()
+        let of_room = RecordingQuery { within: Some(room.clone()), ..RecordingQuery::newest(PAGE_MAX) };
+        self.around.backing.store.recordings(&of_room).await.expect("memory answers").items
     }
 
     async fn recording(
@@ -421,6 +422,9 @@ fn told_by(news: &LiveKitNews) -> String {
     match news {
         LiveKitNews::Egress(info) => format!("{} {:?}", info.egress, info.status),
         LiveKitNews::RecorderLeft { egress, reason } => format!("{egress} left: {reason:?}"),
+        LiveKitNews::Meeting(news) => format!("{news:?}"),
+        LiveKitNews::PersonJoined { sid } => format!("{sid} joined"),
+        LiveKitNews::PersonLeft { name } => format!("{name} left"),
         LiveKitNews::Other => String::new(),
     }
 }
@@ -448,6 +452,7 @@ fn room(index: usize) -> Room {
         speaker_url: format!("/room/{room_id}?secret=2222222222"),
         status: RoomStatus::Open,
         meeting_end_action: MeetingEndAction::None,
+        last_meeting: None,
         room_id,
     }
 }

@@ -1,13 +1,29 @@
-//! Participants: what LiveKit's Room API calls them and what they are to us.
+//! Rooms and participants: what LiveKit's Room API calls them and what they are to us.
+
+use std::time::Duration;
 
 use livekit_protocol as proto;
 use proto::participant_info::Kind;
+use reelkeeper_actors::meeting::joining::RoomOrder;
 use reelkeeper_actors::ports::media_server::{Participant, ParticipantKind};
 
 /// The participant in our words.
 #[must_use]
 pub fn participant(info: proto::ParticipantInfo) -> Participant {
-    Participant { kind: kind(&info), identity: info.identity }
+    Participant { kind: kind(&info), identity: info.identity, metadata: info.metadata }
+}
+
+/// The request for a room. Timeouts are whole seconds there.
+#[must_use]
+pub fn request(order: &RoomOrder) -> proto::CreateRoomRequest {
+    let seconds = |timeout: Duration| u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX);
+    proto::CreateRoomRequest {
+        name: order.room.as_str().to_owned(),
+        empty_timeout: seconds(order.empty_timeout),
+        departure_timeout: seconds(order.departure_timeout),
+        metadata: order.metadata.clone(),
+        ..Default::default()
+    }
 }
 
 /// What a participant is. An egress says so by its kind, an older one by its permissions.
@@ -33,6 +49,7 @@ mod tests {
         let permission = proto::ParticipantPermission { hidden, recorder, ..Default::default() };
         proto::ParticipantInfo {
             identity: "somebody".to_owned(),
+            metadata: "{}".to_owned(),
             kind,
             permission: Some(permission),
             ..Default::default()
@@ -53,7 +70,8 @@ mod tests {
         ];
         for (info, expected) in table {
             let (shown, found) = (format!("{info:?}"), participant(info));
-            assert_eq!(found, Participant { identity: "somebody".to_owned(), kind: expected }, "{shown}");
+            assert_eq!(found.kind, expected, "{shown}");
+            assert_eq!((found.identity.as_str(), found.metadata.as_str()), ("somebody", "{}"));
         }
     }
 }

@@ -390,6 +390,62 @@ async fn participants_of_a_room_that_is_not_there_are_none() {
     }
 }
 
+#[tokio::test]
+async fn a_participant_is_there_not_there_or_unknown() {
+    let room = RoomId::from_trusted("room-1");
+    let anna = proto::ParticipantInfo {
+        identity: "anna-1".to_owned(),
+        metadata: "{}".to_owned(),
+        ..Default::default()
+    };
+    let table = [
+        (protobuf(&anna), Some(Some("{}"))),
+        (twirp(404, "not_found", "participant does not exist"), Some(None)),
+        (plain(404, "nothing here"), None),
+        (twirp(500, "internal", "redis"), None),
+    ];
+    for (reply, expected) in table {
+        let (address, stage) = serve(reply).await;
+        let found = client(address).participant(&room, "anna-1").await.ok();
+        let metadata = found.as_ref().map(|found| found.as_ref().map(|who| who.metadata.as_str()));
+        assert_eq!(metadata, expected);
+        let seen = stage.last();
+        assert_eq!(seen.path, "/base/twirp/livekit.RoomService/GetParticipant");
+        assert_eq!(seen.claims.video, tokens::administer(&room));
+        assert_eq!(proto::RoomParticipantIdentity::decode(seen.body).unwrap().identity, "anna-1");
+    }
+}
+
+#[tokio::test]
+async fn a_room_that_is_there_is_left_as_it_is() {
+    let order = RoomOrder {
+        room: RoomId::from_trusted("room-1"),
+        empty_timeout: Duration::from_secs(20),
+        departure_timeout: Duration::from_secs(30),
+        metadata: "{}".to_owned(),
+    };
+    let room = |name: &str| proto::Room { name: name.to_owned(), ..Default::default() };
+    let there = proto::ListRoomsResponse { rooms: vec![room("room-1")] };
+    let (address, stage) = serve(protobuf(&there)).await;
+    client(address).create_room(&order).await.unwrap();
+    assert_eq!(stage.seen.lock().unwrap().len(), 1, "it was only looked for");
+
+    let (address, stage) = serve(protobuf(&proto::ListRoomsResponse { rooms: vec![] })).await;
+    client(address).create_room(&order).await.unwrap();
+    let seen = stage.last();
+    assert_eq!(seen.path, "/base/twirp/livekit.RoomService/CreateRoom");
+    assert_eq!(seen.claims.video, tokens::create_rooms());
+    let request = proto::CreateRoomRequest::decode(seen.body).unwrap();
+    let expected = proto::CreateRoomRequest {
+        name: "room-1".to_owned(),
+        empty_timeout: 20,
+        departure_timeout: 30,
+        metadata: "{}".to_owned(),
+        ..Default::default()
+    };
+    assert_eq!(request, expected);
+}
+
 #[test]
 fn a_url_that_cannot_be_used_is_a_misuse() {
     for url in ["", "localhost:7880", "redis://localhost", "ws://user:hush@localhost"] {

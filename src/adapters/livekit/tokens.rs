@@ -51,6 +51,12 @@ pub fn administer(room: &RoomId) -> VideoGrants {
     VideoGrants { room_admin: true, room: room.as_str().to_owned(), ..Default::default() }
 }
 
+/// Making rooms.
+#[must_use]
+pub fn create_rooms() -> VideoGrants {
+    VideoGrants { room_create: true, ..Default::default() }
+}
+
 /// Listing rooms.
 #[must_use]
 pub fn list_rooms() -> VideoGrants {
@@ -67,7 +73,7 @@ mod tests {
     fn a_token_carries_its_grants_and_no_more() {
         let room = RoomId::from_trusted("room-1");
         let tokens = Tokens::new("key", Secret::new("a secret"));
-        for grants in [record(), administer(&room), list_rooms()] {
+        for grants in [record(), administer(&room), create_rooms(), list_rooms()] {
             let token = tokens.mint(grants.clone()).unwrap();
             let claims = TokenVerifier::with_api_key("key", "a secret").verify(&token).unwrap();
             assert_eq!(claims.video, grants);

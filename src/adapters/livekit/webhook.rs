@@ -11,8 +11,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use livekit_protocol as proto;
-use proto::DisconnectReason::{ClientInitiated, RoomClosed, RoomDeleted};
+use proto::DisconnectReason::{ClientInitiated, DuplicateIdentity, RoomClosed, RoomDeleted};
 use reelkeeper_actors::ids::{EgressId, RoomId};
+use reelkeeper_actors::meeting::status::MeetingNews;
 use reelkeeper_actors::ports::media_server::{
     IncomingWebhooks, LiveKitEvent, LiveKitNews, ParticipantKind, RejectedWebhook,
 };
@@ -114,7 +115,10 @@ fn event(body: Fields<'_>) -> LiveKitEvent {
         .find(|name| !name.is_empty());
     let news = match name.as_str() {
         "egress_started" | "egress_updated" | "egress_ended" => egress_news(body, room_name.as_deref()),
-        "participant_left" => recorder_left(body.object("participant")),
+        "participant_joined" => joined(body.object("participant")),
+        "participant_left" => left(body.object("participant")),
+        "room_started" => LiveKitNews::Meeting(MeetingNews::Started { sid: room.text("sid") }),
+        "room_finished" => LiveKitNews::Meeting(MeetingNews::Finished { sid: room.text("sid") }),
         _ => LiveKitNews::Other,
     };
     LiveKitEvent {
@@ -148,18 +152,36 @@ fn egress_news(body: Fields<'_>, room: Option<&str>) -> LiveKitNews {
     }
 }
 
-fn recorder_left(participant: Fields<'_>) -> LiveKitNews {
+fn joined(participant: Fields<'_>) -> LiveKitNews {
     let info = json::participant_info(participant);
-    let recorder =
-        rooms::kind(&info) == ParticipantKind::Recorder || info.identity.starts_with(RECORDER_PREFIX);
-    if !recorder || info.identity.is_empty() {
+    let is_person =
+        rooms::kind(&info) == ParticipantKind::Standard && !info.identity.starts_with(RECORDER_PREFIX);
+    if is_person && !info.sid.is_empty() {
+        LiveKitNews::PersonJoined { sid: info.sid }
+    } else {
+        LiveKitNews::Other
+    }
+}
+
+fn left(participant: Fields<'_>) -> LiveKitNews {
+    let info = json::participant_info(participant);
+    let kind = rooms::kind(&info);
+    let reason = proto::DisconnectReason::try_from(info.disconnect_reason);
+    if kind == ParticipantKind::Recorder || info.identity.starts_with(RECORDER_PREFIX) {
+        let reason = match reason {
+            Ok(ClientInitiated | RoomDeleted | RoomClosed) => LeaveReason::Clean,
+            _ => LeaveReason::Lost,
+        };
+        return match info.identity {
+            identity if identity.is_empty() => LiveKitNews::Other,
+            identity => LiveKitNews::RecorderLeft { egress: EgressId::from_trusted(identity), reason },
+        };
+    }
+    // Who is replaced by the same identity goes on under the same name.
+    if kind != ParticipantKind::Standard || reason == Ok(DuplicateIdentity) || info.name.is_empty() {
         return LiveKitNews::Other;
     }
-    let reason = match proto::DisconnectReason::try_from(info.disconnect_reason) {
-        Ok(ClientInitiated | RoomDeleted | RoomClosed) => LeaveReason::Clean,
-        _ => LeaveReason::Lost,
-    };
-    LiveKitNews::RecorderLeft { egress: EgressId::from_trusted(info.identity), reason }
+    LiveKitNews::PersonLeft { name: info.name }
 }
 
 #[cfg(test)]

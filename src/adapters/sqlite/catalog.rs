@@ -6,8 +6,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use reelkeeper_actors::ids::{RecordingId, RoomId};
 use reelkeeper_actors::meeting::Room;
+use reelkeeper_actors::meeting::status::MeetingNews;
 use reelkeeper_actors::ports::PortError;
-use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, PAGE_MAX, Page, StoredRecording};
+use reelkeeper_actors::ports::catalog::list::{Page, RecordingQuery};
+use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, StoredRecording};
 use reelkeeper_actors::recording::{AccessSecrets, Recording};
 use rusqlite::{Connection, OptionalExtension as _, Params, params};
 use serde::Serialize;
@@ -15,11 +17,12 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::connection::{corrupt, failed};
-use super::{STORE, SqliteStore};
+use super::{STORE, SqliteStore, list};
 
 const INSERT_ROOM: &str =
     "INSERT INTO meet_rooms (room_id, document) VALUES (?1, ?2) ON CONFLICT (room_id) DO NOTHING";
 const ROOM: &str = "SELECT document FROM meet_rooms WHERE room_id = ?1";
+const UPDATE_ROOM: &str = "UPDATE meet_rooms SET document = ?2 WHERE room_id = ?1";
 const INSERT_RECORDING: &str =
     "INSERT INTO recordings (recording_id, secret_public, secret_private, updated_at, document)
     VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (recording_id) DO NOTHING";
@@ -28,11 +31,9 @@ const RECORDING: &str =
 const UPDATE_RECORDING: &str = "UPDATE recordings SET document = ?2, updated_at = ?3 WHERE recording_id = ?1";
 const REMOVE_RECORDING: &str = "DELETE FROM recordings WHERE recording_id = ?1";
 /// Without a limit: documents are stepped through until enough of them could be read.
-pub(super) const NEWEST_RECORDINGS: &str =
-    "SELECT recording_id, document FROM recordings ORDER BY start_date DESC, inserted DESC";
-/// Without a limit, like the newest.
 pub(super) const UNFINISHED_RECORDINGS: &str =
     "SELECT recording_id, document, secret_public, secret_private, updated_at FROM recordings
+    INDEXED BY recordings_unfinished
     WHERE status IN ('starting', 'active', 'ending') AND recording_id > ?1 ORDER BY recording_id";
 const API_KEYS: &str = "SELECT key, creation_date FROM api_keys ORDER BY creation_date, inserted";
 const INSERT_FIRST_API_KEY: &str = "INSERT INTO api_keys (key, creation_date)
@@ -65,17 +66,17 @@ impl Columns {
     }
 }
 
-fn read<T: DeserializeOwned>(subject: &dyn Display, document: &str) -> Result<T, PortError> {
+pub(super) fn read<T: DeserializeOwned>(subject: &dyn Display, document: &str) -> Result<T, PortError> {
     serde_json::from_str(document).map_err(|error| corrupt(subject, error))
 }
 
-fn written(subject: &dyn Display, document: &impl Serialize) -> Result<String, PortError> {
+pub(super) fn written(subject: &dyn Display, document: &impl Serialize) -> Result<String, PortError> {
     let unfit = |error| PortError::misused(STORE, format_args!("{subject}: {error}"));
     serde_json::to_string(document).map_err(unfit)
 }
 
 /// Runs a statement and says whether it changed anything.
-fn changed(
+pub(super) fn changed(
     connection: &Connection,
     subject: &dyn Display,
     sql: &str,
@@ -103,18 +104,38 @@ fn update(
     Ok(Some(stored.recording))
 }
 
-/// Brings the fields that we know from `before` to `after`, and leaves all others alone.
+/// Brings the fields that differ from `before` to `after`, and leaves all others alone.
 fn overlay(document: &mut Map<String, Value>, before: &Map<String, Value>, after: Map<String, Value>) {
     document.retain(|field, _| !before.contains_key(field) || after.contains_key(field));
-    document.extend(after);
+    document.extend(after.into_iter().filter(|(field, value)| before.get(field) != Some(value)));
 }
 
-fn fields(id: &str, recording: &Recording) -> Result<Map<String, Value>, PortError> {
-    match serde_json::to_value(recording) {
+fn fields(id: &str, resource: &impl Serialize) -> Result<Map<String, Value>, PortError> {
+    match serde_json::to_value(resource) {
         Ok(Value::Object(fields)) => Ok(fields),
-        Ok(_) => Err(PortError::misused(STORE, format_args!("{id}: a recording is no object"))),
+        Ok(_) => Err(PortError::misused(STORE, format_args!("{id}: it is no object"))),
         Err(error) => Err(PortError::misused(STORE, format_args!("{id}: {error}"))),
     }
+}
+
+fn room_document(connection: &Connection, id: &str) -> Result<Option<String>, PortError> {
+    connection
+        .prepare_cached(ROOM)
+        .and_then(|mut statement| statement.query_row([id], |row| row.get(0)).optional())
+        .map_err(|error| failed(&id, &error))
+}
+
+fn tell_room(connection: &Connection, id: &str, news: &MeetingNews) -> Result<Option<Room>, PortError> {
+    let Some(document) = room_document(connection, id)? else { return Ok(None) };
+    let before: Room = read(&id, &document)?;
+    let mut after = before.clone();
+    after.hear(news);
+    if after != before {
+        let mut document: Map<String, Value> = read(&id, &document)?;
+        overlay(&mut document, &fields(id, &before)?, fields(id, &after)?);
+        changed(connection, &id, UPDATE_ROOM, params![id, written(&id, &document)?])?;
+    }
+    Ok(Some(after))
 }
 
 #[async_trait]
@@ -132,15 +153,14 @@ impl Catalog for SqliteStore {
     async fn room(&self, room: &RoomId) -> Result<Option<Room>, PortError> {
         let id = room.to_string();
         self.query(room, move |connection| {
-            let document = connection
-                .prepare_cached(ROOM)
-                .and_then(|mut statement| {
-                    statement.query_row([&id], |row| row.get::<_, String>(0)).optional()
-                })
-                .map_err(|error| failed(&id, &error))?;
-            document.map(|document| read(&id, &document)).transpose()
+            room_document(connection, &id)?.map(|document| read(&id, &document)).transpose()
         })
         .await
+    }
+
+    async fn tell_room(&self, room: &RoomId, news: &MeetingNews) -> Result<Option<Room>, PortError> {
+        let (id, news) = (room.to_string(), news.clone());
+        self.commit(room, move |connection: &Connection| tell_room(connection, &id, &news)).await
     }
 
     async fn insert_recording(&self, stored: &StoredRecording) -> Result<bool, PortError> {
@@ -173,28 +193,9 @@ impl Catalog for SqliteStore {
         self.query(recording, query).await
     }
 
-    async fn newest_recordings(&self, limit: usize) -> Result<Page<Recording>, PortError> {
-        let limit = limit.min(PAGE_MAX);
-        let log = Arc::clone(&self.unreadable);
-        self.query(&"recordings", move |connection| {
-            let failed = |error| failed(&"recordings", &error);
-            let mut statement = connection.prepare_cached(NEWEST_RECORDINGS).map_err(failed)?;
-            let mut rows = statement.query([]).map_err(failed)?;
-            let mut page = Page { items: Vec::new(), is_truncated: false };
-            while let Some(row) = rows.next().map_err(failed)? {
-                let (id, document): (String, String) = row.try_into().map_err(failed)?;
-                match read(&id, &document) {
-                    Ok(_) if page.items.len() == limit => {
-                        page.is_truncated = true;
-                        break;
-                    }
-                    Ok(recording) => page.items.push(recording),
-                    Err(error) => log.left_out(&id, &error),
-                }
-            }
-            Ok(page)
-        })
-        .await
+    async fn recordings(&self, query: &RecordingQuery) -> Result<Page<Recording>, PortError> {
+        let (query, log, limit) = (query.clone(), Arc::clone(&self.unreadable), self.deadline);
+        self.query(&"recordings", move |connection| list::page(connection, &query, &log, limit)).await
     }
 
     async fn unfinished_recordings(

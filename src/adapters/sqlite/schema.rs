@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use super::STORE;
 use super::connection::failed;
 
-pub(super) const STEPS: [&str; 4] = [
+pub(super) const STEPS: [&str; 6] = [
     // Columns beside a document are read from it, so that they can never tell another story. The ledger's
     // are its fencing header, compared by every write.
     "CREATE TABLE reelkeeper_rooms (
@@ -84,6 +84,20 @@ pub(super) const STEPS: [&str; 4] = [
         PRIMARY KEY (caller, room, operation, key)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX reelkeeper_keys_by_age ON reelkeeper_keys (entered);",
+    // Roles are a JSON array of texts.
+    "CREATE TABLE users (
+        username TEXT NOT NULL PRIMARY KEY,
+        password_hash TEXT NOT NULL,
+        roles TEXT NOT NULL
+    ) STRICT;",
+    // Lists: each sort has an index, alone and behind the status. Within a room there is never so much that
+    // a few could not be sorted, so `recordings_by_room` is enough.
+    "CREATE INDEX recordings_by_room_name ON recordings (room_name, inserted);
+    CREATE INDEX recordings_by_duration ON recordings (duration, inserted);
+    CREATE INDEX recordings_by_size ON recordings (size, inserted);
+    CREATE INDEX recordings_by_status_and_room_name ON recordings (status, room_name, inserted);
+    CREATE INDEX recordings_by_status_and_duration ON recordings (status, duration, inserted);
+    CREATE INDEX recordings_by_status_and_size ON recordings (status, size, inserted);",
 ];
 
 /// Takes the steps that a file still lacks, each whole or not at all.

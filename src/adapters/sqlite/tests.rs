@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use reelkeeper_actors::ids::{ClaimId, CommandId, DecisionId, NodeId, RoomId};
+use reelkeeper_actors::meeting::creation::{self, Drawn, NewRoom};
+use reelkeeper_actors::meeting::status::MeetingNews;
+use reelkeeper_actors::ports::catalog::list::RecordingQuery;
 use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, StoredRecording};
 use reelkeeper_actors::ports::keys::{IdempotencyKeys, KeptCommand, Operation, ScopedKey};
 use reelkeeper_actors::ports::ledger::{Expected, Ledger, Written};
@@ -98,6 +101,13 @@ async fn stall(store: &Arc<SqliteStore>) -> Sender<()> {
 async fn it_passes_the_ledger_suite() {
     let (_folder, store) = fresh().await;
     suite::ledger(&store).await;
+    store.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_passes_the_accounts_suite() {
+    let (_folder, store) = fresh().await;
+    suite::accounts(&store).await;
     store.close().await.unwrap();
 }
 
@@ -345,8 +355,8 @@ async fn an_unreadable_document_is_named_or_left_out() {
         assert_eq!(error.kind, PortErrorKind::Corrupt);
         assert!(error.detail.starts_with("room--EG_2--u: "), "{}", error.detail);
     }
-    let page = store.newest_recordings(1).await.unwrap();
-    assert_eq!((page.items, page.is_truncated), (vec![recording("room--EG_1--u").recording], false));
+    let page = store.recordings(&RecordingQuery::newest(1)).await.unwrap();
+    assert_eq!((page.items, page.next), (vec![recording("room--EG_1--u").recording], None));
 }
 
 #[tokio::test]
@@ -410,11 +420,33 @@ async fn a_file_of_any_earlier_version_is_brought_up_to_date() {
 }
 
 #[tokio::test]
-async fn lists_are_read_along_an_index() {
+async fn news_of_a_meeting_keep_fields_that_we_do_not_know() {
+    let (folder, store) = fresh().await;
+    let drawn = Drawn {
+        now: Timestamp(1),
+        random: [0; 16],
+        moderator_secret: "1".to_owned(),
+        speaker_secret: "2".to_owned(),
+    };
+    let room = creation::create(NewRoom::default(), &drawn);
+    store.insert_room(&room).await.unwrap();
+    let later = "UPDATE meet_rooms SET document = json_set(document, '$.later', 7, '$.config.later', 8)";
+    let intruder = intruder(&folder);
+    assert_eq!(intruder.execute(later, []).unwrap(), 1);
+
+    store.tell_room(&room.room_id, &MeetingNews::Started { sid: "RM_1".to_owned() }).await.unwrap().unwrap();
+    let select =
+        "SELECT document ->> 'status', document ->> 'later', document ->> '$.config.later' FROM meet_rooms";
+    let found: (String, i64, i64) = intruder.query_row(select, [], |row| row.try_into()).unwrap();
+    assert_eq!(found, ("active_meeting".to_owned(), 7, 8));
+}
+
+#[tokio::test]
+async fn sweeps_read_along_an_index() {
     let (folder, _store) = fresh().await;
     let intruder = intruder(&folder);
     for (query, index) in [
-        (super::catalog::NEWEST_RECORDINGS, "recordings_newest"),
+        (super::catalog::UNFINISHED_RECORDINGS, "recordings_unfinished"),
         (super::ledger::ROWS, "sqlite_autoindex_reelkeeper_rooms_1"),
         (super::keys::ANSWER, "sqlite_autoindex_reelkeeper_keys_1"),
     ] {

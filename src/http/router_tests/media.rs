@@ -66,6 +66,8 @@ async fn media_is_refused_as_the_contract_says() {
     assert_eq!(ranged("bytes=0-1", "\"e8\"").await.status, 206);
     assert_eq!(ranged("bytes=0-1", "\"other\"").await.status, 200);
 
+    assert_eq!(ranged("bytes=0-1", "W/\"e8\"").await.status, 200);
+
     let mut files = world.blobs.lock().unwrap().clone();
     let file = files.iter_mut().find(|(key, _)| key.ends_with("--complete.mp4")).unwrap();
     file.1 = Bytes::new();
@@ -80,6 +82,32 @@ async fn media_is_refused_as_the_contract_says() {
 }
 
 #[tokio::test]
+async fn a_client_that_has_the_file_is_not_sent_it_again() {
+    let app = default_app().await;
+    let cases = [
+        ("\"e8\"", 304),
+        ("W/\"e8\"", 304),
+        ("\"other\", \"e8\"", 304),
+        ("*", 304),
+        ("\"other\"", 206),
+        ("e8", 206),
+        ("", 206),
+    ];
+    for (known, status) in cases {
+        for method in ["GET", "HEAD"] {
+            let mut request = request(method, &media_path(RecordingStatus::Complete), "");
+            request.headers_mut().insert(header::IF_NONE_MATCH, known.parse().unwrap());
+            request.headers_mut().insert(header::RANGE, "bytes=0-1".parse().unwrap());
+            let reply = send(&app, request).await;
+            assert_eq!(reply.status, status, "{method} {known}");
+            assert_eq!(reply.header("etag"), "\"e8\"", "{method} {known}");
+            assert_eq!(reply.header("cache-control"), "private, max-age=3600", "{method} {known}");
+            assert!(status == 206 || reply.body.is_empty(), "{method} {known}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_media_stream_holds_its_place_until_it_ends() {
     let app = app(&world(), HttpSettings { media_concurrency: 1, ..HttpSettings::default() }).await;
     let path = media_path(RecordingStatus::Complete);
@@ -90,7 +118,7 @@ async fn a_media_stream_holds_its_place_until_it_ends() {
 }
 
 /// Serves the router on a free port; ends with the test's runtime.
-async fn served(app: axum::Router) -> String {
+pub(super) async fn served(app: axum::Router) -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await });

@@ -2,15 +2,15 @@
 
 use reelkeeper_actors::ids::{RecordingId, RoomId};
 use reelkeeper_actors::orchestrator::StartOptions;
-use reelkeeper_actors::ports::catalog::PAGE_MAX;
 use serde_json::Value;
 
 use super::encoding::{encoding, layout};
 use super::{Faults, Field, Object};
 use crate::http::error::Failure;
+use crate::http::request::QueryText;
 
-/// Recordings on a page unless the client says otherwise.
-const PAGE_DEFAULT: usize = 10;
+/// Opens one recording, in its query.
+const SECRET: &str = "secret";
 
 /// Reads `{roomId, config?: {layout?, encoding?}}`.
 ///
@@ -57,27 +57,17 @@ pub fn recording_id(text: &str, field: &'static str) -> Result<RecordingId, Fail
     RecordingId::parse(text).map_err(|fault| Failure::invalid(field, fault.to_string()))
 }
 
-/// Reads `maxItems` as JavaScript turns texts into numbers: above 0, rounded down, at most [`PAGE_MAX`].
+/// Reads the id of a recording that is to be seen, and the secret that may open it.
 ///
 /// # Errors
-/// 422 when it is no number above 0.
-pub fn max_items(text: Option<&str>) -> Result<usize, Failure> {
-    let Some(text) = text.map(str::trim) else { return Ok(PAGE_DEFAULT) };
-    let number = if text.is_empty() { Some(0.0) } else { number(text) };
-    let Some(number) = number else {
-        return Err(Failure::invalid("maxItems", "Expected number, received nan"));
-    };
-    if number <= 0.0 {
-        return Err(Failure::invalid("maxItems", "Number must be greater than 0"));
+/// 422 with every broken rule.
+pub fn shown_recording(id: &str, query: &QueryText) -> Result<(RecordingId, Option<String>), Failure> {
+    let mut faults = Faults::default();
+    let id = RecordingId::parse(id).map_err(|fault| faults.add("params.recordingId", fault.to_string())).ok();
+    if query.count(SECRET) > 1 {
+        faults.add("query.secret", "Expected string, received array");
     }
-    // Saturates; a fraction below 1 would round down to a page of nothing, which helps nobody.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped, and above 0")]
-    Ok((number.min(1e6) as usize).clamp(1, PAGE_MAX))
-}
-
-fn number(text: &str) -> Option<f64> {
-    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
-    if plain || text == "Infinity" { text.parse().ok() } else { None }
+    faults.finish(id).map(|id| (id, query.get(SECRET)))
 }
 
 #[cfg(test)]
@@ -139,29 +129,6 @@ mod tests {
         ];
         for (body, expected) in cases {
             assert_eq!(fields(&body), expected, "{body}");
-        }
-    }
-
-    #[test]
-    fn a_page_has_1_to_100_items() {
-        let cases = [
-            (None, Some(10)),
-            (Some("1"), Some(1)),
-            (Some("2.9"), Some(2)),
-            (Some(" 7 "), Some(7)),
-            (Some("1e3"), Some(100)),
-            (Some("Infinity"), Some(100)),
-            (Some("99999999999999999999999"), Some(100)),
-            (Some("0.5"), Some(1)),
-            (Some("0"), None),
-            (Some("-1"), None),
-            (Some(""), None),
-            (Some("x"), None),
-            (Some("nan"), None),
-            (Some("inf"), None),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(max_items(text).ok(), expected, "{text:?}");
         }
     }
 }

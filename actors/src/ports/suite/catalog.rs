@@ -1,27 +1,30 @@
-//! What every adapter of [`Catalog`] must do.
+//! What every adapter of [`Catalog`] must do; its lists in `lists`.
+
+mod lists;
 
 use futures::future::join_all;
 use serde_json::json;
 
+use self::lists::lists;
 use super::{fresh, fresh_room};
 use crate::ids::{EgressId, RecordingId, RoomId, Uid};
-use crate::meeting::Room;
+use crate::meeting::status::MeetingNews;
+use crate::meeting::{MeetingEndAction, Room};
 use crate::ports::PortErrorKind;
-use crate::ports::catalog::{ApiKey, Catalog, PAGE_MAX, StoredRecording};
+use crate::ports::catalog::{ApiKey, Catalog, StoredRecording};
 use crate::recording::RecordingStatus::{
     self, Aborted, Active, Complete, Ending, Failed, LimitReached, Starting,
 };
 use crate::recording::encoding::{Encoding, Layout};
 use crate::recording::{AccessSecrets, Recording};
 
-/// Later than whatever else a shared store holds, in milliseconds since 1970.
-const FAR: f64 = 4e15;
 /// How many at once.
 const CROWD: u32 = 16;
 
 /// Runs every case. The one about API keys wants the store without other writers of keys.
 pub async fn catalog(catalog: &dyn Catalog) {
     a_room_is_inserted_once(catalog).await;
+    a_room_hears_of_its_meetings(catalog).await;
     a_recording_is_inserted_once(catalog).await;
     of_many_inserts_one_wins(catalog).await;
     a_status_moves_forward_only(catalog).await;
@@ -30,7 +33,7 @@ pub async fn catalog(catalog: &dyn Catalog) {
     absent_fields_keep_their_value(catalog).await;
     what_clients_sent_comes_back(catalog).await;
     a_removed_recording_is_gone(catalog).await;
-    the_newest_come_first(catalog).await;
+    lists(catalog).await;
     only_the_first_api_key_is_stored(catalog).await;
 }
 
@@ -76,11 +79,8 @@ async fn remove(catalog: &dyn Catalog, id: &RecordingId) {
     assert!(catalog.remove_recording(id).await.expect("remove"), "it was there");
 }
 
-/// Rooms stay: nothing removes them yet, and their ids are their case's own.
-async fn a_room_is_inserted_once(catalog: &dyn Catalog) {
-    let id = fresh_room();
-    assert_eq!(catalog.room(&id).await.expect("read"), None);
-    let room: Room = serde_json::from_value(json!({
+fn room(id: &RoomId) -> Room {
+    serde_json::from_value(json!({
         "roomId": id, "roomName": "a room ' é", "creationDate": 1_700_000_000_000_i64,
         "autoDeletionDate": 1_800_000_000_000.5,
         "autoDeletionPolicy": {"withMeeting": "when_meeting_ends", "withRecordings": "close"},
@@ -93,7 +93,14 @@ async fn a_room_is_inserted_once(catalog: &dyn Catalog) {
         "moderatorUrl": format!("/room/{id}?secret=0"), "speakerUrl": format!("/room/{id}?secret=1"),
         "status": "open", "meetingEndAction": "none",
     }))
-    .expect("a room");
+    .expect("a room")
+}
+
+/// Rooms stay: nothing removes them yet, and their ids are their case's own.
+async fn a_room_is_inserted_once(catalog: &dyn Catalog) {
+    let id = fresh_room();
+    assert_eq!(catalog.room(&id).await.expect("read"), None);
+    let room = room(&id);
     catalog.insert_room(&room).await.expect("insert");
     assert_eq!(catalog.room(&id).await.expect("read"), Some(room.clone()));
 
@@ -101,6 +108,28 @@ async fn a_room_is_inserted_once(catalog: &dyn Catalog) {
     let error = catalog.insert_room(&other).await.expect_err("the id is taken");
     assert_eq!(error.kind, PortErrorKind::Misused);
     assert_eq!(catalog.room(&id).await.expect("read"), Some(room), "the first one stays");
+}
+
+async fn a_room_hears_of_its_meetings(catalog: &dyn Catalog) {
+    let started = MeetingNews::Started { sid: "RM_1".to_owned() };
+    let finished = MeetingNews::Finished { sid: "RM_1".to_owned() };
+    assert_eq!(catalog.tell_room(&fresh_room(), &started).await.expect("tell"), None, "no such room");
+
+    let closing = Room { meeting_end_action: MeetingEndAction::Close, ..room(&fresh_room()) };
+    for room in [room(&fresh_room()), closing] {
+        let mut expected = room.clone();
+        catalog.insert_room(&room).await.expect("insert");
+        for news in [&started, &started, &finished, &finished, &started] {
+            expected.hear(news);
+            let told = catalog.tell_room(&room.room_id, news).await.expect("tell");
+            assert_eq!(told.as_ref(), Some(&expected), "{news:?}");
+            assert_eq!(
+                catalog.room(&room.room_id).await.expect("read").as_ref(),
+                Some(&expected),
+                "{news:?}"
+            );
+        }
+    }
 }
 
 async fn a_recording_is_inserted_once(catalog: &dyn Catalog) {
@@ -240,32 +269,6 @@ async fn a_removed_recording_is_gone(catalog: &dyn Catalog) {
     assert_eq!(catalog.recording(id).await.expect("read"), None);
     assert_eq!(catalog.update_recording(&one.recording, 2).await.expect("update"), None);
     assert!(!catalog.remove_recording(id).await.expect("second removal"));
-}
-
-async fn the_newest_come_first(catalog: &dyn Catalog) {
-    let room = fresh_room();
-    // In the order of insertion; equal dates come newest insertion first.
-    let dates = [FAR, FAR + 2.5, FAR + 1.0, FAR + 2.5, FAR + 3.0, FAR - 1.0];
-    let mut ids = Vec::new();
-    for start_date in dates {
-        let one = Recording { start_date, ..recording(&room) };
-        ids.push(one.recording_id.clone());
-        insert(catalog, &stored(one, 1)).await;
-    }
-    let expected = [4, 3, 1, 2, 0, 5].map(|n: usize| ids[n].clone());
-    for limit in [0, 1, 5, 6, PAGE_MAX, usize::MAX] {
-        let page = catalog.newest_recordings(limit).await.expect("list");
-        let full = limit.min(PAGE_MAX);
-        assert!(page.items.len() <= full, "{} of {limit}", page.items.len());
-        assert!(!page.is_truncated || page.items.len() == full, "truncated at {limit}");
-        assert!(page.is_truncated || page.items.len() >= ids.len(), "not truncated at {limit}");
-        let ours: Vec<_> =
-            page.items.iter().map(|one| &one.recording_id).filter(|id| id.room == room).collect();
-        assert_eq!(ours, expected.iter().take(full).collect::<Vec<_>>(), "limit {limit}");
-    }
-    for id in &ids {
-        remove(catalog, id).await;
-    }
 }
 
 /// The key stays, as nothing removes one yet.

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use tokio::time::Instant;
 
-use super::fresh;
-use crate::ids::NodeId;
+use super::{fresh, fresh_room};
+use crate::ids::{NodeId, RoomId};
 use crate::ports::coordination::{Coordination, Standing};
 
 /// A lease that outlives its case.
@@ -21,6 +22,9 @@ pub async fn coordination(coordination: &dyn Coordination) {
     a_lease_says_who_lives(coordination).await;
     a_lease_ends_by_itself(coordination).await;
     a_renewed_lease_outlives_its_first_term(coordination).await;
+    a_name_is_reserved_once_in_a_room(coordination).await;
+    of_many_who_want_one_name_each_gets_another(coordination).await;
+    a_reservation_ends_by_itself(coordination).await;
 }
 
 fn node() -> NodeId {
@@ -68,4 +72,57 @@ async fn a_renewed_lease_outlives_its_first_term(coordination: &dyn Coordination
     until_gone(coordination, &witness).await;
     expect(coordination, &node, Standing::Alive, "past its first term").await;
     coordination.leave(&node).await.expect("leaving");
+}
+
+async fn reserve(coordination: &dyn Coordination, room: &RoomId, wanted: &str) -> String {
+    coordination.reserve_name(room, wanted, LONG).await.expect("reserve").expect("there is space")
+}
+
+async fn a_name_is_reserved_once_in_a_room(coordination: &dyn Coordination) {
+    let (room, other) = (fresh_room(), fresh_room());
+    // What would be a pattern elsewhere is a name like any other.
+    for (wanted, expected) in [
+        ("BOB", "BOB"),
+        ("BOB", "BOB_1"),
+        ("BOB_1", "BOB_2"),
+        ("bob", "bob_3"),
+        ("B*", "B*"),
+        ("[b]?", "[b]?"),
+    ] {
+        assert_eq!(reserve(coordination, &room, wanted).await, expected, "{wanted}");
+    }
+    assert_eq!(reserve(coordination, &other, "BOB").await, "BOB", "another room has its own names");
+    for freed in ["bob_1", "Bob_2"] {
+        coordination.free_name(&room, freed).await.expect("free");
+    }
+    coordination.free_name(&room, "nobody").await.expect("free what is not reserved");
+    assert_eq!(reserve(coordination, &room, "Bob").await, "Bob_1", "the smallest number that is free");
+    assert_eq!(reserve(coordination, &room, "Bob").await, "Bob_2");
+    coordination.free_names(&room).await.expect("free all");
+    assert_eq!(reserve(coordination, &room, "bob").await, "bob", "all were freed");
+    assert_eq!(reserve(coordination, &other, "bob").await, "bob_1", "but in the other room");
+    for room in [room, other] {
+        coordination.free_names(&room).await.expect("free all");
+    }
+}
+
+async fn of_many_who_want_one_name_each_gets_another(coordination: &dyn Coordination) {
+    let room = fresh_room();
+    let many = (0..16).map(|_| coordination.reserve_name(&room, "Ann", LONG));
+    let mut names: Vec<_> = join_all(many).await.into_iter().map(|name| name.expect("reserve")).collect();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), 16, "{names:?}");
+    coordination.free_names(&room).await.expect("free all");
+}
+
+async fn a_reservation_ends_by_itself(coordination: &dyn Coordination) {
+    let room = fresh_room();
+    coordination.reserve_name(&room, "Ann", SHORT).await.expect("reserve");
+    let deadline = Instant::now() + PATIENCE;
+    while reserve(coordination, &room, "Ann").await != "Ann" {
+        assert!(Instant::now() < deadline, "a reservation of {SHORT:?} stands after {PATIENCE:?}");
+        tokio::time::sleep(PAUSE).await;
+    }
+    coordination.free_names(&room).await.expect("free all");
 }

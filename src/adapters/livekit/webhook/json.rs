@@ -174,7 +174,9 @@ pub(super) fn participant_info(fields: Fields<'_>) -> proto::ParticipantInfo {
         ..Default::default()
     };
     proto::ParticipantInfo {
+        sid: fields.text("sid"),
         identity: fields.text("identity"),
+        name: fields.text("name"),
         kind: fields.choice("kind", |name| participant::Kind::from_str_name(name).map(Into::into)),
         permission: Some(permission),
         disconnect_reason: fields

@@ -251,6 +251,62 @@ fn a_recorder_that_left_is_news() {
 }
 
 #[test]
+fn a_person_who_came_is_news() {
+    let table = [
+        (json!({"sid": "PA_1", "identity": "anna-1"}), Some("PA_1")),
+        (json!({"sid": "PA_1", "identity": "anna-1", "kind": "STANDARD", "state": "ACTIVE"}), Some("PA_1")),
+        (json!({"identity": "anna-1"}), None),
+        (json!({"sid": "PA_1", "identity": "agent", "kind": "AGENT"}), None),
+        (json!({"sid": "PA_1", "identity": "EG_1", "kind": "EGRESS"}), None),
+        (json!({"sid": "PA_1", "identity": "EG_1"}), None),
+    ];
+    for (participant, sid) in table {
+        let body =
+            json!({"event": "participant_joined", "room": {"name": "room-1"}, "participant": participant});
+        let event = receive(&body);
+        let expected =
+            sid.map_or(LiveKitNews::Other, |sid| LiveKitNews::PersonJoined { sid: sid.to_owned() });
+        assert_eq!((event.news, event.room), (expected, Some(RoomId::from_trusted("room-1"))), "{body}");
+    }
+}
+
+#[test]
+fn a_person_who_left_frees_a_name_and_a_meeting_begins_and_ends() {
+    let left = |participant: Value| json!({"event": "participant_left", "room": {"name": "room-1"}, "participant": participant});
+    let person = |name: &str| LiveKitNews::PersonLeft { name: name.to_owned() };
+    let sid = || "RM_1".to_owned();
+    let room = json!({"name": "room-1", "sid": "RM_1"});
+    let table = [
+        (left(json!({"identity": "anna-1", "name": "Anna"})), person("Anna")),
+        (
+            left(json!({"identity": "b", "name": "B", "kind": 0, "disconnectReason": "REASON_OF_TOMORROW"})),
+            person("B"),
+        ),
+        (left(json!({"identity": "anna-1", "name": "Anna", "disconnectReason": 2})), LiveKitNews::Other),
+        (left(json!({"identity": "anna-1"})), LiveKitNews::Other),
+        (left(json!({"identity": "agent", "name": "Agent", "kind": "AGENT"})), LiveKitNews::Other),
+        (left(json!({"identity": "x", "name": "X", "kind": "KIND_OF_TOMORROW"})), LiveKitNews::Other),
+        (
+            json!({"event": "room_started", "room": room}),
+            LiveKitNews::Meeting(MeetingNews::Started { sid: sid() }),
+        ),
+        (
+            json!({"event": "room_finished", "room": room}),
+            LiveKitNews::Meeting(MeetingNews::Finished { sid: sid() }),
+        ),
+        (
+            json!({"event": "room_finished", "room": {"name": "room-1"}}),
+            LiveKitNews::Meeting(MeetingNews::Finished { sid: String::new() }),
+        ),
+    ];
+    for (body, expected) in table {
+        let event = receive(&body);
+        assert_eq!(event.news, expected, "{body}");
+        assert_eq!(event.room, Some(RoomId::from_trusted("room-1")), "{body}");
+    }
+}
+
+#[test]
 fn the_maker_of_a_room_is_read_from_its_metadata() {
     let table = [
         (json!(r#"{"createdBy":"openviduMeet","more":1}"#), Some("openviduMeet")),

@@ -1,0 +1,131 @@
+//! Meetings: who is let in, and what LiveKit tells of them.
+//!
+//! Carries out what `meeting/` decides: the LiveKit room is made, the name reserved, the status stored. No
+//! room actor is woken, since nothing here touches a recording.
+
+use std::sync::Arc;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tracing::Instrument as _;
+
+use super::Orchestrator;
+use crate::access::claims::{Attendee, MemberMetadata};
+use crate::access::permission::Role;
+use crate::ids::RoomId;
+use crate::meeting::joining::{self, MeetingSettings, NAME_LASTS, RoomOrder};
+use crate::meeting::status::MeetingNews;
+use crate::meeting::{Room, RoomStatus};
+use crate::ports::PortError;
+use crate::ports::catalog::list::RecordingQuery;
+use crate::ports::media_server::DataMessage;
+use crate::recording::egress::CallError;
+use crate::recording::signal::RoomStatusPayload;
+use crate::room::Shared;
+use crate::room::commit::bounded;
+
+/// Recordings that whoever comes in is told of.
+const TOLD_OF: usize = 10;
+
+/// Why somebody may not join.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinRefusal {
+    /// The room is closed.
+    #[error("the room is closed")]
+    Closed,
+    /// Nobody with that identity is in the meeting.
+    #[error("the participant is not in the meeting")]
+    NoParticipant,
+    /// Who has that identity has another role.
+    #[error("the participant has another role")]
+    OtherRole,
+    /// Too many names are reserved in the room.
+    #[error("no name is left")]
+    NoNameLeft,
+    /// A dependency failed.
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
+impl Orchestrator {
+    /// Lets somebody new into a meeting: its LiveKit room is there then, and nobody else has their name.
+    ///
+    /// # Errors
+    /// See [`JoinRefusal`].
+    pub async fn invite(
+        &self,
+        room: &Room,
+        settings: &MeetingSettings,
+        wanted_name: &str,
+    ) -> Result<Attendee, JoinRefusal> {
+        refuse_if_closed(room)?;
+        let world = &self.shared.world;
+        world.media_server.create_room(&RoomOrder::of(room, settings)).await.map_err(away)?;
+        let reserved = world.coordination.reserve_name(&room.room_id, wanted_name, NAME_LASTS);
+        let name = bounded(&self.shared, reserved).await?.ok_or(JoinRefusal::NoNameLeft)?;
+        Ok(Attendee { identity: joining::identity(&name, world.entropy.draw()), name })
+    }
+
+    /// Lets somebody who is in the meeting in again, under the name they say. Their role there must be the
+    /// one that they ask for: else any secret of the room would do for anybody's identity.
+    ///
+    /// # Errors
+    /// See [`JoinRefusal`].
+    pub async fn invite_again(&self, room: &Room, role: Role, who: &Attendee) -> Result<(), JoinRefusal> {
+        refuse_if_closed(room)?;
+        let found = self.shared.world.media_server.participant(&room.room_id, &who.identity).await;
+        let found = found.map_err(away)?.ok_or(JoinRefusal::NoParticipant)?;
+        match MemberMetadata::read(&found.metadata) {
+            Some(metadata) if metadata.role == role => Ok(()),
+            _ => Err(JoinRefusal::OtherRole),
+        }
+    }
+}
+
+fn refuse_if_closed(room: &Room) -> Result<(), JoinRefusal> {
+    if room.status == RoomStatus::Closed { Err(JoinRefusal::Closed) } else { Ok(()) }
+}
+
+fn away(error: CallError) -> PortError {
+    PortError::unavailable("LiveKit", error)
+}
+
+/// Stores what a webhook tells of a room's meeting. Names go with it; a room that is not ours has none.
+pub(super) async fn hear(shared: &Arc<Shared>, room: &RoomId, news: &MeetingNews) -> Result<(), PortError> {
+    let world = &shared.world;
+    let known = bounded(shared, world.catalog.tell_room(room, news)).await?;
+    let is_over = known.is_some_and(|room| room.status != RoomStatus::ActiveMeeting);
+    if matches!(news, MeetingNews::Finished { .. }) && is_over {
+        bounded(shared, world.coordination.free_names(room)).await?;
+    }
+    Ok(())
+}
+
+/// Tells somebody who came into a meeting of the recordings in its room: a hint, sent once. LiveKit is not
+/// kept waiting for it, since it tells its other news only then; `admitted` bounds how many are under way.
+pub(super) fn welcome(shared: &Arc<Shared>, room: RoomId, sid: String, admitted: OwnedSemaphorePermit) {
+    let shared = shared.clone();
+    let work = async move {
+        let _admitted = admitted;
+        if let Err(error) = send_status(&shared, &room, sid).await {
+            tracing::debug!(room.id = %room, topic = RoomStatusPayload::TOPIC, %error, "signal was not sent");
+        }
+    };
+    tokio::spawn(work.in_current_span());
+}
+
+async fn send_status(shared: &Arc<Shared>, room: &RoomId, sid: String) -> Result<(), PortError> {
+    let catalog = &shared.world.catalog;
+    if bounded(shared, catalog.room(room)).await?.is_none() {
+        return Ok(());
+    }
+    let of_room = RecordingQuery { within: Some(room.clone()), ..RecordingQuery::newest(TOLD_OF) };
+    let newest = bounded(shared, catalog.recordings(&of_room)).await?.items;
+    let payload = serde_json::to_string(&RoomStatusPayload::of(&newest));
+    let message = DataMessage {
+        room: room.clone(),
+        topic: RoomStatusPayload::TOPIC,
+        payload: payload.expect("a signal is plain data"),
+        to: vec![sid],
+    };
+    shared.world.media_server.send_data(&message).await.map_err(away)
+}
