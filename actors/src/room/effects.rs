@@ -14,6 +14,7 @@ use crate::ports::PortError;
 use crate::ports::blobs::BlobHead;
 use crate::ports::catalog::StoredRecording;
 use crate::ports::media_server::{DataMessage, recorder_among};
+use crate::recording::FILE_MISSING;
 use crate::recording::effect::{Depth, Effect};
 use crate::recording::egress::{CallError, EgressInfo};
 use crate::recording::event::{
@@ -103,6 +104,13 @@ fn log_call(room: &RoomId, call: &str, result: &Result<EgressInfo, CallError>) {
 /// Says how a recording ended, or that it is gone, as soon as clients are told so.
 fn log_carried(room: &RoomId, owed: &Owed) {
     match owed {
+        Owed::Project { recording, .. } if recording.error.as_deref() == Some(FILE_MISSING) => {
+            let id = &recording.recording_id;
+            tracing::warn!(
+                room.id = %room, recording.id = %id, egress.id = %id.egress,
+                "LiveKit called it complete, and its file is missing or empty"
+            );
+        }
         Owed::Project { recording, .. } if recording.status.is_terminal() => {
             let id = &recording.recording_id;
             tracing::info!(
