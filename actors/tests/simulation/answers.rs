@@ -150,13 +150,19 @@ impl Promises {
         self.expect("a recording that was answered 201 has its document", shown, || told.to_string());
         let alone = !truth.started.iter().any(|other| {
             let before = truth.asked_at(other) < told.asked && !self.stage.plan.hides_egresses();
-            let on = recorded_until(other).is_none_or(|until| until > told.answered);
+            let on = self.recorded_until(other).is_none_or(|until| until > told.answered);
             let shaken = lock(&self.stage.shaken).contains(&other.egress);
             other.room() == &told.room && self.is_original(other) && before && on && !shaken
         });
         // Under a key it may be told of an earlier start.
         let alone = alone || told.key.is_some();
         self.expect("a room that an old process records is not recorded twice", alone, || told.to_string());
+    }
+
+    /// When an egress stopped recording; none if it has not.
+    fn recorded_until(&self, egress: &EgressView) -> Option<Timestamp> {
+        let until = self.stage.around.livekit.live().with(|world| world.recorded_until(&egress.egress));
+        until.map(|until| Timestamp(until / 1_000_000))
     }
 
     /// Whether something was, or was about to be, recorded when a start was refused for its sake.
@@ -174,7 +180,7 @@ impl Promises {
             });
         let records = truth.started.iter().filter(|egress| *egress.room() == told.room).any(|egress| {
             let asked_at = truth.asked_at(egress);
-            let over = recorded_until(egress).map(|until| until.plus(HOLDS_AFTER_END + away));
+            let over = self.recorded_until(egress).map(|until| until.plus(HOLDS_AFTER_END + away));
             let given_up = all.iter().any(|other| {
                 let its_own = other.asked <= asked_at && asked_at <= other.answered && other.key.is_none();
                 let timed_out = other.answer == Answer::Refused(Refusal::TimedOutStarting);
@@ -232,11 +238,4 @@ impl Promises {
             self.expect("a recording that works is not stopped", !stopped, || format!("{egress:?}"));
         }
     }
-}
-
-/// When an egress stopped recording; none if it has not.
-fn recorded_until(egress: &EgressView) -> Option<Timestamp> {
-    let file = egress.file.as_ref().map_or(0, |file| file.ended_at);
-    let ended = if file == 0 { egress.ended_at } else { file };
-    (ended > 0).then_some(Timestamp(ended / 1_000_000))
 }

@@ -121,15 +121,26 @@ impl Promises {
         if starts.any(|call| call.outcome == CallOutcome::Waiting) {
             unrest.push("LiveKit has not carried out a start yet".to_owned());
         }
+        let stopping = self.stopping().await;
         let held = self.held().await;
         let originals = lock(&self.stage.originals).clone();
         for egress in truth.findable(&self.stage).await {
             let original = originals.iter().any(|id| id.egress == egress.egress);
+            if original && stopping.contains(&egress.egress) {
+                unrest.push(format!("{} is to be stopped", egress.egress));
+            }
             if !original && held.get(egress.room()) != Some(&egress.egress) {
                 unrest.push(format!("{} runs in {}, which does not know it", egress.egress, egress.room()));
             }
         }
         unrest
+    }
+
+    /// The egresses whose stop is owed.
+    async fn stopping(&self) -> BTreeSet<EgressId> {
+        let rows = self.stage.rows().await;
+        let owed = rows.iter().flat_map(|row| row.state.tracks()).filter(|track| track.stop.is_some());
+        owed.filter_map(|track| track.egress.clone()).collect()
     }
 
     /// The egress that each recording room holds.

@@ -31,7 +31,6 @@ pub struct Witness {
 /// What a document says of its egress by our own judgement.
 #[derive(Debug, Clone)]
 pub struct Verdict {
-    #[allow(dead_code, reason = "told when a promise is broken")]
     pub recording: Recording,
     /// Whether its worker records, with its recorder in the room.
     pub records: bool,

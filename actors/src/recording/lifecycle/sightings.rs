@@ -2,7 +2,7 @@
 
 use super::super::egress::{EgressInfo, EgressStatus, LeaveReason};
 use super::super::event::{Sighting, Source, UnheldRecording};
-use super::super::ledger::{Cause, Current, Phase, Track};
+use super::super::ledger::{Cause, Current, Owed, Phase, Track};
 use super::super::rules::Rule;
 use super::super::{RecordingStatus, Timestamp};
 use super::draft::Draft;
@@ -31,7 +31,8 @@ impl Draft<'_> {
             return self.tracked_seen(&uid, info);
         }
         let status = info.status.recorded_as();
-        match (sighting.document, status.is_terminal(), sighting.source) {
+        let document = self.owed_status(&uid).or(sighting.document);
+        match (document, status.is_terminal(), sighting.source) {
             // Late truth, or the end of a recording that no row holds.
             (Some(shown), true, _) => {
                 if shown != status && shown.may_become(status) {
@@ -56,6 +57,16 @@ impl Draft<'_> {
                 self.adopt(&uid, info, document);
             }
         }
+    }
+
+    /// What a document is about to show: whoever read it may have read it before.
+    fn owed_status(&self, uid: &Uid) -> Option<RecordingStatus> {
+        let pending = self.state.durable.pending.iter().rev();
+        let mut owed = pending.filter_map(|pending| match &pending.effect {
+            Owed::Project { recording, .. } if recording.recording_id.uid == *uid => Some(recording.status),
+            _ => None,
+        });
+        owed.next()
     }
 
     fn name_room(&mut self, name: &str) {

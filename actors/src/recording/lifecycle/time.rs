@@ -225,8 +225,11 @@ impl Draft<'_> {
     pub(super) fn doubt(&mut self) {
         let latest = self.at.plus(self.policy.start_timeout);
         if let Some(current) = self.state.durable.current.as_mut() {
-            // A deadline from a clock that went wrong must not hold the room for longer than a start.
-            current.deadline = current.deadline.map(|deadline| deadline.min(latest));
+            // A deadline from a clock that went wrong must not hold the room for longer than a start. What an old
+            // process began was promised to nobody here: it has its time from now, not from when we died.
+            let ours = current.command.is_some();
+            current.deadline =
+                current.deadline.map(|deadline| if ours { deadline.min(latest) } else { latest });
         }
         let unknown = self.current().is_some_and(|current| current.track.egress.is_none());
         if unknown && !self.policy.keeps(Rule::OnlySaverSends) {

@@ -56,6 +56,14 @@ impl World {
         uploading.map(|egress| egress.view.egress.clone()).collect()
     }
 
+    /// When a worker stopped recording, in nanoseconds since 1970; none if it has not.
+    #[must_use]
+    pub fn recorded_until(&self, egress: &EgressId) -> Option<i64> {
+        let found = self.egresses.get(egress)?;
+        let until = if found.cut_at == 0 { found.view.ended_at } else { found.cut_at };
+        (until > 0).then_some(until)
+    }
+
     /// The egresses whose worker was killed.
     #[must_use]
     pub fn dead_egresses(&self) -> Vec<EgressId> {
