@@ -18,7 +18,12 @@ const START_UNDER_KEY: Step = Step::StartOnce { room: 0, key: 1 };
 
 /// The history that shows that a rule is needed; none if chance does.
 pub fn history(rule: Rule) -> Option<Plan> {
-    let steps = match rule {
+    steps_of_start(rule).or_else(|| steps_of_end(rule)).map(|steps| plan(1, steps))
+}
+
+/// Rules about how a recording begins and what its client is told.
+fn steps_of_start(rule: Rule) -> Option<Vec<(u64, Step)>> {
+    Some(match rule {
         Rule::AnswerAfterProjection => {
             vec![(900, store(StoreCall::UpdateRecording, 1, StoreTrouble::Fails)), (1_000, START)]
         }
@@ -27,6 +32,34 @@ pub fn history(rule: Rule) -> Option<Plan> {
             (1_000, START),
             (21_500, START),
         ],
+        Rule::KeepAnswers => vec![(1_000, START_UNDER_KEY), (5_000, STOP), (20_000, START_UNDER_KEY)],
+        Rule::RecallFirst => vec![
+            (900, call(Method::ListParticipants, None, CallTrouble::DelayAnswer { ms: 8_000 }, Some(1))),
+            (1_000, START_UNDER_KEY),
+            (1_100, START_UNDER_KEY),
+            (3_000, STOP),
+        ],
+        Rule::KeepNeverSeen => vec![
+            (900, call(Method::StartEgress, None, CallTrouble::Delay { ms: 300_000 }, Some(1))),
+            (1_000, START),
+            (280_000, Step::Join { room: 0 }),
+        ],
+        Rule::ListOfAll => vec![
+            (800, Step::Deaf),
+            (900, call(Method::StartEgress, None, CallTrouble::Unlisted, Some(1))),
+            (900, call(Method::StartEgress, None, CallTrouble::AnswerLost, Some(1))),
+            (1_000, START),
+        ],
+        Rule::LookBeforeStart => {
+            vec![(500, Step::Deaf), (1_000, Step::Original { room: 0, left: Left::Running }), (5_000, START)]
+        }
+        _ => return None,
+    })
+}
+
+/// Rules about how a recording ends and what that rests on.
+fn steps_of_end(rule: Rule) -> Option<Vec<(u64, Step)>> {
+    Some(match rule {
         Rule::DeletedStaysDeleted => vec![
             (2_000, START),
             (2_200, Step::LiveKitAway { ms: 25_000, how: Away::Silent }),
@@ -50,27 +83,6 @@ pub fn history(rule: Rule) -> Option<Plan> {
             (1_000, START),
             (1_600, Step::EndMeeting { room: 0 }),
         ],
-        Rule::KeepAnswers => vec![(1_000, START_UNDER_KEY), (5_000, STOP), (20_000, START_UNDER_KEY)],
-        Rule::RecallFirst => vec![
-            (900, call(Method::ListParticipants, None, CallTrouble::DelayAnswer { ms: 8_000 }, Some(1))),
-            (1_000, START_UNDER_KEY),
-            (1_100, START_UNDER_KEY),
-            (3_000, STOP),
-        ],
-        Rule::KeepNeverSeen => vec![
-            (900, call(Method::StartEgress, None, CallTrouble::Delay { ms: 300_000 }, Some(1))),
-            (1_000, START),
-            (280_000, Step::Join { room: 0 }),
-        ],
-        Rule::ListOfAll => vec![
-            (800, Step::Deaf),
-            (900, call(Method::StartEgress, None, CallTrouble::Unlisted, Some(1))),
-            (900, call(Method::StartEgress, None, CallTrouble::AnswerLost, Some(1))),
-            (1_000, START),
-        ],
-        Rule::LookBeforeStart => {
-            vec![(500, Step::Deaf), (1_000, Step::Original { room: 0, left: Left::Running }), (5_000, START)]
-        }
         Rule::LossWithoutSighting => vec![
             (1_000, START),
             (1_100, call(Method::ListParticipants, None, refused(), None)),
@@ -97,8 +109,7 @@ pub fn history(rule: Rule) -> Option<Plan> {
             vec![(1_000, START), (4_000, store(StoreCall::HeadFile, 12, StoreTrouble::Fails)), (5_000, STOP)]
         }
         _ => return None,
-    };
-    Some(plan(1, steps))
+    })
 }
 
 /// LiveKit lists nothing by id, while four rooms record: one of them was told to stop and cannot be.
