@@ -21,7 +21,7 @@ use std::time::Duration;
 use reelkeeper_actors::janitors::Sweeps;
 use reelkeeper_actors::outbox::DeliveryLimits;
 use reelkeeper_actors::recording::FileLayout;
-use reelkeeper_actors::recording::policy::{CALL_GRACE, Policy};
+use reelkeeper_actors::recording::policy::{CALL_GRACE, Policy, UNSETTLED_AGE};
 use reqwest::Url;
 
 pub use self::check::{Fault, Faults, Setting, Warning};
@@ -314,7 +314,7 @@ fn read(reader: &mut Reader<'_>) -> Config {
         stop_timeout: reader.duration("stop_timeout", SECOND),
         request_timeout: reader.duration("request_timeout", SECOND),
         reconcile_interval: reader.duration("reconcile_interval", SECOND),
-        upload_limit: reader.duration("upload_limit", SECOND),
+        upload_limit: reader.duration_below("upload_limit", SECOND, UNSETTLED_AGE),
         locks_gc: SweepConfig {
             interval: reader.duration("locks_gc_interval", SECOND),
             after: reader.duration("lock_grace", Duration::ZERO),

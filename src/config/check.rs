@@ -148,6 +148,11 @@ impl<'a> Reader<'a> {
         self.value(key, |text| values::duration(text, least, LONGEST))
     }
 
+    /// A duration of at least `least` that stays below `bound`.
+    pub(super) fn duration_below(&mut self, key: &'static str, least: Duration, bound: Duration) -> Duration {
+        self.value(key, |text| values::duration(text, least, bound.saturating_sub(Duration::from_secs(1))))
+    }
+
     /// A whole number from 1 to `most`.
     pub(super) fn count(&mut self, key: &'static str, most: usize) -> usize {
         self.value(key, |text| values::count(text, 1, most))

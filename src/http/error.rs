@@ -21,7 +21,6 @@ use serde::Serialize;
 pub use self::access::AccessFailure;
 use super::idempotency;
 use super::unanswered::Unanswered;
-use reelkeeper_actors::ports::media_server::RejectedWebhook;
 
 /// Names as clients see them in `error`.
 mod name {
@@ -115,8 +114,8 @@ pub enum Failure {
     NotDeletedInTime(RecordingId),
     /// A dependency failed.
     Port(PortError),
-    /// An incoming webhook is not taken.
-    Webhook(RejectedWebhook),
+    /// An incoming webhook is not LiveKit's; why, for the log.
+    UnsignedWebhook(String),
     /// This node is about to leave.
     Draining,
     /// Too many requests at once.
@@ -245,11 +244,8 @@ impl Failure {
                 let message = format!("The {} could not be used", error.dependency);
                 Answer::new(S::INTERNAL_SERVER_ERROR, name::INTERNAL, message)
             }
-            Self::Webhook(RejectedWebhook::Signature(_)) => {
+            Self::UnsignedWebhook(_) => {
                 Answer::new(S::UNAUTHORIZED, name::AUTHENTICATION, "Invalid webhook signature")
-            }
-            Self::Webhook(RejectedWebhook::Malformed(_)) => {
-                Answer::new(S::BAD_REQUEST, name::BAD_REQUEST, "Webhook cannot be read")
             }
             Self::Draining => unavailable("This node is shutting down", SOON),
             Self::Busy => unavailable("Too many requests at once", SOON),
@@ -265,7 +261,7 @@ impl Failure {
         let status = answer.status.as_u16();
         match self {
             Self::Port(error) => tracing::warn!(status, %error, "request failed"),
-            Self::Webhook(rejected) => tracing::warn!(status, %rejected, "incoming webhook not taken"),
+            Self::UnsignedWebhook(reason) => tracing::warn!(status, reason, "incoming webhook not taken"),
             Self::Busy | Self::Draining | Self::Refused(_, Refusal::Draining | Refusal::Overloaded) => {
                 tracing::debug!(status, reason = answer.message, "request shed");
             }

@@ -117,7 +117,7 @@ async fn a_signed_webhook_that_is_no_json_changes_nothing() {
     let before = stage.service.everything().await;
     let bodies: [&[u8]; 7] = [b"", b"nonsense", b"{", b"[]", b"7", b"null", b"\xff\xfe"];
     for body in bodies {
-        stage.service.tell_signed(body.to_vec(), &Signature::default()).await.refused(400, "Bad Request", "");
+        stage.service.tell_signed(body.to_vec(), &Signature::default()).await.expect(200);
     }
     assert_eq!(stage.service.everything().await, before);
     stage.end().await;

@@ -2,7 +2,7 @@
 //!
 //! Owns the strength of evidence (design 5): what LiveKit lists, the hidden participant, the file. A failed
 //! call is no evidence at all; "not there" is believed only after two successful looks some time apart; a
-//! list that misses too much at once is wrong. What follows from it is `lifecycle/sightings.rs`'s.
+//! list that misses too much at once is wrong. What follows from it is `lifecycle/looks.rs`'s.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -68,6 +68,12 @@ impl Draft<'_> {
     }
 
     pub(super) fn refuse_start(&mut self, request: &StartRequest) {
+        if self.state.durable.phase == Phase::Active
+            && let Some(uid) = self.current().map(|current| current.track.uid.clone())
+        {
+            // Somebody wants the room: if its recorder is dead, that is found out soon.
+            self.look_within(&uid, policy::START_POLL);
+        }
         self.refuse(&request.command, Refusal::AlreadyRecording);
     }
 

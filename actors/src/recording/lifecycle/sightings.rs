@@ -106,6 +106,10 @@ impl Draft<'_> {
             return;
         }
         let Some(info) = EgressInfo::of_document(recording, found.updated_at) else { return };
+        if !self.can_hold_one_more() {
+            // A janitor finds it again.
+            return;
+        }
         self.name_room(&recording.room_name);
         let mut track = self.track_for(uid, Some(recording.status));
         track.see(&info, self.policy);
@@ -132,7 +136,9 @@ impl Draft<'_> {
         };
         let newest = track.seen.as_ref().map_or(0, |info| info.updated_at).max(updated_at);
         let silent = self.at.since(Timestamp(newest / NS_PER_MS)) >= self.policy.stale_after;
-        if track.is_over() || newest == 0 || !silent {
+        let stopped = track.stop.is_some_and(|stop| stop.answered);
+        if track.is_over() || newest == 0 || !silent || stopped || track.is_uploading() {
+            // What uploads is silent; the upload limit judges it.
             return;
         }
         if self.is_current(uid) && self.state.durable.phase == Phase::Active {

@@ -91,7 +91,7 @@ impl Draft<'_> {
                 self.show(uid, recording);
             }
         } else if not_there && !deleted && !missed {
-            recording.error.get_or_insert_with(|| FILE_MISSING.to_owned());
+            recording.error = Some(FILE_MISSING.to_owned());
             self.show(uid, recording);
         }
         let Some(unsettled) = self.unsettled_mut(uid) else { return };
