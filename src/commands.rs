@@ -7,6 +7,7 @@ pub mod config;
 pub mod demo;
 pub mod dev;
 pub mod gc;
+pub mod openapi;
 pub mod serve;
 pub mod simulator;
 

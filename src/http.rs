@@ -19,6 +19,7 @@ pub mod livekit_webhook;
 pub mod login_limits;
 pub mod media;
 pub mod members;
+pub mod openapi;
 pub mod page_token;
 pub mod passwords;
 pub mod paths;
@@ -40,7 +41,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::Uri;
+use axum::http::{HeaderMap, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
@@ -62,6 +63,7 @@ use self::base_path::{BasePath, BaseUrl};
 use self::error::Failure;
 use self::limits::{Budget, Deadline};
 use self::login_limits::LoginLimits;
+use self::openapi::Fixed;
 use self::passwords::Passwords;
 use self::paths::Paths;
 use self::tokens::Tokens;
@@ -71,6 +73,8 @@ use self::tokens::Tokens;
 const DECISION_GRACE: Duration = Duration::from_secs(1);
 /// Probes and health checks at once.
 const PROBES: usize = 32;
+/// Readers of the API's description at once.
+const DOCUMENTS: usize = 32;
 /// Logins and password changes at once: each computes a hash, and they wait in line for it.
 const LOGINS: usize = 32;
 
@@ -164,7 +168,7 @@ impl Default for HttpSettings {
 }
 
 /// What lies below the base path for everybody's use.
-const PUBLIC: [&str; 10] = [
+const PUBLIC: [&str; 12] = [
     "/health",
     "/api/v1/rooms",
     "/api/v1/rooms/{room_id}",
@@ -175,6 +179,8 @@ const PUBLIC: [&str; 10] = [
     "/api/v1/recordings/{recording_id}/url",
     "/api/v1/recordings/{recording_id}/stop",
     "/api/v1/recordings/{recording_id}/media",
+    "/api/v1/openapi.json",
+    "/api/v1/docs",
 ];
 /// What lies below the base path and is no public API: accounts, and the members of rooms.
 const INTERNAL: [&str; 8] = [
@@ -188,12 +194,16 @@ const INTERNAL: [&str; 8] = [
     "/internal-api/v1/rooms/{room_id}/roles/{secret}",
 ];
 
+/// What lies at the root, whatever the base path.
+const AT_ROOT: [&str; 3] = ["/livez", "/readyz", "/livekit/webhook"];
+
 /// All routes.
 pub fn router(state: HttpState) -> Router {
     let settings = Arc::clone(&state.settings);
     let below_base = PUBLIC.map(|path| settings.base_path.join(path));
-    let [health, rooms, room, room_config, recordings, download, recording, url, stop, media] = &below_base;
-    let at_root = ["/livez", "/readyz", "/livekit/webhook"].map(str::to_owned);
+    let [health, rooms, room, room_config, recordings, download, recording, url, stop, media, docs @ ..] =
+        &below_base;
+    let at_root = AT_ROOT.map(str::to_owned);
     let [livez, readyz, webhook] = &at_root;
     let internal = INTERNAL.map(|path| settings.base_path.join(path));
     let paths = Paths::new(&[below_base.as_slice(), internal.as_slice(), at_root.as_slice()].concat());
@@ -236,14 +246,15 @@ pub fn router(state: HttpState) -> Router {
         .route(webhook, post(livekit_webhook::receive))
         .layer(deadline(settings.request_timeout))
         .layer(budget(settings.webhook_concurrency));
+    let documents = document_routes(&settings.base_path, docs).layer(budget(DOCUMENTS));
     let probes = Router::new()
         .route(livez, get(health::live))
         .route(readyz, get(health::ready))
         .route(health, get(health::health))
         .layer(budget(PROBES));
 
-    let routes =
-        around(&state, api.merge(logins).merge(media).merge(webhooks).merge(probes)).with_state(state);
+    let all = api.merge(logins).merge(media).merge(webhooks).merge(probes).merge(documents);
+    let routes = around(&state, all).with_state(state);
     let respelled = MapRequest::new(routes, move |request: Request| paths.canonical(request));
     Router::new().fallback_service(respelled)
 }
@@ -273,6 +284,12 @@ fn member_routes([_, logout, refresh, profile, _, token, roles, role]: &[String;
 /// What computes a hash.
 fn login_routes([login, _, _, _, change_password, ..]: &[String; 8]) -> Router<HttpState> {
     Router::new().route(login, post(users::login)).route(change_password, post(users::change_password))
+}
+
+/// What tells of all the others.
+fn document_routes(base_path: &BasePath, [json, page]: &[String; 2]) -> Router<HttpState> {
+    let route = |fixed: Fixed| get(async move |headers: HeaderMap| fixed.answer(&headers));
+    Router::new().route(json, route(Fixed::json(base_path))).route(page, route(Fixed::page(base_path)))
 }
 
 /// Also for a known path with another method, as in the original.

@@ -6,6 +6,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use reelkeeper::commands::config::ConfigCommand;
 use reelkeeper::commands::demo::DemoArgs;
 use reelkeeper::commands::gc::GcArgs;
+use reelkeeper::commands::openapi::OpenapiArgs;
 use reelkeeper::commands::simulator::SimulatorArgs;
 use reelkeeper::commands::{Failure, demo, dev, gc, serve, simulator};
 use reelkeeper::config::{Flags, help, process_env};
@@ -52,6 +53,10 @@ enum Command {
     /// room's owner would be asked to look, and decides by what it sees. What cannot be found out is kept; if
     /// LiveKit or the store is away, it says so and exits with 1.
     Gc(Box<GcArgs>),
+    /// Print the OpenAPI document of the service: every route, what it takes and what it answers
+    ///
+    /// A service shows the same at <base path>/api/v1/openapi.json, and as a page at <base path>/api/v1/docs.
+    Openapi(OpenapiArgs),
     /// Look at the configuration without starting anything
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -74,6 +79,9 @@ fn main() -> ExitCode {
     if let Command::Config(config) = &command {
         return config.run(process_env());
     }
+    if let Command::Openapi(args) = &command {
+        return args.run();
+    }
     if let Command::Gc(args) = &command
         && !args.dry_run
     {
@@ -90,7 +98,7 @@ fn main() -> ExitCode {
             Command::Demo(args) => demo::run(args).await,
             Command::Simulator(args) => simulator::run(args).await,
             Command::Gc(args) => gc::run(*args).await,
-            Command::Config(_) => Ok(()),
+            Command::Config(_) | Command::Openapi(_) => Ok(()),
         }
     });
     // A call that hangs in a blocking thread must not hold up the exit.

@@ -44,7 +44,7 @@ pub async fn stream(
     within(limit, async {
         let caller = authenticate_to_see(&state, &credentials, secret.as_deref(), &id).await?;
         let MediaFile { key, head, .. } = file(&state, &id).await?;
-        if is_known(&headers, &head) {
+        if is_known(&headers, &head.etag) {
             return Ok((StatusCode::NOT_MODIFIED, validity(&caller, &head)).into_response());
         }
         let selection = range.filter(|_| range_applies(&headers, &head));
@@ -113,9 +113,9 @@ pub(super) async fn file(state: &HttpState, id: &RecordingId) -> Result<MediaFil
     }
 }
 
-/// Whether the client holds this version of the file already. Compared weakly, as a cache does.
-fn is_known(headers: &HeaderMap, head: &BlobHead) -> bool {
-    let ours = quoted(&head.etag);
+/// Whether the client holds this version already. Compared weakly, as a cache does.
+pub(super) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+    let ours = quoted(etag);
     let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut theirs = values.flat_map(|value| value.split(',')).map(str::trim);
     theirs.any(|etag| etag == "*" || etag.strip_prefix("W/").unwrap_or(etag) == ours)
@@ -126,7 +126,8 @@ fn range_applies(headers: &HeaderMap, head: &BlobHead) -> bool {
     headers.get(header::IF_RANGE).is_none_or(|wanted| wanted == quoted(&head.etag).as_str())
 }
 
-fn quoted(etag: &str) -> String {
+/// As it stands in a header.
+pub(super) fn quoted(etag: &str) -> String {
     format!("\"{etag}\"")
 }
 

@@ -2,6 +2,7 @@
 
 mod lists;
 mod media;
+mod openapi;
 mod zip;
 
 use std::sync::Arc;

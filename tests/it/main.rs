@@ -24,6 +24,7 @@ mod meeting;
 mod members;
 mod news;
 mod notices;
+mod openapi;
 mod races;
 mod restart;
 mod rights;

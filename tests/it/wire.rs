@@ -11,6 +11,8 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::openapi::Asked;
+
 /// Longest that anything may take which a test waits for.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 /// Between two looks at what is waited for.
@@ -70,11 +72,17 @@ impl Reply {
     }
 }
 
-/// Sends a request and reads the whole answer. An error if the connection breaks before its end.
+/// Sends a request and reads the whole answer, which must be as the OpenAPI document says. An error if the
+/// connection breaks before its end.
 pub async fn try_send(request: RequestBuilder) -> reqwest::Result<Reply> {
-    let response = request.timeout(PATIENCE).send().await?;
+    let (client, request) = request.timeout(PATIENCE).build_split();
+    let request = request?;
+    let asked = Asked::of(&request);
+    let response = client.execute(request).await?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    Ok(Reply { status, headers, body: response.bytes().await? })
+    let reply = Reply { status, headers, body: response.bytes().await? };
+    asked.is_answered_by(&reply);
+    Ok(reply)
 }
 
 /// A client that uses no proxy.
