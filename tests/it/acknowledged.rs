@@ -63,6 +63,9 @@ impl News {
     const ALL: [Self; 4] = [Self::Ending, Self::Failed, Self::RecorderLost, Self::Unheld];
 }
 
+/// Enough for any test.
+const FOREVER: usize = 10_000;
+
 /// A service on a store that the test can trouble.
 struct Stage {
     service: Reelkeeper,
@@ -74,6 +77,8 @@ struct Stage {
 impl Stage {
     async fn set() -> Self {
         let livekit = Scripted::run(Shows::All).await;
+        // No janitor finds what only webhooks are to tell of.
+        livekit.script("", Method::ListOfAll, vec![Act::Plain(500, ""); FOREVER]);
         let folder = folder();
         let path = folder.path().join("reelkeeper.db");
         let url = format!("sqlite://{}", path.display());
