@@ -78,7 +78,7 @@ impl Running {
 /// What is measured, and what it needs.
 pub struct Stage {
     /// The server, unless it is another's.
-    service: Option<Running>,
+    serving: Option<Running>,
     livekit: Option<Running>,
     folder: Option<TempDir>,
     /// The server's process.
@@ -94,7 +94,7 @@ impl Stage {
     pub async fn open(options: &Options, folder: TempDir) -> Result<Self, Failure> {
         if let (Some(base), Some(key)) = (&options.base_url, &options.api_key) {
             return Ok(Self {
-                service: None,
+                serving: None,
                 livekit: None,
                 folder: None,
                 watched: Watched(options.pid),
@@ -103,7 +103,7 @@ impl Stage {
             });
         }
         let running = simulator(options, folder.path())?;
-        let service = service(options, folder.path(), &running.origin)?;
+        let service = serve(options, folder.path(), &running.origin)?;
         let simulator = Simulator::new(&running.origin)?;
         let webhook = format!("{}/livekit/webhook", service.origin);
         simulator.post("webhooks", &json!({ "url": webhook })).await?;
@@ -112,7 +112,7 @@ impl Stage {
             api: Api::new(&format!("{}/meet", service.origin), API_KEY)?,
             simulator: Some(simulator),
             livekit: Some(running),
-            service: Some(service),
+            serving: Some(service),
             folder: Some(folder),
         })
     }
@@ -120,11 +120,11 @@ impl Stage {
     /// Runs our service anew on the same folder.
     pub fn restart(&mut self, options: &Options) -> Result<(), Failure> {
         let folder = self.folder.as_ref().ok_or("another's server is not restarted")?;
-        drop(self.service.take());
+        drop(self.serving.take());
         let livekit = self.livekit.as_ref().map(|running| running.origin.clone()).unwrap_or_default();
-        let service = service(options, folder.path(), &livekit)?;
+        let service = serve(options, folder.path(), &livekit)?;
         self.watched = service.watched();
-        self.service = Some(service);
+        self.serving = Some(service);
         Ok(())
     }
 
@@ -151,7 +151,7 @@ fn simulator(options: &Options, folder: &Path) -> Result<Running, Failure> {
     })
 }
 
-fn service(options: &Options, folder: &Path, livekit: &str) -> Result<Running, Failure> {
+fn serve(options: &Options, folder: &Path, livekit: &str) -> Result<Running, Failure> {
     let mut command = ours("serve");
     command
         .args(["--listen", "127.0.0.1:0", "--livekit", livekit])
