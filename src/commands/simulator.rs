@@ -3,9 +3,11 @@
 //! Owns its options and its one line of output. What it does is `crate::simulator`'s.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use reelkeeper_actors::ids::{ROOM_ID_MAX, RoomId};
+use reelkeeper_actors::simulator::clock::Timing;
 
 use crate::app;
 use crate::simulator::{Simulator, SimulatorConfig};
@@ -49,6 +51,37 @@ pub struct SimulatorArgs {
     /// People who publish in each of these rooms.
     #[arg(long, value_name = "NUMBER", default_value_t = 2)]
     pub participants: u32,
+    /// How long everything takes: as usual, or nothing, so that whoever measures sees Reelkeeper's own time.
+    #[arg(long, value_enum, default_value_t = Delays::Usual)]
+    pub delays: Delays,
+}
+
+/// How long things take in LiveKit and its workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Delays {
+    /// Quicker than a real server, in its order.
+    Usual,
+    /// What goes well takes no time.
+    None,
+}
+
+impl Delays {
+    fn timing(self) -> Timing {
+        let usual = Timing::default();
+        match self {
+            Self::Usual => usual,
+            Self::None => Timing {
+                accept: Duration::ZERO,
+                answer: Duration::ZERO,
+                join: Duration::ZERO,
+                activate: Duration::ZERO,
+                leave: Duration::ZERO,
+                upload: Duration::ZERO,
+                webhook: Duration::ZERO,
+                ..usual
+            },
+        }
+    }
 }
 
 /// Runs until a signal ends it (SIGINT, SIGTERM).
@@ -60,7 +93,8 @@ pub async fn run(args: SimulatorArgs) -> Result<(), Failure> {
     let usual = SimulatorConfig::new(&args.api_key, &args.api_secret, blobs);
     let seed = args.seed.unwrap_or(usual.seed);
     let listen = SocketAddr::new(args.listen, args.port);
-    let config = SimulatorConfig { listen, webhooks: args.webhooks, seed, ..usual };
+    let config =
+        SimulatorConfig { listen, webhooks: args.webhooks, seed, timing: args.delays.timing(), ..usual };
     let simulator = Simulator::bind(config).await?;
     for room in &args.rooms {
         let added = simulator.control().add_room(room, "", args.participants);

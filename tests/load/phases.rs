@@ -1,0 +1,96 @@
+//! The order of the measurements, each on a fresh folder: idle, starts, webhooks, reads, media.
+
+use std::time::{Duration, Instant};
+
+use crate::options::{Options, Phase};
+use crate::processes::Stage;
+use crate::reads::Shown;
+use crate::table::{self, Line};
+use crate::{Failure, media, reads, seed, starts, webhooks};
+
+/// How often it is executed until it listens.
+const RUNS: usize = 10;
+/// Recordings that are asked for by their ids.
+const ASKED_FOR: usize = 1000;
+/// Files of recordings that nobody streams, in MB: what their documents say.
+const SMALL_MB: u64 = 1;
+
+/// Measures what is wanted.
+pub async fn run(options: &Options) -> Result<(), Failure> {
+    table::head();
+    if options.base_url.is_some() {
+        return of_another(options).await;
+    }
+    if options.wants(Phase::Idle) {
+        idle(options).await?;
+    }
+    if options.wants(Phase::Starts) {
+        starts::measure(&empty(options).await?).await?;
+    }
+    if options.wants(Phase::Webhooks) {
+        webhooks::measure(&empty(options).await?, options).await?;
+    }
+    if options.wants(Phase::Reads) {
+        for rows in options.rows.iter().copied().filter(|rows| *rows > 0) {
+            let folder = tempfile::tempdir()?;
+            seed::recordings(folder.path(), rows, SMALL_MB).await?;
+            let stage = Stage::open(options, folder).await?;
+            // Spread over all of them.
+            let apart = (rows / ASKED_FOR).max(1);
+            let ids: Vec<_> = (0..rows).step_by(apart).map(|number| seed::id(number).to_string()).collect();
+            reads::measure(&stage, &format!("{rows} recordings"), &ids).await?;
+        }
+    }
+    if options.wants(Phase::Media) {
+        let folder = tempfile::tempdir()?;
+        seed::recordings(folder.path(), media::FILES, options.file_mb).await?;
+        seed::files(folder.path(), media::FILES, options.file_mb)?;
+        let stage = Stage::open(options, folder).await?;
+        let shown = reads::newest(&stage).await?;
+        media::measure(&stage, options, &shown).await?;
+    }
+    Ok(())
+}
+
+/// On whatever another's server has.
+async fn of_another(options: &Options) -> Result<(), Failure> {
+    let stage = empty(options).await?;
+    if options.wants(Phase::Starts) {
+        starts::measure(&stage).await?;
+    }
+    if options.wants(Phase::Webhooks) {
+        webhooks::measure(&stage, options).await?;
+    }
+    let shown = reads::newest(&stage).await?;
+    if options.wants(Phase::Reads) && !shown.is_empty() {
+        let ids: Vec<String> = shown.iter().map(|shown| shown.id.clone()).collect();
+        reads::measure(&stage, "as found", &ids).await?;
+    }
+    let with_files: Vec<Shown> =
+        shown.into_iter().filter(|shown| shown.size > 0).take(media::FILES).collect();
+    if options.wants(Phase::Media) && !with_files.is_empty() {
+        media::measure(&stage, options, &with_files).await?;
+    }
+    Ok(())
+}
+
+async fn empty(options: &Options) -> Result<Stage, Failure> {
+    Stage::open(options, tempfile::tempdir()?).await
+}
+
+/// How soon it listens, and what it needs before anybody comes.
+async fn idle(options: &Options) -> Result<(), Failure> {
+    let mut stage = empty(options).await?;
+    let (mut times, mut processor) = (Vec::new(), Duration::ZERO);
+    for _ in 0..RUNS {
+        let begun = Instant::now();
+        stage.restart(options)?;
+        times.push(begun.elapsed());
+        stage.watched.quiet().await;
+        processor += stage.watched.processor_time().unwrap_or_default();
+    }
+    let memory_kb = [None, None, stage.watched.memory_kb()];
+    let (what, budget) = ("exec until it listens".to_owned(), "25 MB");
+    Line { what, at_once: 1, times, failed: 0, processor: Some(processor), memory_kb, budget }.print();
+    Ok(())
+}
