@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use reelkeeper_actors::ids::Uid;
-use reelkeeper_actors::recording::RecordingStatus;
 use reelkeeper_actors::recording::effect::{Answer, Effect};
 use reelkeeper_actors::recording::egress::{EgressStatus, LeaveReason};
-use reelkeeper_actors::recording::event::{Happening, Sighting, Source};
+use reelkeeper_actors::recording::event::{Happening, Presence, Sighting, Source};
 use reelkeeper_actors::recording::invariants;
 use reelkeeper_actors::recording::ledger::{Memory, Owed};
 use reelkeeper_actors::recording::lifecycle::{Commit, next_wake};
+use reelkeeper_actors::recording::{Recording, RecordingStatus};
 
 use crate::story::{
-    Story, delete, file, found, gone, looked_into_room, lost, recorder_left, seen, start, start_failed,
-    started, stop, stop_failed, stopped, twirp, webhook,
+    Story, delete, file, found, gone, looked_into_room, lost, name_of, recorder_left, runs, seen, start,
+    start_failed, started, stop, stop_failed, stopped, twirp, webhook,
 };
 
 fn status() -> impl Strategy<Value = EgressStatus> {
@@ -173,26 +173,138 @@ proptest! {
         prop_assert!(story.state.durable.is_settled() || under_way || planned, "nobody will go on");
     }
 
-    /// Any order of one recording's webhooks, with duplicates and gaps, ends in the same document once
-    /// LiveKit's own answer and the file are in.
+    /// Any order of what is heard of one recording, with duplicates and gaps, ends in the same document, and
+    /// nothing is left of it, once LiveKit's own answer and the looks at its room and its file are in.
     #[test]
-    fn any_order_of_webhooks_ends_the_same(
-        hooks in prop::collection::vec(prop::sample::select(vec![
-            EgressStatus::Starting, EgressStatus::Active, EgressStatus::Ending, EgressStatus::Complete,
-        ]), 0..8)
+    fn any_order_of_news_ends_the_same(
+        (end, heard) in prop::sample::select(End::ALL.to_vec()).prop_flat_map(|end| {
+            (Just(end), prop::collection::vec(prop::sample::select(end.news()), 0..14))
+        })
     ) {
-        let mut story = Story::new();
-        story.then(0, start("start")).then(1, looked_into_room("u1", &[]));
-        story.then(2, started("u1", EgressStatus::Starting));
-        for (index, status) in hooks.into_iter().enumerate() {
-            story.then(10 + i64::try_from(index).unwrap(), webhook("u1", status, None));
+        let in_order = Heard::of(end, &end.news());
+        let otherwise = Heard::of(end, &heard);
+        prop_assert_eq!(otherwise.shown(), in_order.shown(), "{:?} after {}", end, otherwise.story.tell());
+        prop_assert!(otherwise.story.state.durable.is_settled(), "{:?} after {}", end, otherwise.story.tell());
+        // Each notice once, and none after a later one.
+        prop_assert!(otherwise.notices.is_sorted_by(|a, b| a < b), "{:?}", otherwise.notices);
+    }
+}
+
+/// How a recording ended, whatever was heard of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// It was stopped, and its file is there.
+    Stopped,
+    /// Its meeting ended, so it never showed ENDING, and its file is there.
+    MeetingOver,
+    /// It reached LiveKit's limit.
+    Limit,
+    /// LiveKit says that it failed.
+    Failed,
+    /// Its worker died; LiveKit lists it for ever.
+    Killed,
+}
+
+impl End {
+    const ALL: [Self; 5] = [Self::Stopped, Self::MeetingOver, Self::Limit, Self::Failed, Self::Killed];
+
+    /// What LiveKit says in the end.
+    fn status(self) -> EgressStatus {
+        match self {
+            Self::Stopped | Self::MeetingOver => EgressStatus::Complete,
+            Self::Limit => EgressStatus::LimitReached,
+            Self::Failed => EgressStatus::Failed,
+            Self::Killed => EgressStatus::Active,
         }
-        story.then(5_000, found("u1", EgressStatus::Complete));
-        story.then(6_000, Happening::Tick).then(6_001, file("u1", Some(1000)));
-        for (once, what) in [(1, "show u1 complete"), (1, "tell recordingStarted"), (1, "tell recordingEnded")] {
-            let told: usize = story.told.iter().map(|line| line.matches(what).count()).sum();
-            prop_assert_eq!(told, once, "{}: {}", what, story.tell());
+    }
+
+    /// What can be heard of it, in the order in which it happens.
+    fn news(self) -> Vec<Happening> {
+        use EgressStatus::{Active, Ending, Starting};
+        let mut news = vec![
+            started("u1", Starting),
+            webhook("u1", Starting, None),
+            found("u1", Starting),
+            webhook("u1", Active, None),
+            runs("u1", Presence::Present, None),
+        ];
+        match self {
+            Self::Stopped => news.extend([stopped("u1", Ending), webhook("u1", Ending, None)]),
+            Self::Killed => news.push(recorder_left("u1", LeaveReason::Lost)),
+            Self::MeetingOver | Self::Limit | Self::Failed => {}
         }
-        prop_assert!(story.state.durable.is_settled(), "{}", story.tell());
+        if self == Self::Killed {
+            news.push(runs("u1", Presence::Absent, None));
+        } else {
+            news.extend([recorder_left("u1", LeaveReason::Clean), webhook("u1", self.status(), None)]);
+        }
+        news
+    }
+}
+
+/// What was made of what was heard of one recording.
+struct Heard {
+    story: Story,
+    document: Option<Recording>,
+    notices: Vec<u32>,
+}
+
+impl Heard {
+    /// Ten milliseconds lie between any two pieces of news. Then the evidence comes: at once, after the time for
+    /// which a recorder is missed that was never seen, and after the upload limit.
+    fn of(end: End, news: &[Happening]) -> Self {
+        let mut heard = Self { story: Story::new(), document: None, notices: Vec::new() };
+        heard.takes(0, start("start"));
+        heard.takes(1, looked_into_room("u1", &[]));
+        for (index, what) in news.iter().enumerate() {
+            heard.takes(10 * (1 + i64::try_from(index).unwrap()), what.clone());
+        }
+        let size = end.status().recorded_as().has_file().then_some(1_000);
+        for at in [15_000, 21_000, 330_000, 336_000, 4_000_000, 4_006_000] {
+            heard.takes(at, Happening::Tick);
+            let evidence = match end {
+                End::Killed => runs("u1", Presence::Absent, None),
+                _ => found("u1", end.status()),
+            };
+            heard.takes(at + 1, evidence);
+            heard.takes(at + 2, file("u1", size));
+        }
+        heard
+    }
+
+    /// Something happens; what is owed for it is carried out at once.
+    fn takes(&mut self, at: i64, what: Happening) {
+        let mut happenings = std::collections::VecDeque::from([what]);
+        while let Some(what) = happenings.pop_front() {
+            let decision = self.story.decide(at, what.clone());
+            for effect in &decision.effects {
+                let Effect::Carry { number, owed } = effect else { continue };
+                happenings.push_back(Happening::EffectDone { number: *number });
+                match (owed, &mut self.document) {
+                    (Owed::Project { recording, .. }, None) => self.document = Some((**recording).clone()),
+                    (Owed::Project { recording, .. }, Some(shown)) => {
+                        assert!(
+                            shown.status.may_become(recording.status),
+                            "{} moves back",
+                            self.story.tell()
+                        );
+                        shown.merge(recording);
+                    }
+                    (Owed::Notify(notice), _) => self.notices.push(notice.number),
+                    (Owed::Remove { .. } | Owed::Keep { .. }, _) => {}
+                }
+            }
+            self.story.told.push(format!("{at} {}", name_of(&what)));
+            self.story.state = decision.state;
+        }
+    }
+
+    /// What clients see in the end, but for when we gave it up ourselves.
+    fn shown(&self) -> Option<Recording> {
+        let mut shown = self.document.clone()?;
+        if shown.status == RecordingStatus::Failed {
+            shown.end_date = None;
+        }
+        Some(shown)
     }
 }
