@@ -1,9 +1,16 @@
 //! The core ring's simulation: the production room actors, front door and supervisor over the simulated
-//! LiveKit, on a paused clock. Histories are drawn from seeds: requests of clients, calls that are refused,
-//! slow, lost or answered falsely, webhooks that are lost, doubled and late, stores that fail, and a node
-//! that dies between any two calls. After each history the promises of the design are checked.
+//! LiveKit, on a paused clock.
 //!
-//! `REELKEEPER_SEED` = the first seed; `REELKEEPER_HISTORIES` = how many from there on.
+//! Histories are drawn from seeds (`draw.rs`): requests of clients; calls that are refused, slow, lost or
+//! answered falsely; workers that die or lose their connection; lists that lack what is there, once or for
+//! long; a LiveKit that is away, or forgets; webhooks that are lost, doubled, late, or never come; files that
+//! turn up late; stores that fail; a node that dies between any two calls and comes back with another clock;
+//! and recordings that an old process left behind. After each history the promises of the design are checked
+//! (`promises.rs`, `answers.rs`, `documents.rs`). A history that breaks one is cut down, and becomes a story with
+//! a name (`stories.rs`). Each rule of the lifecycle is taken away to see that somebody notices
+//! (`mutations.rs`).
+//!
+//! `REELKEEPER_SEED` = the first seed; `REELKEEPER_HISTORIES` = how many from there on, thousands more if asked.
 
 #[path = "simulation/answers.rs"]
 mod answers;
