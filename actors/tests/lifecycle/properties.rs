@@ -257,7 +257,7 @@ impl Heard {
         heard.takes(0, start("start"));
         heard.takes(1, looked_into_room("u1", &[]));
         for (index, what) in news.iter().enumerate() {
-            heard.takes(10 * (1 + i64::try_from(index).unwrap()), what.clone());
+            heard.takes(10 * (1 + i64::try_from(index).expect("a few events")), what.clone());
         }
         let size = end.status().recorded_as().has_file().then_some(1_000);
         for at in [15_000, 21_000, 330_000, 336_000, 4_000_000, 4_006_000] {
