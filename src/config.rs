@@ -34,6 +34,8 @@ use self::layers::Layers;
 use crate::telemetry::{self, LogFormat};
 
 const SECOND: Duration = Duration::from_secs(1);
+/// Shortest interval between two looks at the world.
+const SHORTEST: Duration = Duration::from_millis(100);
 const MINUTE: Duration = Duration::from_mins(1);
 const MEBIBYTE: usize = 1024 * 1024;
 
@@ -313,18 +315,18 @@ fn read(reader: &mut Reader<'_>) -> Config {
         start_timeout: reader.duration("start_timeout", SECOND),
         stop_timeout: reader.duration("stop_timeout", SECOND),
         request_timeout: reader.duration("request_timeout", SECOND),
-        reconcile_interval: reader.duration("reconcile_interval", SECOND),
-        upload_limit: reader.duration_below("upload_limit", SECOND, UNSETTLED_AGE),
+        reconcile_interval: reader.duration("reconcile_interval", SHORTEST),
+        upload_limit: reader.duration_below("upload_limit", SHORTEST, UNSETTLED_AGE),
         locks_gc: SweepConfig {
-            interval: reader.duration("locks_gc_interval", SECOND),
+            interval: reader.duration("locks_gc_interval", SHORTEST),
             after: reader.duration("lock_grace", Duration::ZERO),
         },
         stale_gc: SweepConfig {
-            interval: reader.duration("stale_gc_interval", SECOND),
-            after: reader.duration("stale_after", SECOND),
+            interval: reader.duration("stale_gc_interval", SHORTEST),
+            after: reader.duration("stale_after", SHORTEST),
         },
-        unheld_gc_interval: reader.duration("unheld_gc_interval", SECOND),
-        due_rows_interval: reader.duration("due_rows_interval", SECOND),
+        unheld_gc_interval: reader.duration("unheld_gc_interval", SHORTEST),
+        due_rows_interval: reader.duration("due_rows_interval", SHORTEST),
         min_auto_delete: reader.duration("min_auto_delete", Duration::ZERO),
         key_retention: reader.duration("key_retention", MINUTE),
         meeting_empty_timeout: reader.duration("meeting_empty_timeout", SECOND),

@@ -205,6 +205,7 @@ fn every_fault_is_reported_at_once() {
         ("SERVER_PORT", "abc"),
         ("REELKEEPER_START_TIMEOUT", "20"),
         ("REELKEEPER_STOP_TIMEOUT", "0s"),
+        ("REELKEEPER_UPLOAD_LIMIT", "48h"),
         ("REELKEEPER_LOG", "loud"),
         ("REELKEEPER_LOG_FORMAT", "xml"),
         ("REELKEEPER_STORE", "mongodb://user:hush@db/x"),
