@@ -163,6 +163,12 @@ impl App {
         })
     }
 
+    /// Warns, in a while, if the first admin's password is still the configured one.
+    pub fn warn_of_initial_password(&self) {
+        let (accounts, initial) = (self.stores.accounts.clone(), self.config.initial_admin.clone());
+        tokio::spawn(first_admin::warn_of_initial_password(accounts, Passwords::default(), initial));
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {

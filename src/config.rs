@@ -240,6 +240,7 @@ impl Config {
 
     /// The numbers of the core's decisions.
     #[must_use]
+    #[allow(clippy::needless_update, reason = "with the feature `mutations` there is a field more")]
     pub fn policy(&self) -> Policy {
         Policy {
             start_timeout: self.start_timeout,

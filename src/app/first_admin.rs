@@ -12,8 +12,7 @@ use reelkeeper_actors::ports::accounts::Accounts;
 use crate::config::InitialAdmin;
 use crate::http::passwords::{Compared, Passwords};
 
-/// Makes the first admin if there is no user yet; returns once they can log in. Whether the password should be
-/// changed is found out meanwhile: that takes a hash, so nobody waits for it.
+/// Makes the first admin if there is no user yet; returns once they can log in.
 pub(super) async fn keep(
     accounts: &Arc<dyn Accounts>,
     passwords: &Passwords,
@@ -27,11 +26,15 @@ pub(super) async fn keep(
             warn_of_what_is_too_short(username, password);
         }
     }
-    tokio::spawn(warn_of_initial_password(accounts.clone(), passwords.clone(), initial.clone()));
     Ok(())
 }
 
-async fn warn_of_initial_password(accounts: Arc<dyn Accounts>, passwords: Passwords, initial: InitialAdmin) {
+/// Says if the password is still the one from the configuration. That takes a hash, so nobody should wait for it.
+pub(super) async fn warn_of_initial_password(
+    accounts: Arc<dyn Accounts>,
+    passwords: Passwords,
+    initial: InitialAdmin,
+) {
     let stored = accounts.user(&initial.username).await.ok().flatten();
     let Some(hash) = stored.map(|user| user.password_hash) else { return };
     let compared = passwords.compare(initial.password.expose().to_owned(), Some(hash)).await;

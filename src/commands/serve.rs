@@ -11,6 +11,7 @@ use super::{Failure, start, until_signal};
 pub async fn run(flags: Flags) -> Result<(), Failure> {
     let signal = until_signal()?;
     let app = start(&flags).await?;
+    app.warn_of_initial_password();
     if app.catalog().api_keys().await?.is_empty() {
         tracing::warn!(
             "there is no API key, so every request is refused: set initial_api_key (MEET_INITIAL_API_KEY) and start again"
