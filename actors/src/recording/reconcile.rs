@@ -205,8 +205,16 @@ pub fn may_run(info: &EgressInfo, recorder: Presence, at: Timestamp, policy: &Po
     match info.status {
         EgressStatus::Starting => !gone || listed_for < policy.stale_after,
         EgressStatus::Active => !gone,
+        EgressStatus::Ending => !gone || listed_for < policy.upload_limit,
         _ => true,
     }
+}
+
+/// Whether such an egress may keep a start out. What uploads blocks nothing, and what lost its worker meanwhile
+/// is listed as uploading for ever.
+#[must_use]
+pub fn may_block(info: &EgressInfo, recorder: Presence, at: Timestamp, policy: &Policy) -> bool {
+    info.status != EgressStatus::Ending && may_run(info, recorder, at, policy)
 }
 
 #[cfg(test)]

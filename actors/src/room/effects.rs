@@ -146,7 +146,9 @@ async fn look_before_start(
         let Some(info) = info else { continue };
         let sighting = news::sighting(shared, info, Source::Call).await;
         let sighting = sighting.map_err(|error| CallError::NoAnswer(error.to_string()))?;
-        if sighting.document.is_some() || known.contains(&uid) || may_run(shared, room, &sighting.info).await
+        if sighting.document.is_some()
+            || known.contains(&uid)
+            || may_block(shared, room, &sighting.info).await
         {
             live.push(sighting);
         }
@@ -154,9 +156,9 @@ async fn look_before_start(
     Ok(live)
 }
 
-async fn may_run(shared: &Arc<Shared>, room: &RoomId, info: &EgressInfo) -> bool {
+async fn may_block(shared: &Arc<Shared>, room: &RoomId, info: &EgressInfo) -> bool {
     let recorder = look_at_recorder(shared, room, Some(&info.egress)).await;
-    reconcile::may_run(info, recorder, shared.world.clock.now(), &shared.world.policy)
+    reconcile::may_block(info, recorder, shared.world.clock.now(), &shared.world.policy)
 }
 
 async fn look(

@@ -75,6 +75,11 @@ impl Draft<'_> {
         let lost = self.unsettled(uid).is_some_and(|unsettled| unsettled.cause == Cause::Lost);
         let owed = self.track(uid).is_some_and(|track| track.stop.is_some());
         if lost && !owed && self.policy.keeps(Rule::StopLostLife) {
+            let at = self.at;
+            if let Some(unsettled) = self.unsettled_mut(uid) {
+                // What it recorded is still to be uploaded, and has its time from now.
+                unsettled.since = at;
+            }
             self.owe_stop(uid);
         }
     }
