@@ -1,7 +1,7 @@
 //! SQLite: ledger, keys, catalog, outbox and accounts in one file (`sqlite://`), the default when there is no MongoDB.
 //!
 //! Owns the file, its lock and the threads that speak to it: one writer that commits whatever waits
-//! together (`writer`), a few readers. Never blocks an async thread, and never answers a write before it
+//! together (`writer`), a few readers. Never blocks an async thread, and never answers a decision before it
 //! is synced. The decisions of the ports are in `ledger`, `keys`, `catalog`, `list`, `outbox` and `accounts`;
 //! the tables in `schema`.
 
@@ -33,7 +33,7 @@ use self::connection::{guarded, unavailable};
 use self::file_lock::FileLock;
 use self::lane::{Inlet, Lane};
 use self::unreadable::Unreadable;
-use self::writer::Write;
+use self::writer::{Durable, Write};
 
 /// The dependency's name in errors.
 const STORE: &str = "store";
@@ -179,9 +179,28 @@ impl SqliteStore {
         subject: &(dyn Display + Sync),
         statements: impl FnOnce(&Connection) -> Result<T, PortError> + Send + 'static,
     ) -> Result<T, PortError> {
+        self.write(Durable::AtOnce, subject, statements).await
+    }
+
+    /// The same for what a row of the ledger owes: answers when everybody sees it. It is on the disk at the
+    /// latest with the next commit, and so before any row that says it is done.
+    async fn carry_out<T: Send + 'static>(
+        &self,
+        subject: &(dyn Display + Sync),
+        statements: impl FnOnce(&Connection) -> Result<T, PortError> + Send + 'static,
+    ) -> Result<T, PortError> {
+        self.write(Durable::WithTheNext, subject, statements).await
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        durable: Durable,
+        subject: &(dyn Display + Sync),
+        statements: impl FnOnce(&Connection) -> Result<T, PortError> + Send + 'static,
+    ) -> Result<T, PortError> {
         let opened_to_read = || PortError::misused(STORE, format_args!("{subject}: opened for reading"));
         let writer = self.writer.as_ref().ok_or_else(opened_to_read)?;
-        let (write, waiting) = writer::write(statements);
+        let (write, waiting) = writer::write(durable, statements);
         writer.offer(write).map_err(|refusal| unavailable(subject, refusal))?;
         self.answer(subject, waiting).await
     }

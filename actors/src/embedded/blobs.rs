@@ -4,8 +4,10 @@
 //! "not there" while the folder itself is away: a file's absence is evidence (design 5). Unix only, as
 //! it tells folders and files apart by device and inode.
 
+mod pieces;
+
 use std::fs::{self, File, Metadata};
-use std::io::{self, ErrorKind, Seek as _, SeekFrom, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::ops::RangeInclusive;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -13,15 +15,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
-use futures::stream;
-use tokio::io::{AsyncReadExt as _, Take};
+use bytes::Bytes;
 
+use self::pieces::pieces;
 use crate::ports::PortError;
 use crate::ports::blobs::{BlobHead, Blobs, ByteStream};
 
-/// Bytes of one piece of a stream; a reader holds about two of them.
-const CHUNK: usize = 128 * 1024;
 /// Longest key in bytes and longest segment of one, as file systems and S3 have them.
 const KEY_MAX: usize = 1024;
 const SEGMENT_MAX: usize = 255;
@@ -84,14 +83,12 @@ impl Blobs for DirectoryBlobs {
         };
         let file = self.call(key, move |root, path| {
             let Some((path, _)) = root.find(path)? else { return Ok(None) };
-            let mut file = match File::open(path) {
-                Err(error) if is_absence(&error) => return Ok(None),
-                opened => opened?,
-            };
-            file.seek(SeekFrom::Start(first))?;
-            Ok(Some(tokio::fs::File::from_std(file).take(length)))
+            match File::open(path) {
+                Err(error) if is_absence(&error) => Ok(None),
+                opened => opened.map(Some),
+            }
         });
-        Ok(file.await?.map(|file| pieces(key.to_owned(), file)))
+        Ok(file.await?.map(|file| pieces(key.to_owned(), file, first, length)))
     }
 
     async fn put(&self, key: &str, content: Bytes) -> Result<(), PortError> {
@@ -179,27 +176,6 @@ impl Root {
     }
 }
 
-/// The bytes of an opened file. Reads one piece only when the last one was taken.
-fn pieces(key: String, file: Take<tokio::fs::File>) -> ByteStream {
-    Box::pin(stream::try_unfold((key, file), |(key, mut file)| async move {
-        let left = file.limit();
-        if left == 0 {
-            return Ok(None);
-        }
-        let size = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
-        let mut piece = BytesMut::with_capacity(size);
-        let read = tokio::time::timeout(DEADLINE, file.read_buf(&mut piece)).await;
-        match read {
-            Ok(Ok(0)) => {
-                Err(PortError::unavailable("blobs", format_args!("{key}: the file ends {left} bytes early")))
-            }
-            Ok(Ok(_)) => Ok(Some((piece.freeze(), (key, file)))),
-            Ok(Err(error)) => Err(failed(&key, &error)),
-            Err(_) => Err(too_slow(&key)),
-        }
-    }))
-}
-
 /// Runs what may block where it may. A call given up still ends by itself.
 async fn off_thread<T: Send + 'static>(
     subject: &str,
@@ -260,6 +236,7 @@ fn too_slow(subject: &str) -> PortError {
 mod tests {
     use futures::StreamExt as _;
 
+    use super::pieces::CHUNK;
     use super::*;
     use crate::ports::PortErrorKind;
 

@@ -64,7 +64,9 @@ impl std::fmt::Debug for ApiKey {
 /// Stores documents.
 ///
 /// Demands: each call is atomic for one document; what was stored is seen by the next read of any caller;
-/// unknown fields of a document survive an update; every call ends within a bounded time.
+/// unknown fields of a document survive an update; every call ends within a bounded time. What is stored or
+/// removed of a recording is durable no later than a ledger write that is begun after it: the room's row owes
+/// it until then.
 #[async_trait]
 pub trait Catalog: Send + Sync {
     /// Stores a new room.

@@ -59,7 +59,8 @@ pub struct KeptCommand {
 /// Keeps keys.
 ///
 /// Demands: each call is atomic for one key; what was stored is durable when the call returns and is seen by
-/// the next read of any caller; every call ends within a bounded time. Commands are unique.
+/// the next read of any caller; every call ends within a bounded time. Commands are unique. An answer may be
+/// durable later, but no later than a ledger write that is begun after it: the room's row owes it until then.
 #[async_trait]
 pub trait IdempotencyKeys: Send + Sync {
     /// What is kept under a key, however old.

@@ -67,7 +67,7 @@ pub struct OutboxDepth {
 
 /// Keeps letters.
 ///
-/// Demands: what was put survives a crash; each call is atomic; of the letters about one subject only the
+/// Demands: what was put survives a crash, no later than a ledger write that is begun after it; each call is atomic; of the letters about one subject only the
 /// waiting one with the lowest number is ever leased; a lease is a due time in the future, so that a letter
 /// whose carrier died comes up again by itself.
 #[async_trait]

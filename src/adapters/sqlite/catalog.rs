@@ -168,7 +168,7 @@ impl Catalog for SqliteStore {
         let (id, document) =
             (recording.recording_id.to_string(), written(&recording.recording_id, recording)?);
         let (secrets, updated_at) = (stored.secrets.clone(), stored.updated_at);
-        self.commit(&recording.recording_id, move |connection| {
+        self.carry_out(&recording.recording_id, move |connection| {
             let values = params![id, secrets.public, secrets.private, updated_at, document];
             changed(connection, &id, INSERT_RECORDING, values)
         })
@@ -182,7 +182,7 @@ impl Catalog for SqliteStore {
     ) -> Result<Option<Recording>, PortError> {
         let (id, newer) = (recording.recording_id.to_string(), recording.clone());
         let statements = move |connection: &Connection| update(connection, &id, &newer, updated_at);
-        self.commit(&recording.recording_id, statements).await
+        self.carry_out(&recording.recording_id, statements).await
     }
 
     async fn recording(&self, recording: &RecordingId) -> Result<Option<StoredRecording>, PortError> {
@@ -227,7 +227,7 @@ impl Catalog for SqliteStore {
     async fn remove_recording(&self, recording: &RecordingId) -> Result<bool, PortError> {
         let id = recording.to_string();
         let statements = move |connection: &Connection| changed(connection, &id, REMOVE_RECORDING, [&id]);
-        self.commit(recording, statements).await
+        self.carry_out(recording, statements).await
     }
 
     async fn api_keys(&self) -> Result<Vec<ApiKey>, PortError> {

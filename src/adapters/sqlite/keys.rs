@@ -105,7 +105,7 @@ impl IdempotencyKeys for SqliteStore {
 
     async fn keep(&self, command: &CommandId, answer: &Answer) -> Result<bool, PortError> {
         let (id, answer) = (command.clone(), written(command, answer)?);
-        self.commit(command, move |connection| {
+        self.carry_out(command, move |connection| {
             Ok(changed(connection, &id, KEEP, params![id.as_str(), answer])? > 0)
         })
         .await

@@ -1,4 +1,7 @@
 //! The outbox in SQLite.
+//!
+//! None of its changes asks for a sync: a letter is owed by its room's row until that is written again, and what a
+//! crash of the machine forgets of a delivery is tried once more.
 
 use async_trait::async_trait;
 use reelkeeper_actors::ports::PortError;
@@ -71,7 +74,7 @@ impl SqliteStore {
     {
         let subject = format!("notice {id}");
         let named = subject.clone();
-        self.commit(&subject, move |connection: &Connection| {
+        self.carry_out(&subject, move |connection: &Connection| {
             let changed = connection.prepare_cached(sql).and_then(|mut s| s.execute(parameters.clone()));
             changed.map_err(|error| failed(&named, &error))
         })
@@ -97,7 +100,7 @@ impl Outbox for SqliteStore {
         if self.next_due().await?.is_none_or(|due| due > now) {
             return Ok(Vec::new());
         }
-        self.commit(&OUTBOX, move |connection: &Connection| {
+        self.carry_out(&OUTBOX, move |connection: &Connection| {
             lease(connection, now.0, until.0, bounded(limit)).map_err(|error| failed(&OUTBOX, &error))
         })
         .await

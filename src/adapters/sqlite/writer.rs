@@ -2,6 +2,8 @@
 //!
 //! Owns group commit: whatever waits goes into one transaction, a savepoint each, and is answered after
 //! one sync. So a crowd of writes costs a few syncs, and a failed one leaves nothing of itself behind.
+//! What is owed by a row that was synced before, and done again after a crash, asks for no sync of its own:
+//! the log is written in order, so the row that says it is done takes it along.
 
 use std::time::Duration;
 
@@ -17,8 +19,29 @@ use super::lane::Inlet;
 /// Most writes of one transaction: bounds how long the first of them waits for the last.
 const BATCH_MAX: usize = 128;
 
+/// When a write has to be on the disk. Everybody sees it when it is answered, and it outlives the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Durable {
+    /// Before it is answered.
+    AtOnce,
+    /// At the latest with the next one that has to be there at once.
+    WithTheNext,
+}
+
+impl Durable {
+    /// What lets a transaction be so. Begun and ended outside of any.
+    fn pragma(self) -> &'static str {
+        match self {
+            Self::AtOnce => "PRAGMA synchronous = FULL",
+            Self::WithTheNext => "PRAGMA synchronous = NORMAL",
+        }
+    }
+}
+
 /// A write in the queue, whatever it answers.
 pub(super) trait Write: Send {
+    /// When it has to be on the disk.
+    fn durable(&self) -> Durable;
     /// Whether nobody waits for the answer any more.
     fn is_abandoned(&self) -> bool;
     /// Runs the statements. Returns whether they are to be kept.
@@ -29,18 +52,22 @@ pub(super) trait Write: Send {
 
 struct Statements<T, F> {
     code: Option<F>,
+    durable: Durable,
     outcome: Option<Result<T, PortError>>,
     answer: oneshot::Sender<Result<T, PortError>>,
 }
 
 /// Statements for the queue, and where their outcome will be.
-pub(super) fn write<T, F>(code: F) -> (Box<dyn Write>, oneshot::Receiver<Result<T, PortError>>)
+pub(super) fn write<T, F>(
+    durable: Durable,
+    code: F,
+) -> (Box<dyn Write>, oneshot::Receiver<Result<T, PortError>>)
 where
     T: Send + 'static,
     F: FnOnce(&Connection) -> Result<T, PortError> + Send + 'static,
 {
     let (answer, waiting) = oneshot::channel();
-    (Box::new(Statements { code: Some(code), outcome: None, answer }), waiting)
+    (Box::new(Statements { code: Some(code), durable, outcome: None, answer }), waiting)
 }
 
 impl<T, F> Write for Statements<T, F>
@@ -48,6 +75,10 @@ where
     T: Send,
     F: FnOnce(&Connection) -> Result<T, PortError> + Send,
 {
+    fn durable(&self) -> Durable {
+        self.durable
+    }
+
     fn is_abandoned(&self) -> bool {
         self.answer.is_closed()
     }
@@ -72,6 +103,7 @@ where
 
 /// The body of the writer's thread. The lock is let go of when the file is closed.
 pub(super) fn commit_until_closed(mut connection: Connection, inlet: &Inlet<Box<dyn Write>>, lock: FileLock) {
+    let mut syncs = Durable::AtOnce;
     while let Some(first) = inlet.wait() {
         let mut batch = vec![first];
         while batch.len() < BATCH_MAX
@@ -84,13 +116,25 @@ pub(super) fn commit_until_closed(mut connection: Connection, inlet: &Inlet<Box<
         if batch.is_empty() {
             continue;
         }
-        let committed = commit(&mut connection, &mut batch);
+        let committed =
+            sync_for(&connection, &mut syncs, &batch).and_then(|()| commit(&mut connection, &mut batch));
         for write in batch {
             write.answer(committed.as_ref().copied());
         }
     }
     finish(connection);
     drop(lock);
+}
+
+/// Lets the next commit be synced if one of these has to be.
+fn sync_for(connection: &Connection, syncs: &mut Durable, batch: &[Box<dyn Write>]) -> rusqlite::Result<()> {
+    let at_once = batch.iter().any(|write| write.durable() == Durable::AtOnce);
+    let wanted = if at_once { Durable::AtOnce } else { Durable::WithTheNext };
+    if *syncs != wanted {
+        connection.execute_batch(wanted.pragma())?;
+        *syncs = wanted;
+    }
+    Ok(())
 }
 
 fn commit(connection: &mut Connection, batch: &mut [Box<dyn Write>]) -> rusqlite::Result<()> {
