@@ -19,6 +19,8 @@ pub mod livekit_webhook;
 pub mod login_limits;
 pub mod media;
 pub mod members;
+#[cfg(test)]
+mod odd;
 pub mod openapi;
 pub mod page_token;
 pub mod passwords;

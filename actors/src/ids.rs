@@ -166,6 +166,10 @@ impl<'de> Deserialize<'de> for RecordingId {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::{ProptestConfig, any, proptest};
+    use proptest::test_runner::RngSeed;
+
     use super::*;
 
     #[test]
@@ -200,6 +204,33 @@ mod tests {
             let parsed = RecordingId::parse(text).ok();
             let parts = parsed.as_ref().map(|id| (id.room.as_str(), id.egress.as_str(), id.uid.as_str()));
             assert_eq!(parts, expected, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            rng_seed: RngSeed::Fixed(1),
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+        #[test]
+        fn any_text_is_an_id_or_none(text in any::<String>(), parts in vec("[a-zA-Z0-9_/ -]{0,12}", 1..6)) {
+            for text in [text, parts.join("--"), parts.join("--EG_")] {
+                if let Ok(room) = RoomId::clean(&text) {
+                    proptest::prop_assert_eq!(RoomId::clean(room.as_str()), Ok(room.clone()));
+                    proptest::prop_assert!((1..=ROOM_ID_MAX).contains(&room.as_str().len()));
+                }
+                if let Ok(id) = RecordingId::parse(&text) {
+                    proptest::prop_assert_eq!(RecordingId::parse(&id.to_string()), Ok(id));
+                }
+            }
+        }
+
+        #[test]
+        fn what_we_make_is_read_as_it_was_made(room in "[a-z][a-z0-9_-]{0,40}", uid in "[0-9a-f]{10}") {
+            let egress = EgressId::from_trusted("EG_abcDEF123");
+            let id = RecordingId::new(RoomId::from_trusted(room), egress, Uid::from_trusted(uid));
+            proptest::prop_assert_eq!(RecordingId::parse(&id.to_string()), Ok(id));
         }
     }
 }

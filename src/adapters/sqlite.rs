@@ -179,7 +179,7 @@ impl SqliteStore {
         subject: &(dyn Display + Sync),
         statements: impl FnOnce(&Connection) -> Result<T, PortError> + Send + 'static,
     ) -> Result<T, PortError> {
-        self.write(Durable::AtOnce, subject, statements).await
+        self.on_writer(Durable::AtOnce, subject, statements).await
     }
 
     /// The same for what a row of the ledger owes: answers when everybody sees it. It is on the disk at the
@@ -189,10 +189,10 @@ impl SqliteStore {
         subject: &(dyn Display + Sync),
         statements: impl FnOnce(&Connection) -> Result<T, PortError> + Send + 'static,
     ) -> Result<T, PortError> {
-        self.write(Durable::WithTheNext, subject, statements).await
+        self.on_writer(Durable::WithTheNext, subject, statements).await
     }
 
-    async fn write<T: Send + 'static>(
+    async fn on_writer<T: Send + 'static>(
         &self,
         durable: Durable,
         subject: &(dyn Display + Sync),

@@ -83,9 +83,12 @@ fn digest(request: &impl Serialize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::{any, proptest};
     use reelkeeper_actors::recording::encoding::Layout;
 
     use super::*;
+    use crate::http::odd;
 
     fn headers(values: &[&[u8]]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -148,5 +151,17 @@ mod tests {
         assert_eq!(first.key, second.key);
         assert_ne!(first.digest, second.digest);
         assert_ne!(first.key, plain.key);
+    }
+
+    proptest! {
+        #![proptest_config(odd::repeatable())]
+        #[test]
+        fn any_header_is_a_key_or_refused(bytes in vec(any::<u8>(), 0..300)) {
+            let Ok(value) = HeaderValue::from_bytes(&bytes) else { return Ok(()) };
+            let read = text(&value);
+            let good = (1..=KEY_MAX).contains(&bytes.len()) && bytes.iter().all(|b| matches!(b, 32..=126));
+            proptest::prop_assert_eq!(read.is_ok(), good);
+            proptest::prop_assert!(!read.is_ok_and(|key| key.as_bytes() != bytes));
+        }
     }
 }

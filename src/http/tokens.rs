@@ -82,9 +82,13 @@ impl Tokens {
 
 #[cfg(test)]
 mod tests {
-    use reelkeeper_actors::access::claims::read_user;
+    use proptest::collection::vec;
+    use proptest::prelude::{any, proptest};
+    use proptest::sample::Index;
+    use reelkeeper_actors::access::claims::{read_member, read_user};
 
     use super::*;
+    use crate::http::odd;
 
     const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
@@ -111,5 +115,52 @@ mod tests {
             assert_eq!(ours.claims(&token), Err(Denied::BadToken), "{token}");
         }
         assert!(!format!("{ours:?}").contains("a secret"));
+    }
+
+    fn good() -> Value {
+        serde_json::json!({
+            "iss": "key", "nbf": 0, "exp": 1_700_003_600, "use": "member", "sub": "ann", "name": "Ann",
+            "mark": "x", "video": {"room": "room-1", "roomJoin": true},
+            "metadata": r#"{"livekitUrl":"ws://x","role":"speaker","permissions":{}}"#,
+        })
+    }
+
+    proptest! {
+        #![proptest_config(odd::repeatable())]
+        #[test]
+        fn a_token_that_was_touched_is_none(at in any::<Index>(), with in any::<u8>(), cut in any::<bool>()) {
+            let (ours, good) = (Tokens::new("key", &Secret::new("a secret")), token("key", "a secret"));
+            let mut touched = good.clone().into_bytes();
+            let at = at.index(touched.len());
+            if cut { touched.truncate(at) } else { touched[at] = with }
+            let touched = String::from_utf8_lossy(&touched).into_owned();
+            // The last character of a part may say the same in another way: two of its bits mean nothing.
+            if let Ok(claims) = ours.claims(&touched) {
+                proptest::prop_assert_eq!(claims, ours.claims(&good).unwrap(), "{}", touched);
+            }
+        }
+
+        #[test]
+        fn any_text_is_no_token(text in odd::text(), parts in vec(odd::text(), 3)) {
+            let ours = Tokens::new("key", &Secret::new("a secret"));
+            for text in [text, parts.join(".")] {
+                proptest::prop_assert_eq!(ours.claims(&text), Err(Denied::BadToken));
+            }
+        }
+
+        #[test]
+        fn what_we_signed_is_read_or_refused_whatever_it_says(claims in odd::changed(good())) {
+            let ours = Tokens::new("key", &Secret::new("a secret"));
+            let read = ours.claims(&ours.sign(&claims).unwrap());
+            proptest::prop_assert!(read.is_err() || claims["iss"].is_array() || claims["iss"] == "key");
+            // A token that says another use is never taken for this one.
+            if read_user(&claims, TokenUse::Access, NOW).is_ok() {
+                proptest::prop_assert_eq!(&claims["use"], "access");
+            }
+            if read_member(&claims, NOW).is_ok() {
+                proptest::prop_assert_eq!(&claims["use"], "member");
+                proptest::prop_assert!(claims["exp"].as_f64().unwrap() > 1_700_000_000.0);
+            }
+        }
     }
 }

@@ -6,6 +6,8 @@
 pub mod access;
 pub mod encoding;
 pub mod list;
+#[cfg(test)]
+mod odd_bodies;
 pub mod recording;
 pub mod room;
 

@@ -78,7 +78,11 @@ impl Reading {
         Ok(Bytes::from_owner(Lent { memory, filled, spare: self.spare.clone() }))
     }
 
-    async fn read_from_disk(&self, mut memory: Vec<u8>, wanted: usize) -> Result<(usize, Vec<u8>), PortError> {
+    async fn read_from_disk(
+        &self,
+        mut memory: Vec<u8>,
+        wanted: usize,
+    ) -> Result<(usize, Vec<u8>), PortError> {
         let (file, at) = (Arc::clone(&self.file), self.at);
         let read = tokio::task::spawn_blocking(move || {
             let read = file.read_at(&mut memory[..wanted], at)?;
