@@ -26,6 +26,7 @@ mod news;
 mod notices;
 mod openapi;
 mod races;
+mod receiver;
 mod restart;
 mod rights;
 mod shutdown;

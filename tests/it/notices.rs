@@ -1,110 +1,24 @@
 //! Outgoing notices: order, body, headers and signature, receivers that refuse, hang or are away, restarts;
 //! and the signals to those in a meeting (contract `recordings.md` 6 and 7).
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
-use axum::Router;
-use axum::body::Bytes;
-use axum::http::{HeaderMap, StatusCode};
-use axum::routing::post;
-use hmac::{Hmac, Mac as _};
 use reelkeeper_actors::ids::RoomId;
 use reelkeeper_actors::simulator::calls::Method;
 use reelkeeper_actors::simulator::rooms::NewParticipant;
 use serde_json::{Value, json};
-use sha2::Sha256;
-use tokio::net::TcpListener;
 
 use crate::harness::{API_KEY, Reelkeeper, Sim, folder, quick, simulated};
+use crate::receiver::{Received, Receiver, signature};
 use crate::wire::eventually;
 
-/// How long a receiver hangs that hangs: longer than any test.
-const HANGS: Duration = Duration::from_mins(10);
-
-/// A webhook as it came.
-#[derive(Debug, Clone)]
-struct Received {
-    id: String,
-    timestamp: String,
-    signature: String,
-    text: String,
-    body: Value,
-    /// What it was answered; 0 = nothing.
-    answered: u16,
-}
-
-impl Received {
-    fn word(&self) -> String {
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
-        format!("{} {}", text(&self.body["event"]), text(&self.body["data"]["status"]))
-    }
-}
-
-/// An application that listens.
-#[derive(Clone, Default)]
-struct Receiver {
-    received: Arc<Mutex<Vec<Received>>>,
-    /// What it answers next; 0 = it hangs. Afterwards 200.
-    answers: Arc<Mutex<VecDeque<u16>>>,
-    url: String,
-}
-
-impl Receiver {
-    async fn run(answers: &[u16]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/hook?tenant=1", listener.local_addr().unwrap());
-        let answers = Arc::new(Mutex::new(answers.iter().copied().collect()));
-        let receiver = Self { answers, url, ..Self::default() };
-        let listening = receiver.clone();
-        let hook =
-            post(move |headers: HeaderMap, body: Bytes| async move { listening.take(&headers, &body).await });
-        tokio::spawn(axum::serve(listener, Router::new().route("/hook", hook)).into_future());
-        receiver
-    }
-
-    async fn take(&self, headers: &HeaderMap, body: &Bytes) -> StatusCode {
-        let header = |name: &str| headers[name].to_str().unwrap().to_owned();
-        assert_eq!(header("content-type"), "application/json");
-        let answered = self.answers.lock().unwrap().pop_front().unwrap_or(200);
-        self.received.lock().unwrap().push(Received {
-            id: header("x-notice-id"),
-            timestamp: header("x-timestamp"),
-            signature: header("x-signature"),
-            text: String::from_utf8(body.to_vec()).unwrap(),
-            body: serde_json::from_slice(body).unwrap(),
-            answered,
-        });
-        if answered == 0 {
-            tokio::time::sleep(HANGS).await;
-        }
-        StatusCode::from_u16(answered).unwrap_or(StatusCode::OK)
-    }
-
-    fn all(&self) -> Vec<Received> {
-        self.received.lock().unwrap().clone()
-    }
-
-    /// Those about a recording.
-    fn about(&self, id: &str) -> Vec<Received> {
-        self.all().into_iter().filter(|received| received.body["data"]["recordingId"] == id).collect()
-    }
-
-    async fn until_ended(&self, id: &str) -> Vec<Received> {
-        eventually("the end is told", async || {
-            let about = self.about(id);
-            let ended = |received: &Received| {
-                received.answered == 200 && received.word() == "recordingEnded complete"
-            };
-            about.iter().any(ended).then_some(about)
-        })
-        .await
-    }
-
-    fn settings(&self) -> [(&'static str, &str); 2] {
-        [("MEET_INITIAL_WEBHOOK_ENABLED", "true"), ("MEET_INITIAL_WEBHOOK_URL", &self.url)]
-    }
+/// Waits until the end of a recording was taken; everything about it.
+async fn until_ended(receiver: &Receiver, id: &str) -> Vec<Received> {
+    eventually("the end is told", async || {
+        let about = receiver.about(id);
+        let ended =
+            |received: &Received| received.answered == 200 && received.word() == "recordingEnded complete";
+        about.iter().any(ended).then_some(about)
+    })
+    .await
 }
 
 const ALL: [&str; 4] = [
@@ -126,23 +40,22 @@ async fn record(service: &Reelkeeper, sim: &Sim) -> (String, String) {
     (room, id)
 }
 
-fn signature(timestamp: &str, body: &str) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(API_KEY.as_bytes()).unwrap();
-    mac.update(format!("{timestamp}.{body}").as_bytes());
-    format!("{:x}", mac.finalize().into_bytes())
-}
-
 #[tokio::test]
 async fn a_recording_is_told_in_four_signed_notices() {
     let receiver = Receiver::run(&[]).await;
     let (service, sim) = simulated(&receiver.settings()).await;
     let (room, id) = record(&service, &sim).await;
-    let told = receiver.until_ended(&id).await;
+    let told = until_ended(&receiver, &id).await;
     assert_eq!(words(&told), ALL);
     for (received, number) in told.iter().zip([1, 2, 3, 5]) {
         assert_eq!(received.id, format!("{id}.{number}"));
         assert_eq!(received.timestamp, received.body["creationDate"].to_string());
-        assert_eq!(received.signature, signature(&received.timestamp, &received.text), "{}", received.text);
+        assert_eq!(
+            received.signature,
+            signature(API_KEY, &received.timestamp, &received.text),
+            "{}",
+            received.text
+        );
         let keys: Vec<_> = received.body.as_object().unwrap().keys().cloned().collect();
         assert_eq!(keys, ["event", "creationDate", "data"]);
         assert_eq!(received.body["data"]["roomId"], room);
@@ -251,7 +164,7 @@ async fn a_receiver_that_refuses_gets_the_same_again_and_nothing_overtakes_it() 
     let receiver = Receiver::run(&[500, 404, 200, 302, 200]).await;
     let (service, sim) = simulated(&receiver.settings()).await;
     let (_, id) = record(&service, &sim).await;
-    let told = receiver.until_ended(&id).await;
+    let told = until_ended(&receiver, &id).await;
     let expected = [ALL[0], ALL[0], ALL[0], ALL[1], ALL[1], ALL[2], ALL[3]];
     assert_eq!(words(&told), expected);
     let same = |a: &Received, b: &Received| (&a.id, &a.text, &a.signature) == (&b.id, &b.text, &b.signature);
@@ -266,9 +179,9 @@ async fn a_receiver_that_hangs_slows_no_recording_and_no_other_notice() {
     let (service, sim) = simulated(&settings).await;
     let (_, held) = record(&service, &sim).await;
     let (_, other) = record(&service, &sim).await;
-    let told = receiver.until_ended(&other).await;
+    let told = until_ended(&receiver, &other).await;
     assert_eq!(words(&told), ALL);
-    assert_eq!(words(&receiver.until_ended(&held).await), [ALL[0], ALL[0], ALL[1], ALL[2], ALL[3]]);
+    assert_eq!(words(&until_ended(&receiver, &held).await), [ALL[0], ALL[0], ALL[1], ALL[2], ALL[3]]);
     service.finish().await;
 }
 
@@ -291,7 +204,7 @@ async fn what_nobody_took_is_told_by_the_next_run() {
     service.stop().await;
     let settings = [&receiver.settings()[..], &[("REELKEEPER_STORE", &store)]].concat();
     let service = Reelkeeper::start_in(folder, &sim.url, &settings).await;
-    assert_eq!(words(&receiver.until_ended(&id).await), ALL);
+    assert_eq!(words(&until_ended(&receiver, &id).await), ALL);
     service.finish().await;
 }
 

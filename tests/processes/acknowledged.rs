@@ -23,8 +23,7 @@ const REPEATED: Duration = Duration::from_secs(20);
 
 async fn set() -> (Stage, Vec<RoomId>) {
     // The log says which webhooks have arrived.
-    let options = vec![("REELKEEPER_LOG", "info,reelkeeper=debug")];
-    let stage = Stage::open(Setup { options, ..Setup::default() }).await;
+    let stage = Stage::open(Setup::with(&[("REELKEEPER_LOG", "info,reelkeeper=debug")])).await;
     let names: Vec<_> = (0..ROOMS).map(|number| format!("told {number}")).collect();
     let rooms = join_all(names.iter().map(|name| stage.room(name))).await;
     (stage, rooms)

@@ -75,8 +75,7 @@ async fn statuses(stage: &Stage, recordings: &[RecordingId]) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_livekit_that_forgot_many_recordings_is_doubted_for_a_while() {
     const DOUBTED: Duration = Duration::from_secs(9);
-    let options = vec![("REELKEEPER_STALE_AFTER", "9s")];
-    let mut stage = Stage::open(Setup { options, ..Setup::default() }).await;
+    let mut stage = Stage::open(Setup::with(&[("REELKEEPER_STALE_AFTER", "9s")])).await;
     let (rooms, recordings) = many(&stage).await;
     stage.replace_livekit().await;
     let replaced = Instant::now();

@@ -44,7 +44,7 @@ const STARTS: [(&str, Point, Then, u16); 6] = [
 async fn a_start_that_was_killed_is_told_to_its_repeat() {
     join_all(STARTS.map(async |case| {
         let (method, point, then, status) = case;
-        let mut stage = Stage::open(Setup { options: OPTIONS.into(), ..Setup::default() }).await;
+        let mut stage = Stage::open(Setup::with(&OPTIONS)).await;
         let room = stage.room("keys").await;
         kill_during_start(&mut stage, &room, method, point).await;
         stage.run().await;

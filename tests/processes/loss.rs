@@ -64,7 +64,7 @@ async fn a_dead_worker_frees_its_room_within_ten_seconds() {
 /// Only a recorder that was seen can be missed soon. One look in time is enough for that.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recorder_is_seen_soon_even_by_a_service_that_looks_rarely_and_is_told_nothing() {
-    let options = vec![("REELKEEPER_RECONCILE_INTERVAL", "1h")];
+    let Setup { options, .. } = Setup::with(&[("REELKEEPER_RECONCILE_INTERVAL", "1h")]);
     let stage = Stage::open(Setup { webhooks: false, options, ..setup() }).await;
     let room = stage.room("looked at").await;
     let recording = stage.started(&room).await;

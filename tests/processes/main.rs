@@ -23,7 +23,10 @@ mod keys;
 mod line;
 mod livekit;
 mod loss;
+mod notices;
 mod process;
+#[path = "../it/receiver.rs"]
+mod receiver;
 mod seed;
 mod shutdown;
 mod stage;

@@ -122,8 +122,8 @@ async fn a_start_that_waits_in_vain_is_refused_and_what_starts_late_is_stopped()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_ends_before_a_start_that_waits_too_long() {
-    let options = vec![("REELKEEPER_DRAIN_TIMEOUT", "1s"), ("REELKEEPER_START_TIMEOUT", "20s")];
-    let mut stage = Stage::open(Setup { options, ..Setup::default() }).await;
+    let options = [("REELKEEPER_DRAIN_TIMEOUT", "1s"), ("REELKEEPER_START_TIMEOUT", "20s")];
+    let mut stage = Stage::open(Setup::with(&options)).await;
     let room = stage.room("cut short").await;
     stage.livekit.hold("StartEgress", 1, Point::Work);
     let (api, waiting) = (stage.api(), room.clone());

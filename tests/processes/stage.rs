@@ -29,7 +29,15 @@ pub struct Setup {
     /// Whether LiveKit tells the service anything.
     pub webhooks: bool,
     /// Options of the service beside the usual ones.
-    pub options: Vec<(&'static str, &'static str)>,
+    pub options: Vec<(&'static str, String)>,
+}
+
+impl Setup {
+    /// The usual one, and these options.
+    pub fn with(options: &[(&'static str, &str)]) -> Self {
+        let options = options.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        Self { options, ..Self::default() }
+    }
 }
 
 impl Default for Setup {
@@ -106,7 +114,7 @@ impl Stage {
             ("REELKEEPER_RECONCILE_INTERVAL", "1s"),
             ("REELKEEPER_REQUEST_TIMEOUT", "6s"),
         ];
-        options.extend(self.setup.options.iter().copied());
+        options.extend(self.setup.options.iter().map(|(name, value)| (*name, value.as_str())));
         Process::start(self.folder.path(), self.to_livekit.address(), &options).await
     }
 

@@ -58,7 +58,7 @@ async fn uploading(
     options: &[(&'static str, &'static str)],
 ) -> (Stage, RoomId, RecordingId) {
     let timing = Timing { upload, ..quick() };
-    let setup = Setup { timing, webhooks: way != Way::Deaf, options: options.to_vec() };
+    let setup = Setup { timing, webhooks: way != Way::Deaf, ..Setup::with(options) };
     let mut stage = Stage::open(setup).await;
     let room = stage.room("uploads").await;
     let recording = stage.started(&room).await;
@@ -135,8 +135,7 @@ async fn an_upload_that_ends_after_its_limit_is_complete_after_all() {
 
 /// LiveKit says COMPLETE, and there is no file, or an empty one.
 async fn complete_without_file(fate: &str, limit: &'static str) -> (Stage, RecordingId) {
-    let stage = Stage::open(Setup { options: vec![("REELKEEPER_UPLOAD_LIMIT", limit)], ..Setup::default() });
-    let stage = stage.await;
+    let stage = Stage::open(Setup::with(&[("REELKEEPER_UPLOAD_LIMIT", limit)])).await;
     let room = stage.room("no file").await;
     stage.livekit.fault(json!({ "method": "StartEgress", "does": { "fate": fate } }));
     let recording = stage.started(&room).await;
