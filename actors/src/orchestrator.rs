@@ -152,7 +152,10 @@ impl Orchestrator {
                 tracing::warn!(room.id = %room, %error, "participants cannot be listed");
                 Attendance::Unknown
             }
-            Err(_) => Attendance::Unknown,
+            Err(_) => {
+                tracing::warn!(room.id = %room, "participants were not listed in time");
+                Attendance::Unknown
+            }
         }
     }
 
@@ -212,7 +215,10 @@ impl Orchestrator {
                 tracing::warn!(recording.id = %recording, %error, "egress cannot be asked for");
                 return Err(Refusal::Unavailable { dependency: "LiveKit" });
             }
-            Err(_) => return Err(Refusal::Unavailable { dependency: "LiveKit" }),
+            Err(_) => {
+                tracing::warn!(recording.id = %recording, "egress was not told of in time");
+                return Err(Refusal::Unavailable { dependency: "LiveKit" });
+            }
         };
         let document = stored.as_ref().map(|stored| stored.recording.status);
         let news = match (found.filter(|info| info.room == recording.room), stored) {
@@ -227,7 +233,10 @@ impl Orchestrator {
         };
         match tokio::time::timeout(self.left_until(deadline), self.tell(&recording.room, news)).await {
             Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => return Err(Refusal::Unavailable { dependency: "store" }),
+            Ok(Err(_)) | Err(_) => {
+                tracing::warn!(recording.id = %recording, "news of an egress were not stored in time");
+                return Err(Refusal::Unavailable { dependency: "store" });
+            }
         }
         match self.ask_to_stop(command, recording, deadline, document).await? {
             Answer::Refused(Refusal::NotHeld) if document.is_some() => Err(Refusal::AlreadyStopped),
@@ -394,7 +403,10 @@ impl Orchestrator {
                 tracing::warn!(%error, "request refused");
                 Err(Refusal::Unavailable { dependency: error.dependency })
             }
-            Err(_) => Err(Refusal::Unavailable { dependency: "store" }),
+            Err(_) => {
+                tracing::warn!("store did not answer in time, request refused");
+                Err(Refusal::Unavailable { dependency: "store" })
+            }
         }
     }
 

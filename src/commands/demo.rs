@@ -54,7 +54,7 @@ pub async fn run(args: DemoArgs) -> Result<(), Failure> {
     telemetry::init(&config.log.filter, config.log.format, &node)?;
     let app = App::start(config, node).await?;
     let api_key = dev::kept_api_key(&app).await?;
-    let room = dev::prepare_room(&app).await?;
+    let room = dev::prepare_room(&app).await?.room_id;
     let client = Client { http: reqwest::Client::new(), base: app.base_url(), api_key };
     say(&format!("service listening at {} after {} ms", client.base, began.elapsed().as_millis()))?;
     say(&format!("room '{room}' has two simulated participants"))?;

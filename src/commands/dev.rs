@@ -2,7 +2,9 @@
 //!
 //! Owns the room that it prepares and what it prints for whoever tries the API.
 
-use reelkeeper_actors::ids::RoomId;
+use reelkeeper_actors::access::permission::Role;
+use reelkeeper_actors::access::secret::room_secret;
+use reelkeeper_actors::meeting::Room;
 use reelkeeper_actors::meeting::creation::{Drawn, NewRoom, create};
 use reelkeeper_actors::meeting::names::RoomName;
 use reelkeeper_actors::ports::catalog::ApiKey;
@@ -56,7 +58,7 @@ pub(super) async fn kept_api_key(app: &App) -> Result<String, Failure> {
 }
 
 /// The room in the catalog, and its LiveKit room with people in it.
-pub(super) async fn prepare_room(app: &App) -> Result<RoomId, Failure> {
+pub(super) async fn prepare_room(app: &App) -> Result<Room, Failure> {
     let name = RoomName::clean(ROOM)?;
     let drawn = Drawn {
         now: SystemClock.now(),
@@ -66,24 +68,29 @@ pub(super) async fn prepare_room(app: &App) -> Result<RoomId, Failure> {
         speaker_secret: fresh_secret(&SystemEntropy),
     };
     let room = create(NewRoom { name, ..NewRoom::default() }, &drawn);
-    if app.catalog().room(&room.room_id).await?.is_none() {
-        app.catalog().insert_room(&room).await?;
-    }
+    let room = match app.catalog().room(&room.room_id).await? {
+        Some(kept) => kept,
+        None => {
+            app.catalog().insert_room(&room).await?;
+            room
+        }
+    };
     if let Some(simulator) = app.simulator() {
         let metadata = json!({ "createdBy": app.name_id() }).to_string();
         let added = simulator.add_room(&room.room_id, &metadata, PEOPLE);
         added.map_err(|refusal| refusal.message)?;
     }
-    Ok(room.room_id)
+    Ok(room)
 }
 
 #[allow(clippy::print_stdout, reason = "this is what the command is for")]
-fn announce(base: &str, api_key: &str, room: &RoomId) {
+fn announce(base: &str, api_key: &str, room: &Room) {
+    let (room, secret) = (&room.room_id, room_secret(room, Role::Moderator).unwrap_or_default());
     println!(
         "
 Reelkeeper for development, with a simulated LiveKit. Not for production.
 
-  API        {base}/api/v1
+  API        {base}/api/v1, described at {base}/api/v1/docs
   API key    {api_key}
   room       {room}, with {PEOPLE} simulated participants
 
@@ -94,6 +101,18 @@ Record it, look, stop with the recordingId that the first line shows, and fetch 
   curl -s {base}/api/v1/recordings -H 'x-api-key: {api_key}'
   curl -sX POST {base}/api/v1/recordings/RECORDING_ID/stop -H 'x-api-key: {api_key}'
   curl -so recording.mp4 {base}/api/v1/recordings/RECORDING_ID/media -H 'x-api-key: {api_key}'
+
+Several in an archive, a link for those who have no key, and away with it:
+
+  curl -so recordings.zip '{base}/api/v1/recordings/download?recordingIds=RECORDING_ID' -H 'x-api-key: {api_key}'
+  curl -s {base}/api/v1/recordings/RECORDING_ID/url -H 'x-api-key: {api_key}'
+  curl -sX DELETE {base}/api/v1/recordings/RECORDING_ID -H 'x-api-key: {api_key}'
+
+The same as a moderator of the room, who has its secret and no key:
+
+  curl -sX POST {base}/internal-api/v1/rooms/{room}/token -H 'content-type: application/json' \\
+    -d '{{\"secret\":\"{secret}\",\"grantJoinMeetingPermission\":true,\"participantName\":\"Ann\"}}'
+  curl -s {base}/api/v1/recordings -H 'x-room-member-token: Bearer TOKEN'
 "
     );
 }

@@ -2,9 +2,10 @@
 //!
 //! Owns the words and statuses: [`Failure::answer`] is the one function that turns errors into responses.
 //! Ids stand in single quotes; reference clients look for some of the fragments, which the tests list. Who is
-//! not let in is told so by `error/access.rs`.
+//! not let in is told so by `error/access.rs`; what a room's actor refuses, by `error/refused.rs`.
 
 mod access;
+mod refused;
 
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ use reelkeeper_actors::recording::effect::Refusal;
 use serde::Serialize;
 
 pub use self::access::AccessFailure;
+pub use self::refused::Subject;
+use self::refused::refused;
 use super::idempotency;
 use super::unanswered::Unanswered;
 
@@ -62,17 +65,6 @@ impl FieldFault {
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { field: field.into(), message: message.into() }
     }
-}
-
-/// What a refused request was about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Subject {
-    /// Starting a recording in a room.
-    Start(RoomId),
-    /// Stopping a recording.
-    Stop(RecordingId),
-    /// Deleting a recording.
-    Delete(RecordingId),
 }
 
 /// Why a request is not answered with success.
@@ -262,6 +254,13 @@ impl Failure {
         match self {
             Self::Port(error) => tracing::warn!(status, %error, "request failed"),
             Self::UnsignedWebhook(reason) => tracing::warn!(status, reason, "incoming webhook not taken"),
+            // Whoever missed the dependency has said so.
+            Self::Refused(
+                _,
+                Refusal::Unavailable { .. } | Refusal::DeletionOwed { .. } | Refusal::StopOwed,
+            ) => {
+                tracing::debug!(status, reason = answer.message, "request refused");
+            }
             Self::Busy | Self::Draining | Self::Refused(_, Refusal::Draining | Refusal::Overloaded) => {
                 tracing::debug!(status, reason = answer.message, "request shed");
             }
@@ -278,80 +277,6 @@ fn not_streamable(id: &RecordingId, status: RecordingStatus) -> String {
         return format!("Recording '{id}' has no file, its status is '{}'", status.name());
     }
     format!("Recording '{id}' is not stopped yet")
-}
-
-/// The words for each answer of a room's actor (design 4).
-fn refused(subject: &Subject, refusal: &Refusal) -> Answer {
-    let what = subject.words();
-    let conflict = |message: String| Answer::new(StatusCode::CONFLICT, name::RECORDING, message);
-    let broken = |message: String| Answer::new(StatusCode::INTERNAL_SERVER_ERROR, name::RECORDING, message);
-    let unavailable = |error, message: String| {
-        Answer::new(StatusCode::SERVICE_UNAVAILABLE, error, message).retry_after(LATER)
-    };
-    match refusal {
-        Refusal::AlreadyRecording => conflict(format!("{what} is already being recorded")),
-        Refusal::NoParticipants => conflict(format!("{what} has no participants")),
-        Refusal::TimedOutStarting => unavailable(
-            name::RECORDING,
-            format!("Recording in {what} timed out while starting; it is stopped should it start late"),
-        ),
-        Refusal::StartFailed { reason } => broken(format!("Recording in {what} could not start: {reason}")),
-        Refusal::TooManyUnsettled => {
-            unavailable(name::UNAVAILABLE, format!("{what} has too many recordings whose end is not known"))
-                .retry_after(MUCH_LATER)
-        }
-        Refusal::StillStarting => {
-            conflict(format!("{what} is still starting; the stop is remembered and will be carried out"))
-        }
-        Refusal::AlreadyStopped => conflict(format!("{what} is already stopped")),
-        Refusal::NotStopped => conflict(format!("{what} is not stopped yet")),
-        Refusal::NotFound | Refusal::NotHeld => {
-            Answer::new(StatusCode::NOT_FOUND, name::RECORDING, subject.not_found())
-        }
-        Refusal::StopFailed { reason } => broken(format!(
-            "{what} could not be stopped: {reason}; the stop is remembered and will be tried again"
-        )),
-        Refusal::StopOwed => unavailable(
-            name::UNAVAILABLE,
-            format!("{what} is not stopped for now; the stop is remembered and will be carried out"),
-        ),
-        Refusal::UnderWay => {
-            unavailable(name::UNAVAILABLE, format!("The same request for {what} is still under way"))
-        }
-        // Told as a broken rule.
-        Refusal::KeyTaken => Failure::refused(subject.clone(), Refusal::KeyTaken).answer(),
-        Refusal::Unavailable { dependency } => unavailable(name::UNAVAILABLE, dependency_away(dependency)),
-        Refusal::Draining => Failure::Draining.answer(),
-        Refusal::Overloaded => Failure::Busy.answer(),
-        // Never sent: the connection is closed instead.
-        Refusal::Unanswerable => Answer::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            name::INTERNAL,
-            format!("It is not known how the request for {what} ended"),
-        ),
-        Refusal::Broken => Answer::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            name::INTERNAL,
-            format!("Unexpected error while handling {what}"),
-        ),
-    }
-}
-
-impl Subject {
-    fn words(&self) -> String {
-        match self {
-            Self::Start(room) => format!("Room '{room}'"),
-            Self::Stop(recording) | Self::Delete(recording) => format!("Recording '{recording}'"),
-        }
-    }
-
-    /// A stop is looked for by its egress, so its text names that.
-    fn not_found(&self) -> String {
-        match self {
-            Self::Stop(recording) => format!("Egress '{}' of {} not found", recording.egress, self.words()),
-            _ => format!("{} not found", self.words()),
-        }
-    }
 }
 
 fn dependency_away(dependency: &str) -> String {
@@ -421,6 +346,13 @@ mod tests {
             (stop(), Refusal::NotFound, 404, name::RECORDING, "'EG_1' of Recording 'r-1--EG_1--u' not found"),
             (stop(), Refusal::StopFailed { reason: reason() }, 500, name::RECORDING, "no disk"),
             (stop(), Refusal::StopOwed, 503, name::UNAVAILABLE, "will be carried out"),
+            (
+                delete(),
+                Refusal::DeletionOwed { dependency: "blobs" },
+                503,
+                name::UNAVAILABLE,
+                "Dependency 'blobs' is unavailable; the deletion of Recording 'r-1--EG_1--u' is remembered",
+            ),
             (delete(), Refusal::NotStopped, 409, name::RECORDING, "not stopped yet"),
             (delete(), Refusal::NotFound, 404, name::RECORDING, "Recording 'r-1--EG_1--u' not found"),
             (start(), Refusal::Unavailable { dependency: "store" }, 503, name::UNAVAILABLE, "'store'"),

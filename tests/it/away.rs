@@ -174,7 +174,9 @@ async fn a_folder_of_files_that_is_gone_is_named() {
     is_seen_as_away(&service, "blobs").await;
     let media = in_time(async { try_send(service.media(&id)).await.unwrap() }).await;
     media.refused(503, "Service Unavailable", "blobs");
-    in_time(service.delete(&id)).await.refused(503, "Service Unavailable", "blobs");
+    let deleted =
+        in_time(service.delete(&id)).await.refused(503, "Service Unavailable", "Dependency 'blobs'");
+    assert!(deleted.field("message").contains("will be carried out"), "{}", deleted.text());
     works_without_livekit(&service, &id).await;
     std::fs::remove_dir(&here).unwrap();
     std::fs::rename(&away, &here).unwrap();

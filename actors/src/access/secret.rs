@@ -20,7 +20,9 @@ pub fn role_with(room: &Room, secret: &str) -> Option<Role> {
     if moderator { Some(Role::Moderator) } else { speaker.then_some(Role::Speaker) }
 }
 
-fn room_secret(room: &Room, role: Role) -> Option<&str> {
+/// What opens a room for this role; none if its URL has no secret.
+#[must_use]
+pub fn room_secret(room: &Room, role: Role) -> Option<&str> {
     let url = match role {
         Role::Moderator => &room.moderator_url,
         Role::Speaker => &room.speaker_url,

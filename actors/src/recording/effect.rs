@@ -156,6 +156,13 @@ pub enum Refusal {
     },
     /// The stop is not carried out yet, and will be.
     StopOwed,
+    /// The deletion is decided, but file or document are still there; they will be removed. Never kept.
+    #[serde(skip)]
+    DeletionOwed {
+        /// What could not be reached, as operators know it.
+        #[serde(skip)]
+        dependency: &'static str,
+    },
     /// The same command runs already, and is not answered yet.
     UnderWay,
     /// The idempotency key was used for another request; nothing was begun.
@@ -192,6 +199,9 @@ impl fmt::Display for Refusal {
             Self::NotFound => f.write_str("the recording was not found"),
             Self::StopFailed { reason } => write!(f, "the recording could not be stopped: {reason}"),
             Self::StopOwed => f.write_str("the stop is not carried out yet, and will be"),
+            Self::DeletionOwed { dependency } => {
+                write!(f, "{dependency} is unavailable, the deletion is not carried out yet, and will be")
+            }
             Self::UnderWay => f.write_str("the same command is under way"),
             Self::KeyTaken => f.write_str("the key was used for another request"),
             Self::Unavailable { dependency } => write!(f, "{dependency} is unavailable"),

@@ -111,6 +111,8 @@ pub enum Happening {
     EffectFailed {
         /// Its number in the row.
         number: u64,
+        /// What could not be reached, as operators know it.
+        dependency: &'static str,
     },
 }
 

@@ -340,6 +340,8 @@ pub struct Attempt {
     pub tries: u32,
     /// When to try again; none while a try is under way.
     pub due: Option<Timestamp>,
+    /// What the last try that failed could not reach.
+    pub away: Option<&'static str>,
 }
 
 /// A request that waits.

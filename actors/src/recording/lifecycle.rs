@@ -117,7 +117,7 @@ impl Draft<'_> {
             H::FoundOrphan { uid } => self.found_orphan(uid),
             H::EffectDone { number } => self.effect_done(*number),
             H::FileRemoved { number } => self.file_removed(*number),
-            H::EffectFailed { number } => self.effect_failed(*number),
+            H::EffectFailed { number, dependency } => self.effect_failed(*number, dependency),
             H::StartRequested(_)
             | H::StopRequested(_)
             | H::TakenUp

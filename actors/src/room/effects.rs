@@ -81,7 +81,7 @@ async fn carry_out(shared: &Arc<Shared>, room: &RoomId, effect: Effect) -> Optio
             Err(error) => {
                 let recording = owed.recording().map(ToString::to_string);
                 tracing::warn!(room.id = %room, recording.id = recording, %error, "effect stays owed");
-                Some(Happening::EffectFailed { number })
+                Some(Happening::EffectFailed { number, dependency: error.dependency })
             }
         },
         Effect::Signal(signal) => {

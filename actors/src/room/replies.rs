@@ -105,8 +105,10 @@ impl Replies {
             let answer = answer.or_else(|| uncommitted.and_then(|decision| kept(decision, &reply.command)));
             let begins = uncommitted.is_some_and(|decision| begins(decision, &reply.command));
             let begun = begins || (reply.begun && !is_looked_up(committed, &reply.command));
-            let refusal = match (reply.is_start, begun) {
-                (true, true) => Refusal::TimedOutStarting,
+            let refusal = match (decided(committed, &reply.command), reply.is_start, begun) {
+                (Some(Answer::Deleted), ..) => Refusal::DeletionOwed { dependency: "store" },
+                (_, true, true) => Refusal::TimedOutStarting,
+                _ if stop_is_owed(committed, &reply.command) => Refusal::StopOwed,
                 _ => Refusal::Unavailable { dependency: "store" },
             };
             let _ = reply.sender.send(answer.unwrap_or(Answer::Refused(refusal)));
@@ -133,6 +135,12 @@ fn decided<'a>(state: &'a State, wanted: &CommandId) -> Option<&'a Answer> {
 fn is_looked_up(state: &State, wanted: &CommandId) -> bool {
     let mut waiting = state.memory.waiting.iter();
     waiting.any(|waiting| waiting.command == *wanted && waiting.wants == Wants::Recall)
+}
+
+/// Whether a stop is decided, and its end waited for.
+fn stop_is_owed(state: &State, wanted: &CommandId) -> bool {
+    let mut waiting = state.memory.waiting.iter();
+    waiting.any(|waiting| waiting.command == *wanted && matches!(waiting.wants, Wants::Stop { .. }))
 }
 
 /// The answer that a decision keeps for a command.

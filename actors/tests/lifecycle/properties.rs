@@ -51,7 +51,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         2 => (uid(), prop::option::of(0..3_u64)).prop_map(|(u, size)| file(u, size)),
         1 => uid().prop_map(|u| recorder_left(u, LeaveReason::Clean)),
         2 => (1..40_u64).prop_map(|number| Happening::EffectDone { number }),
-        1 => (1..40_u64).prop_map(|number| Happening::EffectFailed { number }),
+        1 => (1..40_u64).prop_map(|number| Happening::EffectFailed { number, dependency: "blobs" }),
     ]
 }
 

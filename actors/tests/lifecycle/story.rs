@@ -294,7 +294,7 @@ pub fn name_of(what: &Happening) -> String {
         Happening::FoundOrphan { uid } => format!("found orphan {uid}"),
         Happening::EffectDone { number } => format!("effect {number} done"),
         Happening::FileRemoved { number } => format!("file removed by effect {number}"),
-        Happening::EffectFailed { number } => format!("effect {number} failed"),
+        Happening::EffectFailed { number, .. } => format!("effect {number} failed"),
     }
 }
 

@@ -91,7 +91,7 @@ fn events(phase: Phase) -> Vec<(i64, Happening)> {
         (10, seen("u7", Active, Some(RecordingStatus::Failed), Source::Recorder)),
         (10, Happening::EffectDone { number: 1 }),
         (10, Happening::FileRemoved { number: 1 }),
-        (10, Happening::EffectFailed { number: 1 }),
+        (10, Happening::EffectFailed { number: 1, dependency: "blobs" }),
     ]);
     events
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::effect::{Depth, Effect, Refusal};
-use super::super::ledger::{Attempt, Cause, Owed, Phase, Retry, State, Track, Waiting, Wants};
+use super::super::ledger::{Attempt, Cause, Phase, Retry, State, Track, Waiting, Wants};
 use super::super::policy::{self, Policy};
 use super::super::rules::Rule;
 use super::super::{Timestamp, effect::Answer};
@@ -54,19 +54,13 @@ impl Draft<'_> {
                 Wants::Recall => self.refuse(&command, Refusal::Unavailable { dependency: "store" }),
                 // The file or the document is still there, and will be removed.
                 Wants::Effect { answer: Answer::Deleted, number } => {
-                    let refusal = Refusal::Unavailable { dependency: self.dependency_of(number) };
-                    self.refuse(&command, refusal);
+                    let attempt = self.state.memory.effects.get(&number);
+                    // The file goes first.
+                    let dependency = attempt.and_then(|attempt| attempt.away).unwrap_or("blobs");
+                    self.refuse(&command, Refusal::DeletionOwed { dependency });
                 }
                 Wants::Effect { answer, .. } => self.answer(&command, answer),
             }
-        }
-    }
-
-    fn dependency_of(&self, number: u64) -> &'static str {
-        let effect = self.state.durable.pending.iter().find(|pending| pending.number == number);
-        match effect.map(|pending| &pending.effect) {
-            Some(Owed::Remove { .. }) => "blobs or store",
-            _ => "store",
         }
     }
 
@@ -198,11 +192,12 @@ impl Draft<'_> {
     }
 
     /// A pending effect failed: it stays owed.
-    pub(super) fn effect_failed(&mut self, number: u64) {
+    pub(super) fn effect_failed(&mut self, number: u64, dependency: &'static str) {
         let at = self.at;
         let Some(attempt) = self.state.memory.effects.get_mut(&number) else { return };
         attempt.due = Some(at.plus(policy::back_off(policy::EFFECT_RETRY, attempt.tries)));
         attempt.tries = attempt.tries.saturating_add(1);
+        attempt.away = Some(dependency);
     }
 
     /// Takes a row up: everything owed is begun again, everything held is looked at.
