@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ractor::{Actor, ActorRef};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::Instrument as _;
@@ -274,12 +274,11 @@ impl Orchestrator {
     /// # Errors
     /// When it could not be stored: LiveKit should try again.
     pub async fn livekit_event(&self, event: LiveKitEvent) -> Result<(), PortError> {
-        let admitted = self
-            .shared
-            .admission
-            .clone()
-            .try_acquire_owned()
-            .map_err(|_| PortError::unavailable("reelkeeper", "too many requests are under way"))?;
+        let place = |places: &Arc<Semaphore>| {
+            let place = places.clone().try_acquire_owned();
+            place.map_err(|_| PortError::unavailable("reelkeeper", "too many requests are under way"))
+        };
+        let _admitted = place(&self.shared.admission)?;
         match event.news {
             LiveKitNews::Egress(info) => match news::of_egress(&self.shared, *info).await? {
                 Some(sighting) => {
@@ -301,7 +300,7 @@ impl Orchestrator {
             }
             LiveKitNews::PersonJoined { sid } => {
                 let Some(room) = event.room else { return Ok(()) };
-                meetings::welcome(&self.shared, room, sid, admitted);
+                meetings::welcome(&self.shared, room, sid, place(&self.shared.welcomes)?);
                 Ok(())
             }
             LiveKitNews::PersonLeft { name } => {

@@ -147,11 +147,13 @@ pub(crate) struct Shared {
     pub(crate) live: Arc<live::LiveRecordings>,
     /// Requests and webhooks that are let in.
     pub(crate) admission: Arc<Semaphore>,
+    /// Welcomes under way; as many as are let in, and beside them, so that hints never keep a start out.
+    pub(crate) welcomes: Arc<Semaphore>,
 }
 
 impl Shared {
     pub(crate) fn new(world: World) -> Arc<Self> {
-        let admission = Arc::new(Semaphore::new(world.limits.admitted));
+        let [admission, welcomes] = [(); 2].map(|()| Arc::new(Semaphore::new(world.limits.admitted)));
         let live = Arc::new(live::LiveRecordings::default());
         let active_list = Arc::new(live::ActiveList::new(
             world.media_server.clone(),
@@ -159,6 +161,6 @@ impl Shared {
             world.policy.clone(),
             world.limits.list_all_interval,
         ));
-        Arc::new(Self { world, active_list, live, admission })
+        Arc::new(Self { world, active_list, live, admission, welcomes })
     }
 }

@@ -101,11 +101,11 @@ pub(super) async fn hear(shared: &Arc<Shared>, room: &RoomId, news: &MeetingNews
 }
 
 /// Tells somebody who came into a meeting of the recordings in its room: a hint, sent once. LiveKit is not
-/// kept waiting for it, since it tells its other news only then; `admitted` bounds how many are under way.
-pub(super) fn welcome(shared: &Arc<Shared>, room: RoomId, sid: String, admitted: OwnedSemaphorePermit) {
+/// kept waiting for it, since it tells its other news only then; `place` is its own among those under way.
+pub(super) fn welcome(shared: &Arc<Shared>, room: RoomId, sid: String, place: OwnedSemaphorePermit) {
     let shared = shared.clone();
     let work = async move {
-        let _admitted = admitted;
+        let _place = place;
         if let Err(error) = send_status(&shared, &room, sid).await {
             tracing::debug!(room.id = %room, topic = RoomStatusPayload::TOPIC, %error, "signal was not sent");
         }
