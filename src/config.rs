@@ -5,10 +5,12 @@
 //! once. Never reads the process's environment by itself, but for [`process_env`]. Read `options.rs`
 //! next, then `check.rs`.
 
+mod backends;
 mod check;
 mod flags;
 pub mod help;
 mod layers;
+mod meet_backends;
 mod meet_env;
 mod options;
 mod values;
@@ -24,10 +26,11 @@ use reelkeeper_actors::recording::FileLayout;
 use reelkeeper_actors::recording::policy::{CALL_GRACE, Policy, UNSETTLED_AGE};
 use reqwest::Url;
 
+pub use self::backends::{BlobsConfig, CoordinationConfig, StoreConfig};
 pub use self::check::{Fault, Faults, Setting, Warning};
 pub use self::flags::Flags;
 pub use self::options::DEFAULT_TOML;
-pub use self::values::{BlobsUrl, CoordinationUrl, MediaServerUrl, Secret, StoreUrl};
+pub use self::values::{BlobsUrl, CoordinationUrl, Encryption, MediaServerUrl, Secret, StoreUrl};
 
 use self::check::Reader;
 use self::layers::Layers;
@@ -76,6 +79,8 @@ pub struct Config {
     pub stale_gc: SweepConfig,
     /// How often documents and egresses are looked for that no row holds.
     pub unheld_gc_interval: Duration,
+    /// How often files are looked for that nobody knows.
+    pub unknown_files_gc_interval: Duration,
     /// How often rows are looked for whose room has no actor.
     pub due_rows_interval: Duration,
     /// How far ahead the deletion of a new room must lie.
@@ -92,10 +97,14 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// What is logged, and how.
     pub log: LogConfig,
+    /// How long a backend may be away at start-up.
+    pub startup_timeout: Duration,
     /// Rooms and recordings.
     pub store: StoreConfig,
     /// Leases.
-    pub coordination: CoordinationUrl,
+    pub coordination: CoordinationConfig,
+    /// Whether this process is the only one on its store.
+    pub single_node: bool,
     /// Files.
     pub blobs: BlobsConfig,
     /// LiveKit.
@@ -132,24 +141,6 @@ pub struct SweepConfig {
     pub interval: Duration,
     /// How old what it finds must be.
     pub after: Duration,
-}
-
-/// Where rooms and recordings are kept.
-#[derive(Debug, Clone)]
-pub struct StoreConfig {
-    /// Where.
-    pub url: StoreUrl,
-    /// Calls that may wait.
-    pub queue: usize,
-}
-
-/// Where files lie.
-#[derive(Debug, Clone)]
-pub struct BlobsConfig {
-    /// Where.
-    pub url: BlobsUrl,
-    /// Folder of all our files, without slashes at its ends; may be empty.
-    pub subbucket: String,
 }
 
 /// Which LiveKit, and who we are there.
@@ -224,18 +215,15 @@ impl Config {
         &self.settings
     }
 
-    /// One line per port for the log at start-up: what was chosen, and which setting chose it.
-    pub fn port_lines(&self) -> impl Iterator<Item = String> {
-        let ports = [
-            ("store", "store.url"),
-            ("coordination", "coordination.url"),
-            ("blobs", "blobs.url"),
-            ("livekit", "livekit.url"),
-        ];
-        ports.into_iter().filter_map(|(port, key)| {
-            let setting = self.settings.iter().find(|setting| setting.key == key)?;
-            Some(format!("{port}: {} ({})", setting.value, setting.source))
-        })
+    /// What was chosen for a port (`store`, `coordination`, `blobs`, `livekit`) and which setting chose it, on one
+    /// line, for the log at start-up.
+    #[must_use]
+    pub fn port_line(&self, port: &str) -> String {
+        let key = format!("{port}.url");
+        match self.settings.iter().find(|setting| setting.key == key) {
+            Some(setting) => format!("{port}: {} ({})", setting.value, setting.source),
+            None => port.to_owned(),
+        }
     }
 
     /// The numbers of the core's decisions.
@@ -262,6 +250,7 @@ impl Config {
             stale_recordings: self.stale_gc.interval,
             orphan_locks: self.locks_gc.interval,
             lock_grace: self.locks_gc.after,
+            unknown_files: self.unknown_files_gc_interval,
         }
     }
 
@@ -280,6 +269,9 @@ pub fn examine(flags: &Flags, env: impl IntoIterator<Item = (String, String)>) -
     let mut config = read(&mut reader);
     let mut faults = remarks.faults;
     faults.append(&mut reader.faults);
+    if !faults.iter().any(|fault| fault.is_about("store.url") || fault.is_about("coordination.url")) {
+        faults.extend(backends::combination(&config));
+    }
     let mut warnings: Vec<Warning> = remarks.warnings.into_iter().map(Warning).collect();
     if faults.is_empty() {
         warnings.extend(check::warnings(&config));
@@ -327,6 +319,7 @@ fn read(reader: &mut Reader<'_>) -> Config {
             after: reader.duration("stale_after", SHORTEST),
         },
         unheld_gc_interval: reader.duration("unheld_gc_interval", SHORTEST),
+        unknown_files_gc_interval: reader.duration("unknown_files_gc_interval", SHORTEST),
         due_rows_interval: reader.duration("due_rows_interval", SHORTEST),
         min_auto_delete: reader.duration("min_auto_delete", Duration::ZERO),
         key_retention: reader.duration("key_retention", MINUTE),
@@ -338,15 +331,11 @@ fn read(reader: &mut Reader<'_>) -> Config {
             filter: reader.value("log", |text| telemetry::check_filter(text).map(|()| text.to_owned())),
             format: reader.value("log_format", str::parse),
         },
-        store: StoreConfig {
-            url: reader.value("store.url", values::store),
-            queue: reader.count("store.queue", 1_000_000),
-        },
-        coordination: reader.value("coordination.url", values::coordination),
-        blobs: BlobsConfig {
-            url: reader.value("blobs.url", values::blobs),
-            subbucket: reader.value("blobs.subbucket", values::subbucket),
-        },
+        startup_timeout: reader.duration("startup_timeout", SECOND),
+        store: backends::read_store(reader),
+        coordination: backends::read_coordination(reader),
+        single_node: reader.value("cluster.single_node", values::switch),
+        blobs: backends::read_blobs(reader),
         livekit: read_livekit(reader),
         webhooks: read_webhooks(reader),
         limits: Limits {

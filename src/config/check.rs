@@ -34,6 +34,21 @@ impl Fault {
         Self(format!("{} ({}): \"{shown}\" from {source}: {problem}", option.key, option.variable))
     }
 
+    /// About an option that does not go with another.
+    ///
+    /// # Panics
+    /// For a key that is no option: a slip of ours.
+    #[must_use]
+    pub(super) fn of_option(key: &str, problem: impl fmt::Display) -> Self {
+        let option = options::with_key(key).expect("it is in the table");
+        Self(format!("{key} ({}): {problem}", option.variable))
+    }
+
+    /// Whether it is about this option.
+    pub(super) fn is_about(&self, key: &str) -> bool {
+        self.0.strip_prefix(key).is_some_and(|rest| rest.starts_with(" ("))
+    }
+
     /// About an option that must be set.
     #[must_use]
     fn unset(option: &Spec, problem: impl fmt::Display) -> Self {
@@ -180,9 +195,6 @@ impl<'a> Reader<'a> {
 }
 
 /// What fits together but may not be meant.
-///
-/// The design's rules on which coordination goes with which store leave nothing to check while both are
-/// embedded: `memory://` coordination goes with `sqlite://` and `memory://`.
 pub(super) fn warnings(config: &Config) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let real = matches!(config.livekit.url, MediaServerUrl::Server(_));

@@ -1,15 +1,12 @@
 //! OpenVidu Meet's variables, as far as they mean one of our options (contract `storage.md` 7).
 //!
-//! Owns which of their names say what, and when they choose Meet's own backends. A name of ours wins over
+//! Owns which of their names say what; those of the backends are in `meet_backends.rs`. A name of ours wins over
 //! any of them. Variables of Meet that mean nothing here are passed over in silence.
 
 use std::collections::BTreeMap;
 
 use super::layers::Entry;
-
-/// Any of these chooses Meet's backends for all three ports (design 2).
-const BACKENDS: [&str; 5] =
-    ["MEET_MONGO_", "MEET_REDIS_", "MEET_S3_", "MEET_AZURE_", "MEET_BLOB_STORAGE_MODE"];
+use super::meet_backends;
 
 struct Name {
     variable: &'static str,
@@ -56,7 +53,6 @@ const NAMES: &[Name] = &[
     name("MEETING_EMPTY_TIMEOUT", "meeting_empty_timeout", Empty::IsUnset),
     name("MEETING_DEPARTURE_TIMEOUT", "meeting_departure_timeout", Empty::IsUnset),
     Name { variable: "MEET_LOG_LEVEL", key: "log", empty: Empty::IsUnset, reads: log_level },
-    name("MEET_S3_SUBBUCKET", "blobs.subbucket", Empty::IsAValue),
     name("LIVEKIT_URL", "livekit.url", Empty::IsUnset),
     name("LIVEKIT_URL_PRIVATE", "livekit.url", Empty::IsUnset),
     name("LIVEKIT_URL", "livekit.public_url", Empty::IsUnset),
@@ -66,13 +62,14 @@ const NAMES: &[Name] = &[
 
 /// Their names for an option, the strongest first.
 pub fn names_of(key: &str) -> impl Iterator<Item = &'static str> {
-    NAMES.iter().rev().filter(move |name| name.key == key).map(|name| name.variable)
+    let own = NAMES.iter().rev().filter(move |name| name.key == key).map(|name| name.variable);
+    own.chain(meet_backends::names_of(key))
 }
 
 /// What Meet's variables say, in order of precedence, weakest first.
 #[must_use]
 pub fn entries(env: &BTreeMap<String, String>) -> Vec<Entry> {
-    let mut entries = backends(env);
+    let mut entries = meet_backends::entries(env);
     for name in NAMES {
         match env.get(name.variable) {
             Some(value) if !(value.is_empty() && name.empty == Empty::IsUnset) => {
@@ -96,31 +93,4 @@ fn log_level(level: &str) -> String {
         "silly" => "trace".to_owned(),
         other => other.to_owned(),
     }
-}
-
-/// Meet's backends for the three ports, if a variable chooses them. One variable is enough for all.
-fn backends(env: &BTreeMap<String, String>) -> Vec<Entry> {
-    let chosen_by = |prefixes: &[&str]| {
-        let mut set = env.iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name);
-        set.find(|name| prefixes.iter().any(|prefix| name.starts_with(prefix)))
-    };
-    let Some(any) = chosen_by(&BACKENDS) else {
-        return Vec::new();
-    };
-    let files = match env.get("MEET_BLOB_STORAGE_MODE").map(String::as_str) {
-        Some("abs") => "az://",
-        Some("gcs") => "gs://",
-        _ => "s3://",
-    };
-    [
-        ("store.url", "mongodb://", &BACKENDS[0..1]),
-        ("coordination.url", "redis://", &BACKENDS[1..2]),
-        ("blobs.url", files, &BACKENDS[2..5]),
-    ]
-    .into_iter()
-    .map(|(key, url, prefixes)| {
-        let variable = chosen_by(prefixes).unwrap_or(any);
-        Entry::new(key, url, &format!("{variable}, which chooses OpenVidu Meet's backends"))
-    })
-    .collect()
 }

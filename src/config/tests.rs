@@ -46,7 +46,7 @@ fn the_defaults_are_those_of_the_design() {
     assert_eq!((config.base_path.as_str(), &config.base_url), ("/meet", &None));
     assert_eq!((config.name_id.as_str(), &config.initial_api_key), ("openviduMeet", &None));
     assert_eq!(config.store.url, StoreUrl::Sqlite("data/reelkeeper.db".into()));
-    assert_eq!(config.coordination, CoordinationUrl::Memory);
+    assert_eq!(config.coordination.url, CoordinationUrl::Memory);
     assert_eq!(config.blobs.url, BlobsUrl::Folder("data/blobs".into()));
     assert_eq!(config.livekit.url, MediaServerUrl::Server("ws://livekit:7880".to_owned()));
     assert_eq!(config.livekit.public_url.as_deref(), Some("ws://livekit:7880"));
@@ -103,7 +103,7 @@ fn a_later_layer_wins_and_its_source_is_known() {
 #[test]
 fn the_ports_are_told_with_what_chose_them() {
     let config = good(&[("LIVEKIT_URL", "wss://lk"), ("REELKEEPER_BLOBS", "file:///srv/files")]);
-    let lines: Vec<_> = config.port_lines().collect();
+    let lines = ["store", "coordination", "blobs", "livekit"].map(|port| config.port_line(port));
     let expected = [
         "store: sqlite://data/reelkeeper.db (default)",
         "coordination: memory:// (default)",
@@ -170,33 +170,109 @@ fn meets_names_are_understood_and_yield_to_ours() {
 }
 
 #[test]
-fn meets_backends_are_a_fault_for_each_port_that_is_not_ours() {
-    let chosen = |env: &[(&str, &str)]| match load(&Flags::default(), &[&[LIVEKIT][..], env].concat()) {
-        Ok(_) => Vec::new(),
-        Err(faults) => faults.faults.iter().map(Fault::to_string).collect(),
-    };
-    let [store, coordination, blobs] =
-        &chosen(&[("MEET_REDIS_HOST", "redis"), ("MEET_S3_SUBBUCKET", "x")])[..]
-    else {
-        panic!("three ports")
-    };
-    assert_eq!(
-        store,
-        "store.url (REELKEEPER_STORE): \"mongodb://\" from MEET_REDIS_HOST, which chooses OpenVidu Meet's backends: \
-         mongodb:// is not in this build yet; use sqlite://<path> or memory://"
-    );
-    assert!(coordination.contains("MEET_REDIS_HOST") && coordination.contains("REELKEEPER_COORDINATION"));
-    assert!(blobs.contains("\"s3://\" from MEET_S3_SUBBUCKET"), "{blobs}");
-    assert!(chosen(&[("MEET_BLOB_STORAGE_MODE", "abs")])[2].contains("\"az://\""));
+fn meets_backends_are_chosen_by_any_of_their_variables() {
+    let config = good(&[LIVEKIT, ("MEET_REDIS_HOST", "redis"), ("MEET_S3_SUBBUCKET", "/mine/")]);
+    let lines = ["store", "coordination", "blobs"].map(|port| config.port_line(port));
+    let expected = [
+        "store: mongodb://(hidden)@localhost:27017/?replicaSet=rs0&directConnection=true (MEET_REDIS_HOST, which \
+         chooses OpenVidu Meet's backends)",
+        "coordination: redis://(hidden)@redis:6379/0 (MEET_REDIS_HOST, which chooses OpenVidu Meet's backends)",
+        "blobs: s3://openvidu-appdata (MEET_S3_SUBBUCKET, which chooses OpenVidu Meet's backends)",
+    ];
+    assert_eq!(lines, expected);
+    assert_eq!(config.store.database.as_deref(), Some("openvidu-meet"));
+    assert_eq!((config.blobs.subbucket.as_str(), config.blobs.path_style), ("mine", true));
+    assert_eq!(config.blobs.endpoint.unwrap().as_str(), "http://localhost:9000/");
+    let keys = config.blobs.keys.unwrap();
+    assert_eq!((keys.0.expose(), keys.1.expose()), ("minioadmin", "minioadmin"));
+
+    let env = [LIVEKIT, ("MEET_S3_ACCESS_KEY", ""), ("MEET_S3_SECRET_KEY", ""), ("MEET_S3_BUCKET", "b")];
+    assert_eq!(good(&env).blobs.keys, None, "without keys AWS's own chain is asked");
 
     let ours = [
+        LIVEKIT,
+        ("MEET_S3_SUBBUCKET", "/mine/"),
         ("REELKEEPER_STORE", "sqlite:///var/lib/reelkeeper.db"),
         ("REELKEEPER_COORDINATION", "memory://"),
         ("REELKEEPER_BLOBS", "file://data/blobs"),
-        ("MEET_S3_SUBBUCKET", "/mine/"),
     ];
-    assert_eq!(chosen(&ours), Vec::<String>::new());
-    assert_eq!(good(&[&[LIVEKIT][..], &ours[..]].concat()).blobs.subbucket, "mine");
+    let config = good(&ours);
+    assert_eq!(config.blobs.url, BlobsUrl::Folder("data/blobs".into()));
+    assert_eq!(config.blobs.subbucket, "mine");
+}
+
+#[test]
+fn what_does_not_go_together_is_a_fault() {
+    let mongo = ("REELKEEPER_STORE", "mongodb://user:hush@db/x");
+    let alone = ("REELKEEPER_CLUSTER_SINGLE_NODE", "true");
+    let cases: [(&[(&str, &str)], &str); 11] = [
+        (&[mongo], "coordination.url (REELKEEPER_COORDINATION): memory:// does not go with mongodb://"),
+        (&[mongo, alone], ""),
+        (&[mongo, ("REELKEEPER_COORDINATION", "store://")], ""),
+        (&[mongo, ("REELKEEPER_COORDINATION", "rediss://:hush@cache")], ""),
+        (
+            &[("REELKEEPER_COORDINATION", "store://")],
+            "coordination.url (REELKEEPER_COORDINATION): redis:// and store://",
+        ),
+        (
+            &[("REELKEEPER_COORDINATION", "redis://cache")],
+            "coordination.url (REELKEEPER_COORDINATION): redis:// and",
+        ),
+        (
+            &[("REELKEEPER_BLOBS", "s3://b"), ("REELKEEPER_BLOBS_ACCESS_KEY", "k")],
+            "blobs.secret_key (REELKEEPER_BLOBS_SECRET_KEY): blobs.access_key is set",
+        ),
+        (
+            &[("REELKEEPER_BLOBS", "s3://b"), ("REELKEEPER_BLOBS_SECRET_KEY", "hush")],
+            "blobs.access_key (REELKEEPER_BLOBS_ACCESS_KEY): blobs.secret_key is set",
+        ),
+        (&[("REELKEEPER_BLOBS", "az://c")], "blobs.url (REELKEEPER_BLOBS): az:// needs blobs.account"),
+        (
+            &[
+                ("REELKEEPER_BLOBS", "az://c"),
+                ("REELKEEPER_BLOBS_ACCOUNT", "a"),
+                ("REELKEEPER_BLOBS_ACCOUNT_KEY", "hush"),
+            ],
+            "",
+        ),
+        (
+            &[("REELKEEPER_BLOBS", "gs://b"), ("REELKEEPER_BLOBS_SSE_TYPE", "AES")],
+            "blobs.sse_type (REELKEEPER_BLOBS_SSE_TYPE): \"AES\" from",
+        ),
+    ];
+    for (env, expected) in cases {
+        let found = match load(&Flags::default(), &[&[LIVEKIT][..], env].concat()) {
+            Ok(_) => Vec::new(),
+            Err(faults) => faults.faults.iter().map(Fault::to_string).collect(),
+        };
+        assert_eq!(found.len(), usize::from(!expected.is_empty()), "{env:?}: {found:?}");
+        assert!(found.iter().all(|fault| fault.starts_with(expected)), "{env:?}: {found:?}");
+        assert!(!found.join("").contains("hush"), "{found:?}");
+    }
+}
+
+#[test]
+fn secrets_in_urls_are_hidden() {
+    let cases = [
+        (
+            "mongodb://user:pa@ss@a,b/db?tlsCertificateKeyFilePassword=x&w=1",
+            "mongodb://(hidden)@a,b/db?tlsCertificateKeyFilePassword=(hidden)&w=1",
+        ),
+        (
+            "redis+sentinel://:p@a:1,b:2/0?master=m&sentinel_password=x",
+            "redis+sentinel://(hidden)@a:1,b:2/0?master=m&sentinel_password=(hidden)",
+        ),
+        ("redis://cache:6379/0", "redis://cache:6379/0"),
+        (
+            "mongodb://a/?authMechanismProperties=AWS_SESSION_TOKEN:x",
+            "mongodb://a/?authMechanismProperties=(hidden)",
+        ),
+        ("s3://bucket", "s3://bucket"),
+        ("plain text", "plain text"),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(values::shown(text), expected);
+    }
 }
 
 #[test]
@@ -208,9 +284,12 @@ fn every_fault_is_reported_at_once() {
         ("REELKEEPER_UPLOAD_LIMIT", "48h"),
         ("REELKEEPER_LOG", "loud"),
         ("REELKEEPER_LOG_FORMAT", "xml"),
-        ("REELKEEPER_STORE", "mongodb://user:hush@db/x"),
-        ("REELKEEPER_COORDINATION", "redis://localhost"),
-        ("REELKEEPER_BLOBS", "blobs"),
+        ("REELKEEPER_STORE", "postgres://user:hush@db/x"),
+        ("REELKEEPER_STORE_DATABASE", "a.b"),
+        ("REELKEEPER_COORDINATION", "etcd://user:hush@localhost"),
+        ("REELKEEPER_BLOBS", "s3://bucket/folder"),
+        ("REELKEEPER_BLOBS_ENDPOINT", "http://user:hush@minio"),
+        ("REELKEEPER_BLOBS_PATH_STYLE", "yes"),
         ("REELKEEPER_BLOBS_SUBBUCKET", "a/../b"),
         ("REELKEEPER_LIVEKIT", "ws://user:hush@lk"),
         ("LIVEKIT_API_SECRET", ""),

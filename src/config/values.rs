@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use reqwest::Url;
 
+use crate::adapters::redis::target::Target;
+
 /// A text that is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -40,13 +42,19 @@ pub enum StoreUrl {
     Sqlite(PathBuf),
     /// In memory: lost with the process.
     Memory,
+    /// In MongoDB: its URI, which may hold a password.
+    Mongo(Secret),
 }
 
 /// Where leases are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum CoordinationUrl {
     /// In memory: this process is alone.
     Memory,
+    /// In the store's MongoDB.
+    Store,
+    /// In Redis.
+    Redis(Target),
 }
 
 /// Where the files of recordings lie.
@@ -54,6 +62,37 @@ pub enum CoordinationUrl {
 pub enum BlobsUrl {
     /// Below a folder; relative to the working directory unless absolute.
     Folder(PathBuf),
+    /// In a bucket of S3, or of what speaks its interface.
+    S3 {
+        /// The bucket's name.
+        bucket: String,
+    },
+    /// In a container of Azure Blob Storage.
+    Azure {
+        /// The container's name.
+        container: String,
+    },
+    /// In a bucket of Google Cloud Storage.
+    Google {
+        /// The bucket's name.
+        bucket: String,
+    },
+}
+
+/// How S3 encrypts at rest what we write. LiveKit's egress has settings of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Encryption {
+    /// As the bucket says.
+    None,
+    /// With keys of S3 (`SSE-S3`).
+    Store,
+    /// With keys of KMS (`SSE-KMS`).
+    Kms {
+        /// The key; none: the account's own.
+        key_id: Option<String>,
+        /// The encryption context, as base64 of JSON.
+        context: Option<String>,
+    },
 }
 
 impl std::str::FromStr for BlobsUrl {
@@ -78,12 +117,8 @@ fn split(text: &str) -> Result<(&str, &str), String> {
     text.split_once("://").ok_or_else(|| "must begin with a scheme such as file://".to_owned())
 }
 
-fn unsupported(scheme: &str, later: &[&str], now: &str) -> String {
-    if later.contains(&scheme) {
-        format!("{scheme}:// is not in this build yet; use {now}")
-    } else {
-        format!("{scheme}:// is not known here; use {now}")
-    }
+fn unknown(scheme: &str, known: &str) -> String {
+    format!("{scheme}:// is not known here; use {known}")
 }
 
 fn path(text: &str) -> Result<PathBuf, String> {
@@ -97,21 +132,63 @@ pub(super) fn store(text: &str) -> Result<StoreUrl, String> {
     match split(text)? {
         ("sqlite", rest) => path(rest).map(StoreUrl::Sqlite),
         ("memory", "") => Ok(StoreUrl::Memory),
-        (scheme, _) => Err(unsupported(scheme, &["mongodb", "mongodb+srv"], "sqlite://<path> or memory://")),
+        ("mongodb" | "mongodb+srv", "") => Err("must name a host".to_owned()),
+        ("mongodb" | "mongodb+srv", _) => Ok(StoreUrl::Mongo(Secret::new(text))),
+        (scheme, _) => Err(unknown(scheme, "sqlite://<path>, memory:// or mongodb://<host>")),
     }
 }
 
 pub(super) fn coordination(text: &str) -> Result<CoordinationUrl, String> {
     match split(text)? {
         ("memory", "") => Ok(CoordinationUrl::Memory),
-        (scheme, _) => Err(unsupported(scheme, &["redis", "rediss", "redis+sentinel", "store"], "memory://")),
+        ("store", "") => Ok(CoordinationUrl::Store),
+        ("redis" | "rediss" | "redis+sentinel", _) => Target::parse(text).map(CoordinationUrl::Redis),
+        (scheme, _) => Err(unknown(scheme, "memory://, store://, redis://, rediss:// or redis+sentinel://")),
     }
 }
 
 pub(super) fn blobs(text: &str) -> Result<BlobsUrl, String> {
     match split(text)? {
         ("file", rest) => path(rest).map(BlobsUrl::Folder),
-        (scheme, _) => Err(unsupported(scheme, &["s3", "az", "gs"], "file://<path>")),
+        ("s3", rest) => bucket(rest).map(|bucket| BlobsUrl::S3 { bucket }),
+        ("az", rest) => bucket(rest).map(|container| BlobsUrl::Azure { container }),
+        ("gs", rest) => bucket(rest).map(|bucket| BlobsUrl::Google { bucket }),
+        (scheme, _) => {
+            Err(unknown(scheme, "file://<path>, s3://<bucket>, az://<container> or gs://<bucket>"))
+        }
+    }
+}
+
+/// A bucket's name and nothing more: a folder in it is the sub-bucket.
+fn bucket(text: &str) -> Result<String, String> {
+    let name = text.strip_suffix('/').unwrap_or(text);
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '$');
+    if name.is_empty() || !name.chars().all(allowed) {
+        return Err("must name a bucket and nothing more; a folder in it is blobs.subbucket".to_owned());
+    }
+    Ok(name.to_owned())
+}
+
+/// Where a cloud's interface is spoken.
+pub(super) fn endpoint(text: &str) -> Result<Url, String> {
+    web_url(text, &["http", "https"])
+}
+
+/// The name of a database.
+pub(super) fn database(text: &str) -> Result<String, String> {
+    let odd = |c: char| c.is_whitespace() || c.is_control() || "/\\.\"$*<>:|?".contains(c);
+    if text.len() > 63 || text.chars().any(odd) {
+        return Err("must be a name of at most 63 bytes without blanks and /\\.\"$*<>:|?".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// How S3 encrypts: Meet's words.
+pub(super) fn encryption(text: &str) -> Result<Encryption, String> {
+    match text {
+        "SSE-S3" => Ok(Encryption::Store),
+        "SSE-KMS" => Ok(Encryption::Kms { key_id: None, context: None }),
+        _ => Err("must be SSE-S3 or SSE-KMS, or empty".to_owned()),
     }
 }
 
@@ -215,14 +292,31 @@ pub(super) fn count(text: &str, least: usize, most: usize) -> Result<usize, Stri
         .ok_or_else(|| format!("must be a whole number from {least} to {most}"))
 }
 
-/// A value as it may be shown: what stands before an `@` in a URL's host part is hidden.
+/// A value as it may be shown: what stands before an `@` in a URL's host part is hidden, and so are secrets
+/// in its query.
 pub(super) fn shown(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else {
         return text.to_owned();
     };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    match rest[..end].rfind('@') {
-        Some(at) => format!("{scheme}://(hidden){}", &rest[at..]),
-        None => text.to_owned(),
+    let (host, behind) = match rest[..end].rfind('@') {
+        Some(at) => (format!("(hidden){}", &rest[at..end]), &rest[end..]),
+        None => (rest[..end].to_owned(), &rest[end..]),
+    };
+    let Some((path, query)) = behind.split_once('?') else {
+        return format!("{scheme}://{host}{behind}");
+    };
+    let shown: Vec<String> = query.split('&').map(shown_parameter).collect();
+    format!("{scheme}://{host}{path}?{}", shown.join("&"))
+}
+
+/// A parameter of a query, without its value if its name sounds like a secret.
+fn shown_parameter(parameter: &str) -> String {
+    const SECRETS: [&str; 5] = ["password", "secret", "token", "properties", "key"];
+    match parameter.split_once('=') {
+        Some((name, _)) if SECRETS.iter().any(|word| name.to_lowercase().contains(word)) => {
+            format!("{name}=(hidden)")
+        }
+        _ => parameter.to_owned(),
     }
 }

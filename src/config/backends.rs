@@ -1,0 +1,160 @@
+//! Where the store, the coordination and the files are, and how they are reached.
+//!
+//! Owns the options of the three ports and which of their values go together (design 2). Read `values.rs`
+//! for the URLs.
+
+use std::time::Duration;
+
+use reqwest::Url;
+
+use super::Config;
+use super::check::{Fault, Reader};
+use super::values::{self, BlobsUrl, CoordinationUrl, Encryption, Secret, StoreUrl};
+
+/// Shortest time that a call of a backend may be given.
+const SHORTEST: Duration = Duration::from_millis(100);
+
+/// Where rooms and recordings are kept.
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    /// Where.
+    pub url: StoreUrl,
+    /// MongoDB: the database; none: the URL's, else that of OpenVidu Meet.
+    pub database: Option<String>,
+    /// Any call, until its answer.
+    pub deadline: Duration,
+    /// SQLite: calls that may wait.
+    pub queue: usize,
+    /// MongoDB: connections to each of its servers.
+    pub connections: usize,
+}
+
+/// Where leases and names are kept.
+#[derive(Debug, Clone)]
+pub struct CoordinationConfig {
+    /// Where.
+    pub url: CoordinationUrl,
+    /// Any call, until its answer.
+    pub deadline: Duration,
+}
+
+/// Where files lie.
+#[derive(Debug, Clone)]
+pub struct BlobsConfig {
+    /// Where.
+    pub url: BlobsUrl,
+    /// Folder of all our files, without slashes at its ends; may be empty.
+    pub subbucket: String,
+    /// Another address of the cloud's interface.
+    pub endpoint: Option<Url>,
+    /// S3: its region.
+    pub region: String,
+    /// S3: access key and secret key; none: AWS's default chain.
+    pub keys: Option<(Secret, Secret)>,
+    /// S3: whether the bucket stands in the path.
+    pub path_style: bool,
+    /// S3: how what we write is encrypted at rest.
+    pub encryption: Encryption,
+    /// Azure: account and its key.
+    pub account: Option<(String, Secret)>,
+    /// Any call, until its answer begins; and between two pieces of a file.
+    pub deadline: Duration,
+}
+
+pub(super) fn read_store(reader: &mut Reader<'_>) -> StoreConfig {
+    StoreConfig {
+        url: reader.value("store.url", values::store),
+        database: reader.optional("store.database", values::database),
+        deadline: reader.duration("store.deadline", SHORTEST),
+        queue: reader.count("store.queue", 1_000_000),
+        connections: reader.count("store.connections", 10_000),
+    }
+}
+
+pub(super) fn read_coordination(reader: &mut Reader<'_>) -> CoordinationConfig {
+    CoordinationConfig {
+        url: reader.value("coordination.url", values::coordination),
+        deadline: reader.duration("coordination.deadline", SHORTEST),
+    }
+}
+
+pub(super) fn read_blobs(reader: &mut Reader<'_>) -> BlobsConfig {
+    let secret = |text: &str| Ok(Secret::new(text));
+    let url = reader.value("blobs.url", values::blobs);
+    let subbucket = reader.value("blobs.subbucket", values::subbucket);
+    let endpoint = reader.optional("blobs.endpoint", values::endpoint);
+    let region = reader.value("blobs.region", values::not_empty);
+    let keys = (reader.optional("blobs.access_key", secret), reader.optional("blobs.secret_key", secret));
+    let path_style = reader.value("blobs.path_style", values::switch);
+    let encryption = (
+        reader.optional("blobs.sse_type", values::encryption),
+        reader.optional("blobs.sse_kms_key_id", values::not_empty),
+        reader.optional("blobs.sse_kms_context", values::not_empty),
+    );
+    let account = reader.optional("blobs.account", values::not_empty);
+    let account_key = reader.optional("blobs.account_key", secret);
+    let needs_account = account.is_none() && account_key.is_none();
+    let config = BlobsConfig {
+        deadline: reader.duration("blobs.deadline", SHORTEST),
+        keys: both(reader, "blobs.access_key", "blobs.secret_key", keys),
+        account: both(reader, "blobs.account", "blobs.account_key", (account, account_key)),
+        encryption: encryption_of(encryption),
+        url,
+        subbucket,
+        endpoint,
+        region,
+        path_style,
+    };
+    if needs_account && matches!(config.url, BlobsUrl::Azure { .. }) {
+        let problem = "az:// needs blobs.account and blobs.account_key";
+        reader.faults.push(Fault::of_option("blobs.url", problem));
+    }
+    config
+}
+
+/// Two options that mean something together only.
+fn both<A, B>(
+    reader: &mut Reader<'_>,
+    first: &'static str,
+    second: &'static str,
+    values: (Option<A>, Option<B>),
+) -> Option<(A, B)> {
+    match values {
+        (Some(one), Some(other)) => Some((one, other)),
+        (None, None) => None,
+        (Some(_), None) => {
+            reader.faults.push(Fault::of_option(second, format!("{first} is set, so it must be too")));
+            None
+        }
+        (None, Some(_)) => {
+            reader.faults.push(Fault::of_option(first, format!("{second} is set, so it must be too")));
+            None
+        }
+    }
+}
+
+fn encryption_of(
+    (chosen, key_id, context): (Option<Encryption>, Option<String>, Option<String>),
+) -> Encryption {
+    match chosen {
+        Some(Encryption::Kms { .. }) => Encryption::Kms { key_id, context },
+        Some(Encryption::Store) => Encryption::Store,
+        Some(Encryption::None) | None => Encryption::None,
+    }
+}
+
+/// Which stores go with which coordination (design 2).
+pub(super) fn combination(config: &Config) -> Option<Fault> {
+    let problem = match (&config.store.url, &config.coordination.url) {
+        (StoreUrl::Mongo(_), CoordinationUrl::Memory) if !config.single_node => {
+            "memory:// does not go with mongodb://, which other nodes may use: take redis:// or store://, or say \
+             that this node is alone with cluster.single_node = true (REELKEEPER_CLUSTER_SINGLE_NODE)"
+        }
+        (StoreUrl::Sqlite(_) | StoreUrl::Memory, CoordinationUrl::Store | CoordinationUrl::Redis(_)) => {
+            "redis:// and store:// go with a mongodb:// store only; sqlite:// and memory:// belong to one \
+             process: take memory://"
+        }
+        _ => return None,
+    };
+    Some(Fault::of_option("coordination.url", problem))
+}
