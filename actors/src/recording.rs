@@ -261,6 +261,21 @@ impl FileLayout {
         valid.then(|| crate::ids::Uid::from_trusted(uid))
     }
 
+    /// The folder below which all files of recordings lie, without a slash at its end.
+    #[must_use]
+    pub fn root(&self) -> String {
+        if self.subbucket.is_empty() { FOLDER.to_owned() } else { format!("{}/{FOLDER}", self.subbucket) }
+    }
+
+    /// Whose file a key is: room and uid. None if it does not have our form.
+    #[must_use]
+    pub fn recording_of(&self, key: &str) -> Option<(RoomId, crate::ids::Uid)> {
+        let (room, _) = key.strip_prefix(&self.root())?.strip_prefix('/')?.split_once('/')?;
+        let room = RoomId::from_trusted(room);
+        let uid = key.strip_prefix(&self.folder(&room)).and_then(|_| self.uid_of(&room, key))?;
+        Some((room, uid))
+    }
+
     fn folder(&self, room: &RoomId) -> String {
         if self.subbucket.is_empty() {
             return format!("{FOLDER}/{room}/");

@@ -17,7 +17,6 @@ mod outbox;
 mod schema;
 #[cfg(test)]
 mod tests;
-mod unreadable;
 mod writer;
 
 use std::fmt::Display;
@@ -32,8 +31,8 @@ use tokio::sync::oneshot;
 use self::connection::{guarded, unavailable};
 use self::file_lock::FileLock;
 use self::lane::{Inlet, Lane};
-use self::unreadable::Unreadable;
 use self::writer::{Durable, Write};
+use super::unreadable::Unreadable;
 
 /// The dependency's name in errors.
 const STORE: &str = "store";

@@ -9,13 +9,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use reelkeeper_actors::access::user::User;
-use reelkeeper_actors::ids::{ClaimId, EgressId, NodeId, RecordingId, RoomId};
+use reelkeeper_actors::ids::{ClaimId, EgressId, NodeId, RecordingId, RoomId, Uid};
 use reelkeeper_actors::meeting::Room;
 use reelkeeper_actors::meeting::joining::RoomOrder;
 use reelkeeper_actors::meeting::status::MeetingNews;
 use reelkeeper_actors::ports::PortError;
 use reelkeeper_actors::ports::accounts::Accounts;
-use reelkeeper_actors::ports::blobs::{BlobHead, Blobs, ByteStream};
+use reelkeeper_actors::ports::blobs::{BlobHead, Blobs, ByteStream, ListedBlob};
 use reelkeeper_actors::ports::catalog::list::{DocumentId, Page, RecordingQuery};
 use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, StoredRecording};
 use reelkeeper_actors::ports::clock::{Clock, Entropy};
@@ -76,6 +76,9 @@ impl Catalog for World {
     async fn room(&self, room: &RoomId) -> Result<Option<Room>, PortError> {
         self.store().await?;
         Ok(self.rooms.lock().unwrap().iter().find(|stored| stored.room_id == *room).cloned())
+    }
+    async fn has_recording(&self, _: &RoomId, _: &Uid) -> Result<bool, PortError> {
+        unreachable!("the HTTP face knows ids")
     }
     async fn tell_room(&self, _: &RoomId, _: &MeetingNews) -> Result<Option<Room>, PortError> {
         unreachable!("the HTTP face tells no room")
@@ -162,6 +165,9 @@ impl Blobs for World {
     async fn remove(&self, _: &str) -> Result<bool, PortError> {
         unreachable!("the HTTP face removes no files")
     }
+    async fn list(&self, _: &str, _: Option<&str>, _: usize) -> Result<Vec<ListedBlob>, PortError> {
+        unreachable!("the HTTP face lists no files")
+    }
     async fn ping(&self) -> Result<(), PortError> {
         Ok(())
     }
@@ -194,6 +200,9 @@ impl Coordination for World {
     async fn leave(&self, _: &NodeId) -> Result<(), PortError> {
         unreachable!("the HTTP face gives no lease up")
     }
+    async fn succeed(&self, _: &str, _: &NodeId, _: Duration) -> Result<(), PortError> {
+        unreachable!("the HTTP face takes no place")
+    }
     async fn standing(&self, _: &NodeId) -> Result<Standing, PortError> {
         Ok(Standing::Alive)
     }
@@ -205,6 +214,12 @@ impl Coordination for World {
     }
     async fn free_names(&self, _: &RoomId) -> Result<(), PortError> {
         unreachable!("the HTTP face frees no name")
+    }
+    async fn take_task(&self, _: &str, _: &NodeId, _: Duration) -> Result<bool, PortError> {
+        unreachable!("the HTTP face sweeps nothing")
+    }
+    async fn give_task_back(&self, _: &str, _: &NodeId) -> Result<(), PortError> {
+        unreachable!("the HTTP face sweeps nothing")
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod pieces;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Write as _};
 use std::ops::RangeInclusive;
@@ -19,11 +20,8 @@ use bytes::Bytes;
 
 use self::pieces::pieces;
 use crate::ports::PortError;
-use crate::ports::blobs::{BlobHead, Blobs, ByteStream};
+use crate::ports::blobs::{BlobHead, Blobs, ByteStream, LISTED_MAX, ListedBlob, checked_key};
 
-/// Longest key in bytes and longest segment of one, as file systems and S3 have them.
-const KEY_MAX: usize = 1024;
-const SEGMENT_MAX: usize = 255;
 /// Every call, and every piece of a stream, ends within this.
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -64,7 +62,7 @@ impl DirectoryBlobs {
         key: &str,
         call: impl FnOnce(&Root, &Path) -> io::Result<T> + Send + 'static,
     ) -> Result<T, PortError> {
-        let relative = relative_path(key)?;
+        let relative = PathBuf::from(checked_key(key)?);
         let root = Arc::clone(&self.root);
         off_thread(key, move || call(&root, &relative)).await
     }
@@ -106,6 +104,16 @@ impl Blobs for DirectoryBlobs {
         .await
     }
 
+    async fn list(
+        &self,
+        folder: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<ListedBlob>, PortError> {
+        let (path, after) = (folder.to_owned(), after.unwrap_or_default().to_owned());
+        self.call(folder, move |root, _| root.list(&path, &after, limit.min(LISTED_MAX))).await
+    }
+
     async fn ping(&self) -> Result<(), PortError> {
         let root = Arc::clone(&self.root);
         off_thread("ping", move || root.is_here()).await
@@ -132,6 +140,39 @@ impl Root {
             Err(error) if is_absence(&error) => self.is_here().map(|()| None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Files below a folder, the first ones after a key. Holds no more than are wanted, however many there are.
+    fn list(&self, folder: &str, after: &str, limit: usize) -> io::Result<Vec<ListedBlob>> {
+        self.is_here()?;
+        let mut found = BTreeMap::new();
+        let mut folders = vec![folder.to_owned()];
+        while let Some(folder) = folders.pop() {
+            let entries = match fs::read_dir(self.path.join(&folder)) {
+                Err(error) if is_absence(&error) => continue,
+                entries => entries?,
+            };
+            for entry in entries {
+                let entry = entry?;
+                let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
+                let key = format!("{folder}/{name}");
+                let kind = entry.file_type()?;
+                if kind.is_dir() {
+                    folders.push(key);
+                } else if kind.is_file() && key.as_str() > after {
+                    found.insert(key, entry);
+                    if found.len() > limit {
+                        found.pop_last();
+                    }
+                }
+            }
+        }
+        let listed = found.into_iter().map(|(key, entry)| {
+            let BlobHead { size, modified, .. } = head_of(&entry.metadata()?);
+            Ok(ListedBlob { key, size, modified })
+        });
+        // One that went meanwhile is none any more.
+        listed.filter(|one: &io::Result<_>| !one.as_ref().is_err_and(is_absence)).collect()
     }
 
     /// Writes beside the file's place and moves it there, so that no reader ever sees half of it.
@@ -186,17 +227,6 @@ async fn off_thread<T: Send + 'static>(
         Ok(Err(broken)) => Err(PortError::misused("blobs", format_args!("{subject}: {broken}"))),
         Err(_) => Err(too_slow(subject)),
     }
-}
-
-/// Reads a key as a path that can only lead downwards.
-fn relative_path(key: &str) -> Result<PathBuf, PortError> {
-    let leads_down = |segment: &str| {
-        !matches!(segment, "" | "." | "..") && segment.len() <= SEGMENT_MAX && !segment.contains('\0')
-    };
-    if key.len() > KEY_MAX || !key.split('/').all(leads_down) {
-        return Err(PortError::misused("blobs", format_args!("{key:?} is no key")));
-    }
-    Ok(PathBuf::from(key))
 }
 
 fn head_of(metadata: &Metadata) -> BlobHead {

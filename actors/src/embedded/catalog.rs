@@ -6,7 +6,7 @@ use std::ops::Bound;
 use async_trait::async_trait;
 
 use super::{MemoryStore, lock};
-use crate::ids::{RecordingId, RoomId};
+use crate::ids::{RecordingId, RoomId, Uid};
 use crate::meeting::Room;
 use crate::meeting::status::MeetingNews;
 use crate::ports::PortError;
@@ -80,6 +80,11 @@ impl Catalog for MemoryStore {
 
     async fn recording(&self, recording: &RecordingId) -> Result<Option<StoredRecording>, PortError> {
         Ok(lock(&self.documents).recordings.get(recording).map(|inserted| inserted.stored.clone()))
+    }
+
+    async fn has_recording(&self, room: &RoomId, uid: &Uid) -> Result<bool, PortError> {
+        let documents = lock(&self.documents);
+        Ok(documents.recordings.keys().any(|id| id.room == *room && id.uid == *uid))
     }
 
     async fn recordings(&self, query: &RecordingQuery) -> Result<Page<Recording>, PortError> {

@@ -25,6 +25,8 @@ pub struct AloneCoordination {
     /// When each lease ends.
     leases: Mutex<BTreeMap<NodeId, Instant>>,
     names: Mutex<BTreeMap<RoomId, Names>>,
+    /// Who has each task, until when.
+    tasks: Mutex<BTreeMap<String, (NodeId, Instant)>>,
 }
 
 impl AloneCoordination {
@@ -47,6 +49,11 @@ impl Coordination for AloneCoordination {
 
     async fn leave(&self, node: &NodeId) -> Result<(), PortError> {
         lock(&self.leases).remove(node);
+        Ok(())
+    }
+
+    async fn succeed(&self, _place: &str, _node: &NodeId, _ttl: Duration) -> Result<(), PortError> {
+        // Every other process is gone as it is.
         Ok(())
     }
 
@@ -85,6 +92,24 @@ impl Coordination for AloneCoordination {
 
     async fn free_names(&self, room: &RoomId) -> Result<(), PortError> {
         lock(&self.names).remove(room);
+        Ok(())
+    }
+
+    async fn take_task(&self, task: &str, node: &NodeId, ttl: Duration) -> Result<bool, PortError> {
+        let now = Instant::now();
+        let mut tasks = lock(&self.tasks);
+        if tasks.get(task).is_some_and(|(holder, end)| holder != node && *end > now) {
+            return Ok(false);
+        }
+        tasks.insert(task.to_owned(), (node.clone(), now + ttl));
+        Ok(true)
+    }
+
+    async fn give_task_back(&self, task: &str, node: &NodeId) -> Result<(), PortError> {
+        let mut tasks = lock(&self.tasks);
+        if tasks.get(task).is_some_and(|(holder, _)| holder == node) {
+            tasks.remove(task);
+        }
         Ok(())
     }
 }

@@ -109,8 +109,15 @@ pub fn compared(name: &str) -> String {
 #[must_use]
 pub fn free_name(wanted: &str, is_taken: impl Fn(&str) -> bool) -> String {
     let free = |name: &String| !is_taken(&compared(name));
-    let numbered = (1_u32..).map(|number| format!("{}{BEFORE_NUMBER}{number}", base(wanted)));
+    let before = before_number(wanted);
+    let numbered = (1_u32..).map(|number| format!("{before}{number}"));
     std::iter::once(wanted.to_owned()).chain(numbered).find(free).unwrap_or_default()
+}
+
+/// What a number is added to, to make another name of this one.
+#[must_use]
+pub fn before_number(name: &str) -> String {
+    format!("{}{BEFORE_NUMBER}", base(name))
 }
 
 /// The name without a number at its end.

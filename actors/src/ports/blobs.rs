@@ -23,6 +23,38 @@ pub struct BlobHead {
     pub etag: String,
 }
 
+/// A file of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedBlob {
+    /// Its key.
+    pub key: String,
+    /// Bytes.
+    pub size: u64,
+    /// When it was last written, in milliseconds since 1970.
+    pub modified: i64,
+}
+
+/// Most files of one list.
+pub const LISTED_MAX: usize = 1_000;
+
+/// Longest key in bytes and longest segment of one, as file systems and S3 have them.
+const KEY_MAX: usize = 1024;
+const SEGMENT_MAX: usize = 255;
+
+/// Checks that a key can only lead downwards, whatever the store makes of it.
+///
+/// # Errors
+/// `Misused` for anything else.
+pub fn checked_key(key: &str) -> Result<&str, PortError> {
+    let leads_down = |segment: &str| {
+        !matches!(segment, "" | "." | "..") && segment.len() <= SEGMENT_MAX && !segment.contains('\0')
+    };
+    if key.len() > KEY_MAX || !key.split('/').all(leads_down) {
+        return Err(PortError::misused("blobs", format_args!("{key:?} is no key")));
+    }
+    Ok(key)
+}
+
 /// Stores files by key. A key is a relative path with `/` between its segments.
 ///
 /// Demands: "not there" is an answer, everything that went wrong is an error; memory is constant however
@@ -53,6 +85,18 @@ pub trait Blobs: Send + Sync {
     /// # Errors
     /// When the store is away.
     async fn remove(&self, key: &str) -> Result<bool, PortError>;
+
+    /// The files below a folder, in the order of their keys' bytes, beginning after `after`: at most `limit`, and
+    /// [`LISTED_MAX`]. A full list may be followed by another.
+    ///
+    /// # Errors
+    /// When the store is away.
+    async fn list(
+        &self,
+        folder: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<ListedBlob>, PortError>;
 
     /// Cheap proof that the store answers.
     ///

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use self::list::{Page, RecordingQuery};
 use super::PortError;
-use crate::ids::{RecordingId, RoomId};
+use crate::ids::{RecordingId, RoomId, Uid};
 use crate::meeting::Room;
 use crate::meeting::status::MeetingNews;
 use crate::recording::event::UnheldRecording;
@@ -112,6 +112,12 @@ pub trait Catalog: Send + Sync {
     /// # Errors
     /// When the store is away, or the document cannot be read.
     async fn recording(&self, recording: &RecordingId) -> Result<Option<StoredRecording>, PortError>;
+
+    /// Whether there is a recording of this room under this uid, whatever its egress.
+    ///
+    /// # Errors
+    /// When the store is away.
+    async fn has_recording(&self, room: &RoomId, uid: &Uid) -> Result<bool, PortError>;
 
     /// A page of recordings. Walks an index; what was inserted or removed since the page before neither
     /// repeats nor hides any other.

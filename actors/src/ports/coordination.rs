@@ -1,7 +1,10 @@
-//! Coordination: which nodes live, and which names are taken in a meeting.
+//! Coordination: which nodes live, who sweeps, which names are taken in a meeting, and what nodes of OpenVidu
+//! Meet beside ours are told.
 //!
 //! One lease per node, never one per room. Leases only say how soon we look; safety rests on the claim in
-//! the ledger row (design 7). Names are for people: losing them costs two participants of one name.
+//! the ledger row (design 7). Names are for people: losing them costs two participants of one name. Meet's lock
+//! of a room keeps its nodes from recording what we record, and ours from what they begin to; losing it costs a
+//! second egress, which is found.
 
 use std::time::Duration;
 
@@ -9,6 +12,7 @@ use async_trait::async_trait;
 
 use super::PortError;
 use crate::ids::{NodeId, RoomId};
+use crate::recording::Recording;
 
 /// What is known of another node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,13 +23,22 @@ pub enum Standing {
     Gone,
 }
 
+/// Who has Meet's lock of a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// A node of ours.
+    Ours,
+    /// A node of Meet's.
+    Theirs,
+}
+
 /// Most names that are reserved in one room at a time.
 pub const NAMES_MAX: usize = 10_000;
 
-/// Keeps node leases and the names of participants.
+/// Keeps the leases of nodes and tasks, and the names of participants.
 ///
 /// Demands: a lease ends by itself when it is not renewed, and so does a reservation; an error is never read
-/// as "gone"; of many who want one name at once each gets another.
+/// as "gone"; of many who want one name at once each gets another, and of many who want one task one.
 #[async_trait]
 pub trait Coordination: Send + Sync {
     /// Takes or renews this node's lease for `ttl`.
@@ -39,6 +52,13 @@ pub trait Coordination: Send + Sync {
     /// # Errors
     /// When the backend is away.
     async fn leave(&self, node: &NodeId) -> Result<(), PortError>;
+
+    /// Says that this node runs at a place where only one process can, such as an address that it listens on:
+    /// whichever ran there before is gone, and its lease ends. A place is remembered for `ttl` after the last word.
+    ///
+    /// # Errors
+    /// When the backend is away.
+    async fn succeed(&self, place: &str, node: &NodeId, ttl: Duration) -> Result<(), PortError>;
 
     /// Whether a node lives.
     ///
@@ -69,4 +89,46 @@ pub trait Coordination: Send + Sync {
     /// # Errors
     /// When the backend is away.
     async fn free_names(&self, room: &RoomId) -> Result<(), PortError>;
+
+    /// Takes the lease of a task for `ttl`, or renews it. Returns whether this node has it now.
+    ///
+    /// # Errors
+    /// When the backend is away; it may have been taken all the same.
+    async fn take_task(&self, task: &str, node: &NodeId, ttl: Duration) -> Result<bool, PortError>;
+
+    /// Gives a task's lease back. Nothing happens if this node does not have it.
+    ///
+    /// # Errors
+    /// When the backend is away.
+    async fn give_task_back(&self, task: &str, node: &NodeId) -> Result<(), PortError>;
+
+    /// Whether nodes of Meet may share this backend. If not, the three calls below have nothing to do.
+    fn stands_beside_meet(&self) -> bool {
+        false
+    }
+
+    /// Takes Meet's lock of a room. One of theirs that is older than `theirs_last` is taken over: whatever it
+    /// stood for is in LiveKit's list by then, or never will be. Repeatable; what was lost is written again.
+    ///
+    /// # Errors
+    /// When the backend is away; it may have been taken all the same.
+    async fn hold_room(&self, _room: &RoomId, _theirs_last: Duration) -> Result<Held, PortError> {
+        Ok(Held::Ours)
+    }
+
+    /// Gives Meet's lock of a room back, if it is ours.
+    ///
+    /// # Errors
+    /// When the backend is away.
+    async fn free_room(&self, _room: &RoomId) -> Result<(), PortError> {
+        Ok(())
+    }
+
+    /// Tells Meet's nodes that a recording is active. A hint: nobody waits for it.
+    ///
+    /// # Errors
+    /// When the backend is away.
+    async fn announce_active(&self, _recording: &Recording) -> Result<(), PortError> {
+        Ok(())
+    }
 }

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use reelkeeper_actors::ids::{RecordingId, RoomId};
+use reelkeeper_actors::ids::{RecordingId, RoomId, Uid};
 use reelkeeper_actors::meeting::Room;
 use reelkeeper_actors::meeting::status::MeetingNews;
 use reelkeeper_actors::ports::PortError;
@@ -28,6 +28,8 @@ const INSERT_RECORDING: &str =
     VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (recording_id) DO NOTHING";
 const RECORDING: &str =
     "SELECT document, secret_public, secret_private, updated_at FROM recordings WHERE recording_id = ?1";
+/// The room's index bounds what is looked through.
+const HAS_RECORDING: &str = "SELECT 1 FROM recordings WHERE room_id = ?1 AND recording_id LIKE ?2";
 const UPDATE_RECORDING: &str = "UPDATE recordings SET document = ?2, updated_at = ?3 WHERE recording_id = ?1";
 const REMOVE_RECORDING: &str = "DELETE FROM recordings WHERE recording_id = ?1";
 /// Without a limit: documents are stepped through until enough of them could be read.
@@ -191,6 +193,17 @@ impl Catalog for SqliteStore {
             columns(connection, &id)?.map(|columns| columns.read(&id)).transpose()
         };
         self.query(recording, query).await
+    }
+
+    async fn has_recording(&self, room: &RoomId, uid: &Uid) -> Result<bool, PortError> {
+        let (id, ends) = (room.to_string(), format!("%--{uid}"));
+        self.query(room, move |connection| {
+            connection
+                .prepare_cached(HAS_RECORDING)
+                .and_then(|mut statement| statement.exists(params![id, ends]))
+                .map_err(|error| failed(&format_args!("room {id}"), &error))
+        })
+        .await
     }
 
     async fn recordings(&self, query: &RecordingQuery) -> Result<Page<Recording>, PortError> {

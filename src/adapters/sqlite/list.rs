@@ -16,7 +16,7 @@ use rusqlite::{Connection, Row, params_from_iter};
 
 use super::catalog::read;
 use super::connection::{failed, unavailable};
-use super::unreadable::Unreadable;
+use crate::adapters::unreadable::Unreadable;
 
 /// What is listed, in errors.
 const SUBJECT: &str = "recordings";

@@ -17,7 +17,7 @@ use livekit_protocol as lk;
 use prost::Message;
 use reelkeeper_actors::ids::RoomId;
 use reelkeeper_actors::ports::PortError;
-use reelkeeper_actors::ports::blobs::{BlobHead, Blobs, ByteStream};
+use reelkeeper_actors::ports::blobs::{BlobHead, Blobs, ByteStream, ListedBlob};
 use reelkeeper_actors::simulator::clock::Timing;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -51,6 +51,10 @@ impl Blobs for Shelf {
 
     async fn remove(&self, _: &str) -> Result<bool, PortError> {
         Ok(false)
+    }
+
+    async fn list(&self, _: &str, _: Option<&str>, _: usize) -> Result<Vec<ListedBlob>, PortError> {
+        Ok(Vec::new())
     }
 
     async fn ping(&self) -> Result<(), PortError> {

@@ -58,14 +58,12 @@ impl Reading {
     async fn next_piece(&mut self) -> Result<Bytes, PortError> {
         let wanted = usize::try_from(self.left).map_or(CHUNK, |left| left.min(CHUNK));
         let mut memory = self.spare.take();
-        let filled = match read_from_memory(&self.file, &mut memory[..wanted], self.at) {
-            Some(read) => read.map_err(|error| failed(&self.key, &error))?,
-            None => {
-                let read;
-                (read, memory) = self.read_from_disk(memory, wanted).await?;
-                read
-            }
-        };
+        let filled;
+        if let Some(read) = read_from_memory(&self.file, &mut memory[..wanted], self.at) {
+            filled = read.map_err(|error| failed(&self.key, &error))?;
+        } else {
+            (filled, memory) = self.read_from_disk(memory, wanted).await?;
+        }
         if filled == 0 {
             let (key, left) = (&self.key, self.left);
             return Err(PortError::unavailable(

@@ -254,6 +254,12 @@ impl NamePart {
         Self(folded(text))
     }
 
+    /// The text, letter case folded, for stores that look for it by themselves.
+    #[must_use]
+    pub fn folded(&self) -> &str {
+        &self.0
+    }
+
     /// Whether a name holds it.
     #[must_use]
     pub fn is_in(&self, name: &str) -> bool {

@@ -25,6 +25,7 @@ pub async fn blobs(blobs: &dyn Blobs) {
     an_empty_file_is_there(blobs).await;
     a_bad_key_is_refused(blobs).await;
     a_large_file_comes_in_pieces(blobs).await;
+    files_are_listed_in_pages(blobs).await;
 }
 
 fn key() -> String {
@@ -153,4 +154,33 @@ async fn a_large_file_comes_in_pieces(blobs: &dyn Blobs) {
     assert!(abandoned.next().await.expect("a first piece").is_ok());
     drop(abandoned);
     blobs.remove(&key).await.expect("remove");
+}
+
+async fn files_are_listed_in_pages(blobs: &dyn Blobs) {
+    let folder = format!("suite-{}", fresh());
+    assert_eq!(blobs.list(&folder, None, 10).await.expect("list"), [], "nothing is there");
+    // In the order of their bytes, which is not that of folders.
+    let names = ["a b.mp4", "a-b/1", "a/1.mp4", "a/2/3", "a0", "é"];
+    for name in names {
+        blobs.put(&format!("{folder}/{name}"), Bytes::from_static(b"12345")).await.expect("put");
+    }
+    blobs.put(&format!("{folder}-beside/x"), Bytes::new()).await.expect("put");
+    for limit in [1, 2, 5, 6, 100] {
+        let (mut seen, mut after) = (Vec::new(), None::<String>);
+        loop {
+            let page = blobs.list(&folder, after.as_deref(), limit).await.expect("list");
+            assert!(page.len() <= limit, "{limit}");
+            assert!(page.iter().all(|one| one.size == 5 && one.modified > 1_600_000_000_000), "{page:?}");
+            let Some(last) = page.last() else { break };
+            assert!(after.as_ref().is_none_or(|after| page[0].key > *after), "{page:?} after {after:?}");
+            after = Some(last.key.clone());
+            seen.extend(page.into_iter().map(|one| one.key));
+        }
+        let expected: Vec<_> = names.iter().map(|name| format!("{folder}/{name}")).collect();
+        assert_eq!(seen, expected, "by {limit}");
+    }
+    for key in names.map(|name| format!("{folder}/{name}")).into_iter().chain([format!("{folder}-beside/x")])
+    {
+        assert!(blobs.remove(&key).await.expect("remove"));
+    }
 }

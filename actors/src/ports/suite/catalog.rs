@@ -265,7 +265,12 @@ async fn a_removed_recording_is_gone(catalog: &dyn Catalog) {
     let id = &one.recording.recording_id;
     assert!(!catalog.remove_recording(id).await.expect("remove"), "it was never there");
     insert(catalog, &one).await;
+    let has = async |room: &RoomId, uid: &Uid| catalog.has_recording(room, uid).await.expect("look");
+    assert!(has(&id.room, &id.uid).await, "whatever its egress");
+    assert!(!has(&fresh_room(), &id.uid).await, "another room's");
+    assert!(!has(&id.room, &Uid::from_trusted(&id.uid.as_str()[1..])).await, "a part of a uid is none");
     remove(catalog, id).await;
+    assert!(!has(&id.room, &id.uid).await, "it is gone");
     assert_eq!(catalog.recording(id).await.expect("read"), None);
     assert_eq!(catalog.update_recording(&one.recording, 2).await.expect("update"), None);
     assert!(!catalog.remove_recording(id).await.expect("second removal"));

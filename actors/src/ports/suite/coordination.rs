@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{fresh, fresh_room};
 use crate::ids::{NodeId, RoomId};
-use crate::ports::coordination::{Coordination, Standing};
+use crate::ports::coordination::{Coordination, Held, Standing};
 
 /// A lease that outlives its case.
 const LONG: Duration = Duration::from_mins(1);
@@ -22,9 +22,13 @@ pub async fn coordination(coordination: &dyn Coordination) {
     a_lease_says_who_lives(coordination).await;
     a_lease_ends_by_itself(coordination).await;
     a_renewed_lease_outlives_its_first_term(coordination).await;
+    whoever_takes_a_place_survives(coordination).await;
     a_name_is_reserved_once_in_a_room(coordination).await;
     of_many_who_want_one_name_each_gets_another(coordination).await;
     a_reservation_ends_by_itself(coordination).await;
+    of_many_who_want_a_task_one_has_it(coordination).await;
+    a_task_comes_free_by_itself(coordination).await;
+    a_room_that_nobody_holds_is_held_again_and_again(coordination).await;
 }
 
 fn node() -> NodeId {
@@ -125,4 +129,57 @@ async fn a_reservation_ends_by_itself(coordination: &dyn Coordination) {
         tokio::time::sleep(PAUSE).await;
     }
     coordination.free_names(&room).await.expect("free all");
+}
+
+async fn of_many_who_want_a_task_one_has_it(coordination: &dyn Coordination) {
+    let (task, nodes) = (fresh(), [(); 8].map(|()| node()));
+    let taken = join_all(nodes.iter().map(|node| coordination.take_task(&task, node, LONG))).await;
+    let taken: Vec<_> = taken.into_iter().map(|taken| taken.expect("take")).collect();
+    assert_eq!(taken.iter().filter(|taken| **taken).count(), 1, "{taken:?}");
+    let holder = &nodes[taken.iter().position(|taken| *taken).expect("one has it")];
+    let other = nodes.iter().find(|node| *node != holder).expect("there are more");
+    let take = async |node| coordination.take_task(&task, node, LONG).await.expect("take");
+    assert!(take(holder).await, "it is renewed");
+    coordination.give_task_back(&task, other).await.expect("nothing to give back");
+    assert!(!take(other).await, "only its holder gives it back");
+    coordination.give_task_back(&task, holder).await.expect("give back");
+    assert!(take(other).await, "it is free");
+    assert!(coordination.take_task(&fresh(), holder, LONG).await.expect("take"), "another task is another");
+    coordination.give_task_back(&task, other).await.expect("give back");
+}
+
+async fn a_task_comes_free_by_itself(coordination: &dyn Coordination) {
+    let (task, one, other) = (fresh(), node(), node());
+    assert!(coordination.take_task(&task, &one, SHORT).await.expect("take"));
+    let deadline = Instant::now() + PATIENCE;
+    while !coordination.take_task(&task, &other, LONG).await.expect("take") {
+        assert!(Instant::now() < deadline, "a task's lease of {SHORT:?} stands after {PATIENCE:?}");
+        tokio::time::sleep(PAUSE).await;
+    }
+    coordination.give_task_back(&task, &other).await.expect("give back");
+}
+
+async fn a_room_that_nobody_holds_is_held_again_and_again(coordination: &dyn Coordination) {
+    let room = fresh_room();
+    for _ in 0..2 {
+        assert_eq!(coordination.hold_room(&room, LONG).await.expect("hold"), Held::Ours);
+    }
+    for _ in 0..2 {
+        coordination.free_room(&room).await.expect("free");
+    }
+    assert_eq!(coordination.hold_room(&room, LONG).await.expect("hold"), Held::Ours);
+    coordination.free_room(&room).await.expect("free");
+}
+
+/// What becomes of the one before is the adapter's: one that is alone knows of no other process.
+async fn whoever_takes_a_place_survives(coordination: &dyn Coordination) {
+    let (place, one, other) = (fresh(), node(), node());
+    for node in [&one, &one, &other, &other] {
+        coordination.renew(node, LONG).await.expect("renew");
+        coordination.succeed(&place, node, LONG).await.expect("succeed");
+        expect(coordination, node, Standing::Alive, "who is there lives").await;
+    }
+    for node in [&one, &other] {
+        coordination.leave(node).await.expect("leaving");
+    }
 }

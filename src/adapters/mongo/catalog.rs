@@ -1,0 +1,339 @@
+//! The catalog in MongoDB: Meet's documents, and beside them what only we know of them.
+//!
+//! A document is changed field by field, only where it differs and only if nobody changed the same meanwhile, so
+//! that what a newer release or an operator keeps in it survives. LiveKit's time of the last view lies in
+//! `reelkeeper_views`, and the last meeting in `reelkeeper_meetings`: Meet knows neither.
+
+use std::collections::HashMap;
+
+use ::mongodb::bson::{Bson, DateTime, Document, doc};
+use async_trait::async_trait;
+use futures::TryStreamExt as _;
+use reelkeeper_actors::ids::{RecordingId, RoomId, Uid};
+use reelkeeper_actors::meeting::Room;
+use reelkeeper_actors::meeting::status::MeetingNews;
+use reelkeeper_actors::ports::PortError;
+use reelkeeper_actors::ports::catalog::list::{Page, RecordingQuery};
+use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, StoredRecording};
+use reelkeeper_actors::recording::{Recording, RecordingStatus};
+
+use super::documents::{
+    of_api_key, of_recording, of_room, recording_fields, room_fields, to_api_key, to_recording, to_room,
+    to_secrets, whole,
+};
+use super::failure::{is_duplicate, misused, of};
+use super::{Agreed, MongoStore};
+
+const ROOMS: &str = "meetrooms";
+pub(super) const RECORDINGS: &str = "meetrecordings";
+const API_KEYS: &str = "meetapikeys";
+const MEETINGS: &str = "reelkeeper_meetings";
+const VIEWS: &str = "reelkeeper_views";
+
+/// How a change of a document that others may change too ended.
+enum Change<T> {
+    Done(T),
+    /// Somebody else changed it first.
+    Lost,
+}
+
+/// What brings a document from one state to another.
+struct Difference {
+    /// Holds as long as nobody changed the same.
+    unchanged: Document,
+    update: Document,
+}
+
+impl Difference {
+    /// Only fields that differ are touched. `stored` is the document as it was read.
+    fn between(stored: &Document, before: &Document, after: &Document) -> Self {
+        let (mut unchanged, mut set, mut unset) = (Document::new(), Document::new(), Document::new());
+        let differs = |field: &&String| before.get(*field) != after.get(*field);
+        let gone = before.keys().filter(|field| !after.contains_key(*field));
+        for field in after.keys().chain(gone).filter(differs) {
+            let seen = stored.get(field).cloned();
+            unchanged.insert(field, seen.unwrap_or_else(|| doc! {"$exists": false}.into()));
+            match after.get(field) {
+                Some(value) => set.insert(field, value.clone()),
+                None => unset.insert(field, ""),
+            };
+        }
+        let parts = [("$set", set), ("$unset", unset)].into_iter().filter(|(_, fields)| !fields.is_empty());
+        Self {
+            unchanged,
+            update: parts.map(|(name, fields)| (name.to_owned(), Bson::Document(fields))).collect(),
+        }
+    }
+}
+
+impl MongoStore {
+    /// Inserts a document; false if its id is taken.
+    async fn insert(&self, collection: &str, id: &str, document: Document) -> Result<bool, PortError> {
+        let documents = self.agreed(collection);
+        let insert = async {
+            match documents.insert_one(document).await {
+                Ok(_) => Ok(true),
+                Err(error) if is_duplicate(&error) => Ok(false),
+                Err(error) => Err(error),
+            }
+        };
+        self.run(&id, insert).await
+    }
+
+    /// Changes a document, unless somebody else did so first.
+    async fn change(
+        &self,
+        collection: &str,
+        id: (&str, &str),
+        difference: Difference,
+    ) -> Result<Change<()>, PortError> {
+        let Difference { unchanged, update } = difference;
+        if update.is_empty() {
+            return Ok(Change::Done(()));
+        }
+        let mut filter = doc! {id.0: id.1};
+        filter.extend(unchanged);
+        let changed = self.run(&id.1, self.agreed(collection).update_one(filter, update)).await?;
+        Ok(if changed.matched_count > 0 { Change::Done(()) } else { Change::Lost })
+    }
+
+    async fn stored_room(&self, room: &RoomId) -> Result<Option<(Document, Room)>, PortError> {
+        let found = self.run(room, self.agreed(ROOMS).find_one(doc! {"roomId": room.as_str()})).await?;
+        let Some(document) = found else { return Ok(None) };
+        let meeting = self.run(room, self.agreed(MEETINGS).find_one(doc! {"_id": room.as_str()})).await?;
+        let mut read = to_room(document.clone())?;
+        read.last_meeting = meeting.and_then(|meeting| meeting.get_str("last").map(str::to_owned).ok());
+        Ok(Some((document, read)))
+    }
+
+    /// The room's document first: after a crash in between, the same news once more change nothing twice.
+    async fn try_to_tell(&self, id: &RoomId, news: &MeetingNews) -> Result<Change<Option<Room>>, PortError> {
+        let Some((document, before)) = self.stored_room(id).await? else { return Ok(Change::Done(None)) };
+        let mut after = before.clone();
+        after.hear(news);
+        let mut difference = Difference::between(&document, &room_fields(&before)?, &room_fields(&after)?);
+        // What the rule looked at, changed or not.
+        for field in ["status", "meetingEndAction"] {
+            let seen = document.get(field).cloned();
+            difference.unchanged.insert(field, seen.unwrap_or_else(|| doc! {"$exists": false}.into()));
+        }
+        if let Change::Lost = self.change(ROOMS, ("roomId", id.as_str()), difference).await? {
+            return Ok(Change::Lost);
+        }
+        if let Some(last) =
+            after.last_meeting.as_ref().filter(|last| before.last_meeting.as_ref() != Some(last))
+        {
+            let meetings = self.agreed(MEETINGS);
+            let remember = meetings.update_one(doc! {"_id": id.as_str()}, doc! {"$set": {"last": last}});
+            self.run(id, remember.upsert(true)).await?;
+        }
+        Ok(Change::Done(Some(after)))
+    }
+
+    /// LiveKit's times of these recordings' last views.
+    async fn views(&self, ids: Vec<String>) -> Result<HashMap<String, i64>, PortError> {
+        let views = self.collection(VIEWS, Agreed::ByPrimary);
+        let found = views.find(doc! {"_id": {"$in": ids}});
+        let found: Vec<Document> = self.run(&"views", async { found.await?.try_collect().await }).await?;
+        let read = |view: &Document| {
+            Some((view.get_str("_id").ok()?.to_owned(), view.get("updatedAt").and_then(whole)?))
+        };
+        Ok(found.iter().filter_map(read).collect())
+    }
+
+    async fn stored_recording(
+        &self,
+        id: &RecordingId,
+    ) -> Result<Option<(Document, StoredRecording)>, PortError> {
+        let text = id.to_string();
+        let found = self.run(id, self.agreed(RECORDINGS).find_one(doc! {"recordingId": &text})).await?;
+        let Some(document) = found else { return Ok(None) };
+        let updated_at = self.views(vec![text.clone()]).await?.remove(&text).unwrap_or_default();
+        let (recording, secrets) = (to_recording(document.clone())?, to_secrets(&document)?);
+        Ok(Some((document, StoredRecording { recording, secrets, updated_at })))
+    }
+
+    /// The view's time first, and only if it is still the one that was compared: of two views with one status
+    /// the older one then finds a time that refuses it, whichever of them writes the document first.
+    async fn try_to_update(
+        &self,
+        newer: &Recording,
+        updated_at: i64,
+    ) -> Result<Change<Option<Recording>>, PortError> {
+        let id = &newer.recording_id;
+        let Some((document, mut stored)) = self.stored_recording(id).await? else {
+            return Ok(Change::Done(None));
+        };
+        let (before, seen) = (stored.recording.clone(), stored.updated_at);
+        if !stored.take_over(newer, updated_at) {
+            return Ok(Change::Done(Some(before)));
+        }
+        if !self.set_view(id, seen, updated_at).await? {
+            return Ok(Change::Lost);
+        }
+        let mut difference = Difference::between(
+            &document,
+            &recording_fields(&before)?,
+            &recording_fields(&stored.recording)?,
+        );
+        difference.unchanged.insert("status", document.get("status").cloned());
+        let changed = self.change(RECORDINGS, ("recordingId", &id.to_string()), difference).await?;
+        Ok(match changed {
+            Change::Done(()) => Change::Done(Some(stored.recording)),
+            Change::Lost => Change::Lost,
+        })
+    }
+
+    /// Brings a view's time from one value to another. Returns whether it still had the first.
+    async fn set_view(&self, id: &RecordingId, seen: i64, updated_at: i64) -> Result<bool, PortError> {
+        let views = self.collection(VIEWS, Agreed::ByPrimary);
+        let set = doc! {"$set": {"updatedAt": updated_at, "touchedAt": DateTime::now()}};
+        let same = doc! {"_id": id.to_string(), "updatedAt": seen};
+        // One that is not known counts as 0. One that is, with another time, refuses a second of its id.
+        let set = views.update_one(same, set).upsert(seen == 0);
+        let set = async {
+            match set.await {
+                Ok(set) => Ok(set.matched_count > 0 || set.upserted_id.is_some()),
+                Err(error) if is_duplicate(&error) => Ok(false),
+                Err(error) => Err(error),
+            }
+        };
+        self.run(id, set).await
+    }
+}
+
+#[async_trait]
+impl Catalog for MongoStore {
+    async fn insert_room(&self, room: &Room) -> Result<(), PortError> {
+        if self.insert(ROOMS, room.room_id.as_str(), of_room(room)?).await? {
+            return Ok(());
+        }
+        Err(misused(&format_args!("room {}", room.room_id), "it exists"))
+    }
+
+    async fn room(&self, room: &RoomId) -> Result<Option<Room>, PortError> {
+        Ok(self.stored_room(room).await?.map(|(_, room)| room))
+    }
+
+    async fn tell_room(&self, room: &RoomId, news: &MeetingNews) -> Result<Option<Room>, PortError> {
+        let until_nobody_is_faster = async {
+            loop {
+                if let Change::Done(told) = self.try_to_tell(room, news).await? {
+                    return Ok(told);
+                }
+            }
+        };
+        self.in_time(room, until_nobody_is_faster).await
+    }
+
+    async fn insert_recording(&self, stored: &StoredRecording) -> Result<bool, PortError> {
+        let id = &stored.recording.recording_id;
+        let document = of_recording(&stored.recording, &stored.secrets)?;
+        // Its time first: a document without one would take any view for a newer one.
+        let views = self.collection(VIEWS, Agreed::ByPrimary);
+        let first = doc! {"$setOnInsert": {"updatedAt": stored.updated_at, "touchedAt": DateTime::now()}};
+        let first = views.update_one(doc! {"_id": id.to_string()}, first).upsert(true);
+        let first = async {
+            match first.await {
+                Err(error) if !is_duplicate(&error) => Err(error),
+                _ => Ok(()),
+            }
+        };
+        self.run(id, first).await?;
+        self.insert(RECORDINGS, &id.to_string(), document).await
+    }
+
+    async fn update_recording(
+        &self,
+        recording: &Recording,
+        updated_at: i64,
+    ) -> Result<Option<Recording>, PortError> {
+        let until_nobody_is_faster = async {
+            loop {
+                if let Change::Done(updated) = self.try_to_update(recording, updated_at).await? {
+                    return Ok(updated);
+                }
+            }
+        };
+        self.in_time(&recording.recording_id, until_nobody_is_faster).await
+    }
+
+    async fn recording(&self, recording: &RecordingId) -> Result<Option<StoredRecording>, PortError> {
+        Ok(self.stored_recording(recording).await?.map(|(_, stored)| stored))
+    }
+
+    async fn has_recording(&self, room: &RoomId, uid: &Uid) -> Result<bool, PortError> {
+        // A uid is letters and digits. The room's index bounds what is looked through.
+        let ends = doc! {"$regex": format!("--{uid}$")};
+        let recordings = self.agreed(RECORDINGS);
+        let found = recordings.find_one(doc! {"roomId": room.as_str(), "recordingId": ends});
+        Ok(self.run(room, found.projection(doc! {"_id": 1})).await?.is_some())
+    }
+
+    async fn recordings(&self, query: &RecordingQuery) -> Result<Page<Recording>, PortError> {
+        self.in_time(&"recordings", self.page(query)).await
+    }
+
+    async fn unfinished_recordings(
+        &self,
+        after: Option<&RecordingId>,
+        limit: usize,
+    ) -> Result<Vec<StoredRecording>, PortError> {
+        let statuses: Vec<_> =
+            RecordingStatus::ALL.into_iter().filter(|status| !status.is_terminal()).collect();
+        let statuses: Vec<_> = statuses.into_iter().map(RecordingStatus::name).collect();
+        let after = after.map(ToString::to_string).unwrap_or_default();
+        let filter = doc! {"status": {"$in": statuses}, "recordingId": {"$gt": after}};
+        let recordings = self.agreed(RECORDINGS);
+        // There is never much that is not over, so it is found by its status and sorted.
+        let found = recordings
+            .find(filter)
+            .hint(::mongodb::options::Hint::Keys(doc! {"status": 1, "startDate": -1, "_id": -1}))
+            .sort(doc! {"recordingId": 1})
+            .max_time(self.deadline);
+        let read = async {
+            let mut documents = found.await.map_err(|error| of(&"recordings", &error))?;
+            let mut read = Vec::new();
+            while read.len() < limit
+                && let Some(document) =
+                    documents.try_next().await.map_err(|error| of(&"recordings", &error))?
+            {
+                let secrets = to_secrets(&document);
+                let id = document.get_str("recordingId").unwrap_or_default().to_owned();
+                match to_recording(document).and_then(|recording| Ok((recording, secrets?))) {
+                    Ok(pair) => read.push(pair),
+                    Err(error) => self.unreadable.left_out(&id, &error),
+                }
+            }
+            Ok(read)
+        };
+        let read = self.in_time(&"recordings", read).await?;
+        let mut times =
+            self.views(read.iter().map(|(one, _)| one.recording_id.to_string()).collect()).await?;
+        let stored = read.into_iter().map(|(recording, secrets)| {
+            let updated_at = times.remove(&recording.recording_id.to_string()).unwrap_or_default();
+            StoredRecording { recording, secrets, updated_at }
+        });
+        Ok(stored.collect())
+    }
+
+    async fn remove_recording(&self, recording: &RecordingId) -> Result<bool, PortError> {
+        let id = recording.to_string();
+        let removed =
+            self.run(recording, self.agreed(RECORDINGS).delete_one(doc! {"recordingId": &id})).await?;
+        let views = self.collection(VIEWS, Agreed::ByPrimary);
+        self.run(recording, views.delete_one(doc! {"_id": id})).await?;
+        Ok(removed.deleted_count > 0)
+    }
+
+    async fn api_keys(&self) -> Result<Vec<ApiKey>, PortError> {
+        let keys = self.agreed(API_KEYS);
+        let found = keys.find(doc! {}).sort(doc! {"creationDate": 1, "_id": 1});
+        let found: Vec<Document> = self.run(&"api keys", async { found.await?.try_collect().await }).await?;
+        found.iter().map(to_api_key).collect()
+    }
+
+    async fn insert_first_api_key(&self, key: &ApiKey) -> Result<bool, PortError> {
+        self.insert_first(API_KEYS, of_api_key(key)).await
+    }
+}

@@ -1,0 +1,195 @@
+//! Coordination in MongoDB (`store://`): leases of nodes and names in meetings, without Redis.
+//!
+//! Time is the server's, so that clocks of nodes mean nothing. What is over is told by its time; that MongoDB also
+//! removes it, within a minute or so, only saves space.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::mongodb::bson::oid::ObjectId;
+use ::mongodb::bson::{Bson, Document, doc};
+use ::mongodb::options::ReturnDocument;
+use async_trait::async_trait;
+use futures::TryStreamExt as _;
+use reelkeeper_actors::ids::{NodeId, RoomId};
+use reelkeeper_actors::meeting::joining::{self, compared};
+use reelkeeper_actors::ports::PortError;
+use reelkeeper_actors::ports::coordination::{Coordination, NAMES_MAX, Standing};
+
+use super::MongoStore;
+use super::failure::is_duplicate;
+
+const LEASES: &str = "reelkeeper_leases";
+const NAMES: &str = "reelkeeper_names";
+/// The dependency's name in errors.
+const COORDINATION: &str = "coordination";
+
+/// Leases and names in a store.
+#[derive(Clone)]
+pub struct MongoCoordination {
+    store: Arc<MongoStore>,
+}
+
+impl MongoCoordination {
+    /// In the collections of this store.
+    #[must_use]
+    pub fn new(store: Arc<MongoStore>) -> Self {
+        Self { store }
+    }
+
+    /// Runs a call; its failures are those of coordination.
+    async fn run<T>(
+        &self,
+        subject: &(dyn std::fmt::Display + Sync),
+        call: impl Future<Output = ::mongodb::error::Result<T>>,
+    ) -> Result<T, PortError> {
+        let done = self.store.run(subject, call).await;
+        done.map_err(|error| PortError { dependency: COORDINATION, ..error })
+    }
+
+    /// Names that are taken in a room, in the form in which they are compared.
+    async fn taken(&self, room: &RoomId) -> Result<std::collections::BTreeSet<String>, PortError> {
+        let names = self.store.agreed(NAMES);
+        let live = doc! {"room": room.as_str(), "$expr": {"$gt": ["$endsAt", "$$NOW"]}};
+        let found = names.find(live).projection(doc! {"name": 1}).max_time(self.store.deadline);
+        let found: Vec<Document> = self.run(room, async { found.await?.try_collect().await }).await?;
+        Ok(found.iter().filter_map(|name| name.get_str("name").map(str::to_owned).ok()).collect())
+    }
+
+    /// Takes a name if it is free. Returns whether it was.
+    async fn take(&self, room: &RoomId, name: &str, ttl: Duration) -> Result<bool, PortError> {
+        let names = self.store.agreed(NAMES);
+        let ours = ObjectId::new();
+        let is_free = doc! {"$lte": [{"$ifNull": ["$endsAt", "$$NOW"]}, "$$NOW"]};
+        let unless_taken = |new: Bson, field: &str| doc! {"$cond": [is_free.clone(), new, field]};
+        let take = vec![doc! {"$set": {
+            "room": room.as_str(),
+            "name": {"$literal": compared(name)},
+            "by": unless_taken(ours.into(), "$by"),
+            "endsAt": unless_taken(later(ttl).into(), "$endsAt"),
+        }}];
+        let take = names.find_one_and_update(doc! {"_id": id_of(room, name)}, take).upsert(true);
+        let take = take.return_document(ReturnDocument::After);
+        let take = async {
+            match take.await {
+                // Two that make it at once: one of them is told so.
+                Err(error) if is_duplicate(&error) => Ok(None),
+                taken => taken,
+            }
+        };
+        let taken = self.run(room, take).await?;
+        Ok(taken.is_some_and(|name| name.get_object_id("by").is_ok_and(|by| by == ours)))
+    }
+}
+
+/// A name's id: one for each room and name, letter case aside.
+fn id_of(room: &RoomId, name: &str) -> String {
+    format!("{room}:{}", compared(name))
+}
+
+/// A task's lease lies beside those of nodes.
+fn task_id(task: &str) -> String {
+    format!("task:{task}")
+}
+
+/// The server's time and a duration.
+fn later(ttl: Duration) -> Document {
+    doc! {"$add": ["$$NOW", i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX)]}
+}
+
+#[async_trait]
+impl Coordination for MongoCoordination {
+    async fn renew(&self, node: &NodeId, ttl: Duration) -> Result<(), PortError> {
+        let leases = self.store.agreed(LEASES);
+        let renew =
+            leases.update_one(doc! {"_id": node.as_str()}, vec![doc! {"$set": {"endsAt": later(ttl)}}]);
+        self.run(node, async { renew.upsert(true).await }).await.map(drop)
+    }
+
+    async fn leave(&self, node: &NodeId) -> Result<(), PortError> {
+        let leases = self.store.agreed(LEASES);
+        self.run(node, async { leases.delete_one(doc! {"_id": node.as_str()}).await }).await.map(drop)
+    }
+
+    async fn succeed(&self, place: &str, node: &NodeId, ttl: Duration) -> Result<(), PortError> {
+        let leases = self.store.agreed(LEASES);
+        let take = vec![doc! {"$set": {"by": node.as_str(), "endsAt": later(ttl)}}];
+        let take = leases.find_one_and_update(doc! {"_id": format!("place:{place}")}, take).upsert(true);
+        let take = take.return_document(ReturnDocument::Before);
+        let before = self.run(node, async { take.await }).await?;
+        match before.as_ref().and_then(|before| before.get_str("by").ok()) {
+            Some(before) if before != node.as_str() => self.leave(&NodeId::from_trusted(before)).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn standing(&self, node: &NodeId) -> Result<Standing, PortError> {
+        let leases = self.store.agreed(LEASES);
+        let live = doc! {"_id": node.as_str(), "$expr": {"$gt": ["$endsAt", "$$NOW"]}};
+        let found = self.run(node, async { leases.find_one(live).await }).await?;
+        Ok(if found.is_some() { Standing::Alive } else { Standing::Gone })
+    }
+
+    async fn reserve_name(
+        &self,
+        room: &RoomId,
+        wanted: &str,
+        ttl: Duration,
+    ) -> Result<Option<String>, PortError> {
+        let mut taken = self.taken(room).await?;
+        let deadline = tokio::time::Instant::now() + self.store.deadline;
+        while taken.len() < NAMES_MAX && tokio::time::Instant::now() < deadline {
+            let name = joining::free_name(wanted, |name| taken.contains(name));
+            if self.take(room, &name, ttl).await? {
+                return Ok(Some(name));
+            }
+            // Somebody was faster.
+            taken.insert(compared(&name));
+        }
+        if taken.len() >= NAMES_MAX {
+            return Ok(None);
+        }
+        let detail = format_args!("{room}: no name was free within {:?}", self.store.deadline);
+        Err(PortError::unavailable(COORDINATION, detail))
+    }
+
+    async fn free_name(&self, room: &RoomId, name: &str) -> Result<(), PortError> {
+        let names = self.store.agreed(NAMES);
+        self.run(room, async { names.delete_one(doc! {"_id": id_of(room, name)}).await }).await.map(drop)
+    }
+
+    async fn free_names(&self, room: &RoomId) -> Result<(), PortError> {
+        let names = self.store.agreed(NAMES);
+        self.run(room, async { names.delete_many(doc! {"room": room.as_str()}).await }).await.map(drop)
+    }
+
+    async fn take_task(&self, task: &str, node: &NodeId, ttl: Duration) -> Result<bool, PortError> {
+        let leases = self.store.agreed(LEASES);
+        let is_free = doc! {"$or": [
+            {"$lte": [{"$ifNull": ["$endsAt", "$$NOW"]}, "$$NOW"]},
+            {"$eq": ["$by", node.as_str()]},
+        ]};
+        let unless_taken = |new: Bson, field: &str| doc! {"$cond": [is_free.clone(), new, field]};
+        // Both fields are read as they were, whatever the order.
+        let take = vec![doc! {"$set": {
+            "by": unless_taken(node.as_str().into(), "$by"),
+            "endsAt": unless_taken(later(ttl).into(), "$endsAt"),
+        }}];
+        let take = leases.find_one_and_update(doc! {"_id": task_id(task)}, take).upsert(true);
+        let take = take.return_document(ReturnDocument::After);
+        let take = async {
+            match take.await {
+                Err(error) if is_duplicate(&error) => Ok(None),
+                taken => taken,
+            }
+        };
+        let taken = self.run(&task, take).await?;
+        Ok(taken.is_some_and(|lease| lease.get_str("by").is_ok_and(|by| by == node.as_str())))
+    }
+
+    async fn give_task_back(&self, task: &str, node: &NodeId) -> Result<(), PortError> {
+        let leases = self.store.agreed(LEASES);
+        let ours = doc! {"_id": task_id(task), "by": node.as_str()};
+        self.run(&task, async { leases.delete_one(ours).await }).await.map(drop)
+    }
+}

@@ -1,0 +1,196 @@
+//! Lists of recordings in MongoDB, walked along an index.
+//!
+//! Owns how a query becomes filters. MongoDB compares nothing with a missing value, though the index holds them
+//! at its low end; so a list is walked in stretches, one after the other, until the page is full. Lists by a
+//! room's name have no index of Meet's: MongoDB keeps the best of what it sees.
+
+use ::mongodb::bson::{Bson, Document, doc, oid::ObjectId};
+use futures::TryStreamExt as _;
+use reelkeeper_actors::ports::PortError;
+use reelkeeper_actors::ports::catalog::list::{
+    Cursor, DocumentId, NamePart, Order, Page, RecordingQuery, RecordingSort, SortValue,
+};
+use reelkeeper_actors::recording::Recording;
+
+use super::MongoStore;
+use super::catalog::RECORDINGS;
+use super::documents::to_recording;
+use super::failure::of;
+
+/// What is listed, in errors.
+const SUBJECT: &str = "recordings";
+/// Letters that mean something in a regular expression.
+const SPECIAL: &str = r"\^$.|?*+()[]{}-/#";
+
+impl MongoStore {
+    /// Reads one page. Documents that cannot be read are stepped over, and read on for.
+    pub(super) async fn page(&self, query: &RecordingQuery) -> Result<Page<Recording>, PortError> {
+        let size = query.page_size();
+        let mut found = Vec::new();
+        let mut rest = query.clone();
+        loop {
+            // One more than the page says whether another follows.
+            let wanted = size + 1 - found.len();
+            let documents = self.next_documents(&rest, wanted).await?;
+            let is_all = documents.len() < wanted;
+            for document in documents {
+                let place = place_of(query.sort, &document);
+                let id = document.get_str("recordingId").unwrap_or_default().to_owned();
+                match to_recording(document) {
+                    Ok(recording) if query.shows(&recording) => found.push((place.clone(), recording)),
+                    Ok(_) => {}
+                    Err(error) => self.unreadable.left_out(&id, &error),
+                }
+                rest.after = Some(place);
+            }
+            if is_all || found.len() > size {
+                break;
+            }
+        }
+        let next = (found.len() > size).then(|| found[size - 1].0.clone());
+        Ok(Page { items: found.into_iter().take(size).map(|(_, recording)| recording).collect(), next })
+    }
+
+    /// Up to so many documents behind the query's place, in its order.
+    async fn next_documents(
+        &self,
+        query: &RecordingQuery,
+        wanted: usize,
+    ) -> Result<Vec<Document>, PortError> {
+        let recordings = self.agreed(RECORDINGS);
+        let mut documents = Vec::new();
+        for stretch in stretches(query) {
+            let left = wanted - documents.len();
+            if left == 0 {
+                break;
+            }
+            let found = recordings
+                .find(filter(query, stretch))
+                .sort(sort(query))
+                .limit(i64::try_from(left).unwrap_or(i64::MAX))
+                .projection(doc! {"accessSecrets": 0})
+                .max_time(self.deadline);
+            let mut found = found.await.map_err(|error| of(&SUBJECT, &error))?;
+            while let Some(document) = found.try_next().await.map_err(|error| of(&SUBJECT, &error))? {
+                documents.push(document);
+            }
+        }
+        Ok(documents)
+    }
+}
+
+/// Where a document stands in a list, readable or not.
+fn place_of(sort: RecordingSort, document: &Document) -> Cursor {
+    let value = match document.get(sort.name()) {
+        Some(Bson::Int32(number)) => SortValue::Number(f64::from(*number)),
+        #[allow(clippy::cast_precision_loss, reason = "JavaScript knows no other number")]
+        Some(Bson::Int64(number)) => SortValue::Number(*number as f64),
+        Some(Bson::Double(number)) => SortValue::Number(*number),
+        Some(Bson::String(text)) => SortValue::Text(text.clone()),
+        _ => SortValue::Missing,
+    };
+    let id = document.get_object_id("_id").ok().and_then(|id| DocumentId::parse(&id.to_hex()).ok());
+    Cursor { value, id: id.unwrap_or(DocumentId::of_insertion(0)) }
+}
+
+/// The order of a list.
+fn sort(query: &RecordingQuery) -> Document {
+    let way = match query.order {
+        Order::Ascending => 1,
+        Order::Descending => -1,
+    };
+    doc! {query.sort.name(): way, "_id": way}
+}
+
+/// What follows the cursor, in the order of the list.
+fn stretches(query: &RecordingQuery) -> Vec<Document> {
+    let field = query.sort.name();
+    let Some(Cursor { value, id }) = &query.after else { return vec![Document::new()] };
+    let id = ObjectId::parse_str(id.to_string()).map_or(Bson::MinKey, Bson::ObjectId);
+    let beyond = match query.order {
+        Order::Ascending => "$gt",
+        Order::Descending => "$lt",
+    };
+    let value = match value {
+        SortValue::Missing => None,
+        SortValue::Number(number) => Some(Bson::Double(*number)),
+        SortValue::Text(text) => Some(Bson::String(text.clone())),
+    };
+    match (value, query.order) {
+        (Some(value), order) => {
+            let equal = doc! {field: value.clone(), "_id": {beyond: id}};
+            let farther = doc! {field: {beyond: value}};
+            let missing = doc! {field: Bson::Null};
+            if order == Order::Ascending { vec![equal, farther] } else { vec![equal, farther, missing] }
+        }
+        (None, order) => {
+            let equal = doc! {field: Bson::Null, "_id": {beyond: id}};
+            // Whatever is there: comparisons stay within a type.
+            let lowest = if query.sort == RecordingSort::RoomName {
+                "".into()
+            } else {
+                Bson::Double(f64::NEG_INFINITY)
+            };
+            let present = doc! {field: {"$gte": lowest}};
+            if order == Order::Ascending { vec![equal, present] } else { vec![equal] }
+        }
+    }
+}
+
+/// The filters of a query and one of its stretches.
+fn filter(query: &RecordingQuery, stretch: Document) -> Document {
+    let mut all = Vec::new();
+    if let Some(room) = &query.within {
+        all.push(doc! {"roomId": room.as_str()});
+    }
+    let by_id = query.room_id.as_ref().map(|room| doc! {"roomId": room.as_str()});
+    let by_name =
+        query.room_name.as_ref().map(|part| doc! {"roomName": {"$regex": pattern(part), "$options": "i"}});
+    match (by_id, by_name) {
+        (Some(by_id), Some(by_name)) => all.push(doc! {"$or": [by_id, by_name]}),
+        (by_id, by_name) => all.extend(by_id.into_iter().chain(by_name)),
+    }
+    if let Some(status) = query.status {
+        all.push(doc! {"status": status.name()});
+    }
+    if !stretch.is_empty() {
+        all.push(stretch);
+    }
+    match all.len() {
+        0 => Document::new(),
+        1 => all.remove(0),
+        _ => doc! {"$and": all},
+    }
+}
+
+/// A part of a name as a pattern in which nothing is one. Letters are folded one by one there, so the one letter
+/// that folds to two is said by hand.
+fn pattern(part: &NamePart) -> String {
+    let mut pattern = String::new();
+    for letter in part.folded().chars() {
+        if SPECIAL.contains(letter) {
+            pattern.push('\\');
+        }
+        pattern.push(letter);
+    }
+    pattern.replace("ss", "(?:ss|ß)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_name_is_a_pattern() {
+        for (part, expected) in [
+            ("Town Hall", "town hall"),
+            (".*", r"\.\*"),
+            ("[a-z]{2}", r"\[a\-z\]\{2\}"),
+            ("\\", r"\\"),
+            ("STRASSE", "stra(?:ss|ß)e"),
+            ("", ""),
+        ] {
+            assert_eq!(pattern(&NamePart::new(part)), expected, "{part}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Redis: leases, names, and what nodes of OpenVidu Meet share with ours (`redis://`, `rediss://`,
+//! `redis+sentinel://`).
+//!
+//! Owns the keys (contract `storage.md` 6; ours begin with `reelkeeper:`) and the scripts that change them, each in
+//! one step and safe to repeat. Time is the server's. Read [`target`] for the URLs and `link` for how a connection
+//! is kept.
+
+mod link;
+pub mod target;
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use ::redis::cmd;
+use async_trait::async_trait;
+use reelkeeper_actors::ids::{NodeId, RoomId};
+use reelkeeper_actors::meeting::joining::{self, compared};
+use reelkeeper_actors::ports::PortError;
+use reelkeeper_actors::ports::coordination::{Coordination, Held, NAMES_MAX, Standing};
+use reelkeeper_actors::recording::Recording;
+use sha2::{Digest as _, Sha256};
+
+use self::link::Link;
+use self::target::Target;
+
+/// The dependency's name in errors.
+const COORDINATION: &str = "coordination";
+/// Where Meet's nodes listen.
+const CHANNEL: &str = "ov_meet_channel";
+/// How long Meet keeps its lock of a room that is recorded.
+const LOCK_LASTS: Duration = Duration::from_hours(24 * 7);
+
+/// Takes the first free name, and notes it among those of the room. Meet takes them one by one in the same way.
+const RESERVE: &str = r"
+    local now = redis.call('TIME')
+    now = now[1] * 1000 + math.floor(now[2] / 1000)
+    redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+    if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[5]) then return -1 end
+    local ends = now + ARGV[3]
+    for try = 0, tonumber(ARGV[5]) do
+        local name = try == 0 and ARGV[1] or ARGV[2] .. try
+        if redis.call('SET', ARGV[4] .. name, '1', 'NX', 'PX', ARGV[3]) then
+            redis.call('ZADD', KEYS[1], ends, name)
+            if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
+            return try
+        end
+    end
+    return -1";
+const FREE: &str = "
+    redis.call('ZREM', KEYS[1], ARGV[1])
+    return redis.call('DEL', KEYS[2])";
+const FREE_ALL: &str = "
+    for _, name in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do redis.call('DEL', ARGV[1] .. name) end
+    return redis.call('DEL', KEYS[1])";
+const SUCCEED: &str = "
+    local before = redis.call('GET', KEYS[1])
+    redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+    if before and before ~= ARGV[1] then return redis.call('DEL', ARGV[3] .. before) end
+    return 0";
+const TAKE_TASK: &str = "
+    local holder = redis.call('GET', KEYS[1])
+    if holder and holder ~= ARGV[1] then return 0 end
+    redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+    return 1";
+const FREE_IF_OURS: &str = "
+    if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+    return redis.call('DEL', unpack(KEYS))";
+/// The lock and its entry in the registry, as Redlock and Meet write them: never one without the other.
+const HOLD: &str = r#"
+    local ttl, value = tonumber(ARGV[2]), redis.call('GET', KEYS[1])
+    if value and value ~= ARGV[1] and ttl - redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then return 0 end
+    if value == ARGV[1] and redis.call('EXISTS', KEYS[2]) == 1 then return 1 end
+    local now = redis.call('TIME')
+    now = now[1] * 1000 + math.floor(now[2] / 1000)
+    local drift = math.floor(0.01 * ttl + 0.5) + 2
+    redis.call('SET', KEYS[1], ARGV[1], 'PX', ttl)
+    redis.call('SET', KEYS[2], string.format('{"resources":["%s"],"value":"%s","expiration":%.0f,"createdAt":%.0f}',
+        KEYS[1], ARGV[1], now + ttl - drift, now), 'PX', ttl)
+    return 1"#;
+
+/// Coordination in Redis.
+pub struct RedisCoordination {
+    link: Link,
+}
+
+impl RedisCoordination {
+    /// Connects and asks for an answer. One attempt.
+    ///
+    /// # Errors
+    /// `Misused` when the credentials are refused; `Unavailable` when nobody answers within the deadline.
+    pub async fn connect(target: Target, deadline: Duration) -> Result<Self, PortError> {
+        let link = Link::new(target, deadline)?;
+        link.query::<String>(&"ping", &cmd("PING")).await?;
+        Ok(Self { link })
+    }
+
+    /// Runs a script; every one of ours answers with a number.
+    async fn script(
+        &self,
+        subject: &(dyn Display + Sync),
+        code: &str,
+        keys: &[String],
+        values: &[String],
+    ) -> Result<i64, PortError> {
+        let mut eval = cmd("EVAL");
+        eval.arg(code).arg(keys.len()).arg(keys).arg(values);
+        self.link.query(subject, &eval).await
+    }
+}
+
+fn millis(duration: Duration) -> String {
+    // No script adds up to more than 2^53 with it.
+    duration.as_millis().min(1 << 52).to_string()
+}
+
+fn node_key(node: &NodeId) -> String {
+    format!("reelkeeper:node:{node}")
+}
+
+fn task_key(task: &str) -> String {
+    format!("reelkeeper:task:{task}")
+}
+
+/// The names of a room that we reserved, by when they end.
+fn names_key(room: &RoomId) -> String {
+    format!("reelkeeper:names:{room}")
+}
+
+fn name_prefix(room: &RoomId) -> String {
+    format!("ov_meet:room_participants:{room}:")
+}
+
+/// Meet's lock of a room and its entry in the registry.
+fn lock_keys(room: &RoomId) -> [String; 2] {
+    let lock = format!("ov_meet_lock:recording_active_{room}");
+    let registry = format!("ov_meet_lock_registry:{lock}");
+    [lock, registry]
+}
+
+/// 32 hexadecimal digits, as Meet has them; the same for all nodes of ours: which of them records, the ledger says.
+fn lock_value(room: &RoomId) -> String {
+    let digest = Sha256::digest(format!("reelkeeper:{room}"));
+    let first: [u8; 16] = std::array::from_fn(|at| digest[at]);
+    format!("{:032x}", u128::from_be_bytes(first))
+}
+
+#[async_trait]
+impl Coordination for RedisCoordination {
+    async fn renew(&self, node: &NodeId, ttl: Duration) -> Result<(), PortError> {
+        self.link.query(node, cmd("SET").arg(node_key(node)).arg("1").arg("PX").arg(millis(ttl))).await
+    }
+
+    async fn leave(&self, node: &NodeId) -> Result<(), PortError> {
+        self.link.query(node, cmd("DEL").arg(node_key(node))).await
+    }
+
+    async fn succeed(&self, place: &str, node: &NodeId, ttl: Duration) -> Result<(), PortError> {
+        let key = format!("reelkeeper:place:{place}");
+        let values = [node.to_string(), millis(ttl), node_key(&NodeId::from_trusted(""))];
+        self.script(node, SUCCEED, &[key], &values).await.map(drop)
+    }
+
+    async fn standing(&self, node: &NodeId) -> Result<Standing, PortError> {
+        let lives: bool = self.link.query(node, cmd("EXISTS").arg(node_key(node))).await?;
+        Ok(if lives { Standing::Alive } else { Standing::Gone })
+    }
+
+    async fn reserve_name(
+        &self,
+        room: &RoomId,
+        wanted: &str,
+        ttl: Duration,
+    ) -> Result<Option<String>, PortError> {
+        let before = joining::before_number(wanted);
+        let values =
+            [compared(wanted), compared(&before), millis(ttl), name_prefix(room), NAMES_MAX.to_string()];
+        Ok(match self.script(room, RESERVE, &[names_key(room)], &values).await? {
+            0 => Some(wanted.to_owned()),
+            number if number > 0 => Some(format!("{before}{number}")),
+            _ => None,
+        })
+    }
+
+    async fn free_name(&self, room: &RoomId, name: &str) -> Result<(), PortError> {
+        let name = compared(name);
+        let keys = [names_key(room), format!("{}{name}", name_prefix(room))];
+        self.script(room, FREE, &keys, &[name]).await.map(drop)
+    }
+
+    async fn free_names(&self, room: &RoomId) -> Result<(), PortError> {
+        self.script(room, FREE_ALL, &[names_key(room)], &[name_prefix(room)]).await.map(drop)
+    }
+
+    async fn take_task(&self, task: &str, node: &NodeId, ttl: Duration) -> Result<bool, PortError> {
+        let values = [node.to_string(), millis(ttl)];
+        Ok(self.script(&task, TAKE_TASK, &[task_key(task)], &values).await? == 1)
+    }
+
+    async fn give_task_back(&self, task: &str, node: &NodeId) -> Result<(), PortError> {
+        self.script(&task, FREE_IF_OURS, &[task_key(task)], &[node.to_string()]).await.map(drop)
+    }
+
+    fn stands_beside_meet(&self) -> bool {
+        true
+    }
+
+    async fn hold_room(&self, room: &RoomId, theirs_last: Duration) -> Result<Held, PortError> {
+        let values = [lock_value(room), millis(LOCK_LASTS), millis(theirs_last)];
+        let held = self.script(room, HOLD, &lock_keys(room), &values).await?;
+        Ok(if held == 1 { Held::Ours } else { Held::Theirs })
+    }
+
+    async fn free_room(&self, room: &RoomId) -> Result<(), PortError> {
+        self.script(room, FREE_IF_OURS, &lock_keys(room), &[lock_value(room)]).await.map(drop)
+    }
+
+    async fn announce_active(&self, recording: &Recording) -> Result<(), PortError> {
+        let message = serde_json::json!({"eventType": "recording_active", "payload": recording}).to_string();
+        self.link.query(&recording.recording_id, cmd("PUBLISH").arg(CHANNEL).arg(message)).await
+    }
+}
