@@ -16,6 +16,7 @@ mod stale_recordings;
 mod supervisor;
 mod unheld_egresses;
 mod unheld_recordings;
+mod unknown_files;
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -40,16 +41,19 @@ pub enum Task {
     StaleRecordings,
     /// Rooms that are being recorded, by their row, though nothing records them.
     OrphanLocks,
+    /// Files of our form that no document and no row knows.
+    UnknownFiles,
 }
 
 impl Task {
     /// Every task, in the order in which findings are shown.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::DueRows,
         Self::UnheldRecordings,
         Self::UnheldEgresses,
         Self::StaleRecordings,
         Self::OrphanLocks,
+        Self::UnknownFiles,
     ];
 
     /// The name in logs and in what `gc` prints.
@@ -61,7 +65,14 @@ impl Task {
             Self::UnheldEgresses => "unheld_egresses",
             Self::StaleRecordings => "stale_recordings",
             Self::OrphanLocks => "orphan_locks",
+            Self::UnknownFiles => "unknown_files",
         }
+    }
+
+    /// Whether one node does it for all. Which rows have no actor each node asks of its own.
+    #[must_use]
+    pub fn is_for_one_node(self) -> bool {
+        !matches!(self, Self::DueRows)
     }
 
     /// Whether its judgement needs LiveKit.
@@ -84,6 +95,8 @@ pub struct Sweeps {
     pub orphan_locks: Duration,
     /// How old a lock must be before it is judged.
     pub lock_grace: Duration,
+    /// Between two looks for files that nobody knows.
+    pub unknown_files: Duration,
 }
 
 impl Default for Sweeps {
@@ -94,6 +107,7 @@ impl Default for Sweeps {
             stale_recordings: Duration::from_mins(14),
             orphan_locks: Duration::from_mins(15),
             lock_grace: Duration::from_secs(30),
+            unknown_files: Duration::from_hours(24),
         }
     }
 }
@@ -105,6 +119,7 @@ impl Sweeps {
             Task::UnheldRecordings | Task::UnheldEgresses => self.unheld,
             Task::StaleRecordings => self.stale_recordings,
             Task::OrphanLocks => self.orphan_locks,
+            Task::UnknownFiles => self.unknown_files,
         }
     }
 }
@@ -114,6 +129,8 @@ impl Sweeps {
 pub enum Verdict {
     /// The room's owner is asked to look.
     HandOver(String),
+    /// Nothing is done, and whoever runs the service should look.
+    Report(String),
     /// All is well, or somebody else sees to it.
     Keep(String),
     /// Something could not be found out, so it is kept.
@@ -123,6 +140,10 @@ pub enum Verdict {
 impl Verdict {
     fn hand_over(why: impl Into<String>) -> Self {
         Self::HandOver(why.into())
+    }
+
+    fn report(why: impl Into<String>) -> Self {
+        Self::Report(why.into())
     }
 
     fn keep(why: impl Into<String>) -> Self {
@@ -138,6 +159,7 @@ impl Verdict {
     pub fn name(&self) -> &'static str {
         match self {
             Self::HandOver(_) => "hand over",
+            Self::Report(_) => "report",
             Self::Keep(_) => "keep",
             Self::Unknown(_) => "keep, unknown",
         }
@@ -147,7 +169,7 @@ impl Verdict {
     #[must_use]
     pub fn reason(&self) -> &str {
         match self {
-            Self::HandOver(why) | Self::Keep(why) | Self::Unknown(why) => why,
+            Self::HandOver(why) | Self::Report(why) | Self::Keep(why) | Self::Unknown(why) => why,
         }
     }
 }
@@ -211,6 +233,8 @@ pub struct Counts {
     pub found: usize,
     /// Given to their rooms' owners.
     pub handed_over: usize,
+    /// Only reported.
+    pub reported: usize,
     /// Of which nothing needs be done.
     pub kept: usize,
     /// Of which something could not be found out, or whose owner could not take it: kept as well.
@@ -223,6 +247,7 @@ impl Counts {
         self.found += 1;
         match finding.verdict {
             Verdict::HandOver(_) => self.handed_over += 1,
+            Verdict::Report(_) => self.reported += 1,
             Verdict::Keep(_) => self.kept += 1,
             Verdict::Unknown(_) => self.failed += 1,
         }

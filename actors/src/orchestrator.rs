@@ -231,12 +231,10 @@ impl Orchestrator {
             (None, Some(stored)) => Happening::Unheld(Box::new(stored.into())),
             (None, None) => return Err(Refusal::NotFound),
         };
-        match tokio::time::timeout(self.left_until(deadline), self.tell(&recording.room, news)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => {
-                tracing::warn!(recording.id = %recording, "news of an egress were not stored in time");
-                return Err(Refusal::Unavailable { dependency: "store" });
-            }
+        let told = tokio::time::timeout(self.left_until(deadline), self.tell(&recording.room, news)).await;
+        if !matches!(told, Ok(Ok(()))) {
+            tracing::warn!(recording.id = %recording, "news of an egress were not stored in time");
+            return Err(Refusal::Unavailable { dependency: "store" });
         }
         match self.ask_to_stop(command, recording, deadline, document).await? {
             Answer::Refused(Refusal::NotHeld) if document.is_some() => Err(Refusal::AlreadyStopped),

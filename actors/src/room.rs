@@ -8,6 +8,7 @@ pub mod actor;
 pub(crate) mod commit;
 mod effects;
 pub(crate) mod live;
+mod meet;
 pub(crate) mod news;
 mod replies;
 pub mod supervisor;

@@ -9,9 +9,13 @@ use std::time::Duration;
 use ractor::ActorRef;
 use tokio::sync::oneshot;
 
-use super::{Finding, Task, due_rows, orphan_locks, stale_recordings, unheld_egresses, unheld_recordings};
+use super::{
+    Finding, Task, due_rows, orphan_locks, stale_recordings, unheld_egresses, unheld_recordings,
+    unknown_files,
+};
 use crate::ids::{EgressId, NodeId, RecordingId, RoomId};
 use crate::ports::PortError;
+use crate::ports::blobs::{Blobs, ListedBlob};
 use crate::ports::catalog::{Catalog, StoredRecording};
 use crate::ports::clock::Clock;
 use crate::ports::coordination::Coordination;
@@ -35,6 +39,8 @@ pub struct Sources {
     pub ledger: Arc<dyn Ledger>,
     /// Documents.
     pub catalog: Arc<dyn Catalog>,
+    /// Files.
+    pub blobs: Arc<dyn Blobs>,
     /// LiveKit.
     pub media_server: Arc<dyn MediaServer>,
     /// Time.
@@ -67,6 +73,7 @@ pub(super) enum Candidate {
     Row(Box<Row>),
     Document(Box<StoredRecording>),
     Egress(Box<EgressInfo>),
+    File(ListedBlob),
 }
 
 /// How far a pass has come.
@@ -75,6 +82,7 @@ pub(super) enum Place {
     Room(RoomId),
     Recording(RecordingId),
     Egress(EgressId),
+    File(String),
 }
 
 /// Candidates, and whether none come after them.
@@ -89,6 +97,7 @@ impl Candidate {
             Self::Row(row) => Place::Room(row.room.clone()),
             Self::Document(stored) => Place::Recording(stored.recording.recording_id.clone()),
             Self::Egress(info) => Place::Egress(info.egress.clone()),
+            Self::File(file) => Place::File(file.key.clone()),
         }
     }
 }
@@ -127,6 +136,7 @@ impl Finder {
         let sources = Sources {
             ledger: world.ledger.clone(),
             catalog: world.catalog.clone(),
+            blobs: world.blobs.clone(),
             media_server: world.media_server.clone(),
             clock: world.clock.clone(),
             policy: world.policy.clone(),
@@ -147,6 +157,7 @@ impl Finder {
                 let candidates = self.egresses(after).await?;
                 return Ok(Page { candidates, is_last: true });
             }
+            Task::UnknownFiles => self.files(after).await?,
         };
         let is_last = candidates.len() < PAGE;
         Ok(Page { candidates, is_last })
@@ -188,6 +199,17 @@ impl Finder {
         Ok(ours.into_iter().map(|info| Candidate::Egress(Box::new(info.clone()))).collect())
     }
 
+    /// Files below our folder, of whatever form.
+    async fn files(&self, after: Option<&Place>) -> Result<Vec<Candidate>, PortError> {
+        let after = match after {
+            Some(Place::File(key)) => Some(key.as_str()),
+            _ => None,
+        };
+        let folder = self.sources.policy.files.root();
+        let found = self.store(self.sources.blobs.list(&folder, after, PAGE)).await?;
+        Ok(found.into_iter().map(Candidate::File).collect())
+    }
+
     /// Judges a candidate; none if a closer look shows that it is none of this task's.
     pub(super) async fn judge(&self, task: Task, candidate: Candidate) -> Option<Finding> {
         match (task, candidate) {
@@ -200,7 +222,10 @@ impl Finder {
                 stale_recordings::find(self, *stored).await
             }
             (Task::UnheldEgresses, Candidate::Egress(info)) => unheld_egresses::find(self, *info).await,
-            (_, Candidate::Row(_) | Candidate::Document(_) | Candidate::Egress(_)) => None,
+            (Task::UnknownFiles, Candidate::File(file)) => unknown_files::find(self, file).await,
+            (_, Candidate::Row(_) | Candidate::Document(_) | Candidate::Egress(_) | Candidate::File(_)) => {
+                None
+            }
         }
     }
 
@@ -209,6 +234,9 @@ impl Finder {
         if task.asks_livekit() {
             let answered = self.livekit(self.sources.media_server.ping()).await;
             answered.map_err(|error| PortError::unavailable("livekit", error))?;
+        }
+        if task == Task::UnknownFiles {
+            self.store(self.sources.blobs.ping()).await?;
         }
         self.store(self.sources.ledger.ping()).await
     }

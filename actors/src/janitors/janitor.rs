@@ -44,7 +44,15 @@ impl ractor::Message for JanitorMessage {}
 pub(super) struct Swept {
     pass: Pass,
     counts: Counts,
-    ended: Result<(), PortError>,
+    ended: Result<Ended, PortError>,
+}
+
+/// How a pass came to its end.
+enum Ended {
+    /// Everything was looked at.
+    Whole,
+    /// Another node sweeps.
+    Elsewhere,
 }
 
 /// Sweeps for one task.
@@ -109,14 +117,12 @@ impl Actor for Janitor {
 impl JanitorState {
     /// Begins a pass, or goes on with one that was interrupted.
     fn sweep(&mut self) {
-        // One sweeper per task in the cluster: with several nodes, the task's fenced lease is taken here, and
-        // whoever does not get it waits for the next time.
         let (finder, task) = (self.start.finder.clone(), self.start.task);
         let (pass, counts) =
             self.interrupted.take().unwrap_or_else(|| (Pass::begin(finder, task), Counts::default()));
         let (orchestrator, myself) = (self.start.orchestrator.clone(), self.myself.clone());
         self.busy = beside(async move {
-            let swept = AssertUnwindSafe(carry_out(pass, counts, &orchestrator)).catch_unwind().await;
+            let swept = AssertUnwindSafe(carry_out(pass, counts, task, &orchestrator)).catch_unwind().await;
             let _ = myself.cast(match swept {
                 Ok(swept) => JanitorMessage::Swept(Box::new(swept)),
                 Err(_) => JanitorMessage::Fell("its pass panicked".to_owned()),
@@ -128,7 +134,11 @@ impl JanitorState {
         let Swept { pass, counts, ended } = swept;
         let task = self.start.task.name();
         match ended {
-            Ok(()) => {
+            Ok(Ended::Elsewhere) => {
+                tracing::debug!(task, "another node sweeps");
+                self.tries = 0;
+            }
+            Ok(Ended::Whole) => {
                 log_pass(task, counts);
                 (self.last, self.passes) = (counts, self.passes + 1);
                 self.tries = if counts.failed == 0 { 0 } else { self.tries + 1 };
@@ -168,13 +178,29 @@ async fn wait(janitor: ActorRef<JanitorMessage>, pause: Duration) {
     let _ = janitor.cast(JanitorMessage::Sweep);
 }
 
-/// Sweeps to the end, or until a dependency is away.
-async fn carry_out(mut pass: Pass, mut counts: Counts, orchestrator: &Orchestrator) -> Swept {
+/// Sweeps to the end, or until a dependency is away or another node sweeps.
+async fn carry_out(mut pass: Pass, mut counts: Counts, task: Task, orchestrator: &Orchestrator) -> Swept {
+    let ended = sweep(&mut pass, &mut counts, task, orchestrator).await;
+    if task.is_for_one_node() && matches!(ended, Ok(Ended::Whole)) {
+        orchestrator.give_task_back(task.name()).await;
+    }
+    Swept { pass, counts, ended }
+}
+
+async fn sweep(
+    pass: &mut Pass,
+    counts: &mut Counts,
+    task: Task,
+    orchestrator: &Orchestrator,
+) -> Result<Ended, PortError> {
     loop {
-        match pass.next_findings().await {
-            Ok(Some(findings)) => hand_over(&findings, &mut counts, orchestrator).await,
-            Ok(None) => return Swept { pass, counts, ended: Ok(()) },
-            Err(error) => return Swept { pass, counts, ended: Err(error) },
+        // Before each page: whoever lost its lease meanwhile has a successor.
+        if task.is_for_one_node() && !orchestrator.take_task(task.name()).await? {
+            return Ok(Ended::Elsewhere);
+        }
+        match pass.next_findings().await? {
+            Some(findings) => hand_over(&findings, counts, orchestrator).await,
+            None => return Ok(Ended::Whole),
         }
     }
 }
@@ -197,6 +223,9 @@ async fn hand_over(findings: &[Finding], counts: &mut Counts, orchestrator: &Orc
             (Verdict::Unknown(_), Ok(())) => {
                 tracing::warn!(task, room.id = %room, egress.id = egress, reason, "cannot be judged, kept");
             }
+            (Verdict::Report(_), Ok(())) => {
+                tracing::warn!(task, room.id = %room, egress.id = egress, reason, "somebody should look");
+            }
             (Verdict::Keep(_), Ok(())) => {}
         }
         counts.add(finding);
@@ -205,11 +234,11 @@ async fn hand_over(findings: &[Finding], counts: &mut Counts, orchestrator: &Orc
 
 /// One line for a pass that found anything out of order; what is only kept is in order.
 fn log_pass(task: &str, counts: Counts) {
-    let Counts { found, handed_over, kept, failed } = counts;
-    if handed_over + failed > 0 {
-        tracing::info!(task, found, handed_over, kept, failed, "swept");
+    let Counts { found, handed_over, reported, kept, failed } = counts;
+    if handed_over + reported + failed > 0 {
+        tracing::info!(task, found, handed_over, reported, kept, failed, "swept");
     } else if found > 0 {
-        tracing::debug!(task, found, handed_over, kept, failed, "swept");
+        tracing::debug!(task, found, handed_over, reported, kept, failed, "swept");
     }
 }
 

@@ -13,6 +13,10 @@ use crate::janitors::{Ask, Finder, Finding, Janitors, Pass, Sweeps, Task, Verdic
 use crate::ports::PortError;
 use crate::recording::rules::Rule;
 use crate::room::RoomMessage;
+use crate::room::commit::bounded;
+
+/// A task's lease: longer than a page of a sweep takes, and how long a node that died keeps others from sweeping.
+const TASK_LASTS: Duration = Duration::from_mins(1);
 
 impl Orchestrator {
     /// Takes up every room that an earlier run left unfinished, and every recording that is not over though
@@ -41,7 +45,7 @@ impl Orchestrator {
                         // Whether it is stored matters to nobody: until then it is found again.
                         let _ = self.begin_hand_over(&finding);
                     }
-                    Verdict::Keep(_) => {}
+                    Verdict::Keep(_) | Verdict::Report(_) => {}
                     Verdict::Unknown(why) => unknown = Some(format!("room '{}': {why}", finding.room)),
                 }
             }
@@ -60,6 +64,24 @@ impl Orchestrator {
 
     fn finder(&self, lock_grace: Duration) -> Finder {
         Finder::of_node(&self.shared, &self.supervisor, lock_grace)
+    }
+
+    /// Takes, or keeps, a task's lease for this node. Returns whether it has it.
+    ///
+    /// # Errors
+    /// When coordination is away: then nobody knows who sweeps.
+    pub(crate) async fn take_task(&self, task: &str) -> Result<bool, PortError> {
+        let world = &self.shared.world;
+        bounded(&self.shared, world.coordination.take_task(task, &world.node, TASK_LASTS)).await
+    }
+
+    /// Gives a task's lease back; if that fails, it ends by itself.
+    pub(crate) async fn give_task_back(&self, task: &str) {
+        let world = &self.shared.world;
+        let given = bounded(&self.shared, world.coordination.give_task_back(task, &world.node)).await;
+        if let Err(error) = given {
+            tracing::debug!(task, %error, "lease of a task could not be given back");
+        }
     }
 
     /// Gives a janitor's finding to the room's owner, if it is to be given; returns when that is stored.

@@ -53,6 +53,11 @@ pub enum Happening {
         /// Live egresses of our form in the room, or why there is no answer.
         result: Result<Vec<Sighting>, CallError>,
     },
+    /// A node of OpenVidu Meet beside ours begins to record the room, as its lock says.
+    RoomLocked {
+        /// The start that makes way.
+        uid: Uid,
+    },
     /// StartEgress came back.
     StartAnswered {
         /// The start it was for.

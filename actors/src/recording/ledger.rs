@@ -410,4 +410,10 @@ impl State {
     pub fn fresh(room: RoomId) -> Self {
         Self { room, durable: RoomState::default(), memory: Memory::default() }
     }
+
+    /// Whether this uid holds the room.
+    #[must_use]
+    pub fn is_current(&self, uid: &Uid) -> bool {
+        self.durable.current.as_ref().is_some_and(|current| current.track.uid == *uid)
+    }
 }

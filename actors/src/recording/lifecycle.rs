@@ -74,7 +74,8 @@ impl Draft<'_> {
             (Starting | Uncertain, H::TakenUp) => self.doubt(),
 
             (Starting, H::RoomLooked { uid, result }) => self.room_looked(uid, result),
-            (Idle | Active | Stopping | Uncertain, H::RoomLooked { .. }) => {}
+            (Starting, H::RoomLocked { uid }) => self.room_locked(uid),
+            (Idle | Active | Stopping | Uncertain, H::RoomLooked { .. } | H::RoomLocked { .. }) => {}
 
             (Starting, H::StartAnswered { uid, result }) => self.start_answered(uid, result),
             (Stopping, H::StartAnswered { uid, result }) => self.stopped_start_answered(uid, result),
@@ -122,6 +123,7 @@ impl Draft<'_> {
             | H::StopRequested(_)
             | H::TakenUp
             | H::RoomLooked { .. }
+            | H::RoomLocked { .. }
             | H::StartAnswered { .. } => {}
         }
     }

@@ -13,7 +13,7 @@ use tokio::task::AbortHandle;
 use super::commit::{self, Committed, Header, Loaded, Removed};
 use super::replies::Replies;
 use super::supervisor::SupervisorMessage;
-use super::{Observed, RoomMessage, Shared, effects};
+use super::{Observed, RoomMessage, Shared, effects, meet};
 use crate::ids::{CommandId, EgressId, RecordingId, RoomId};
 use crate::ports::clock::{fresh_claim, fresh_secrets, fresh_uid};
 use crate::recording::Timestamp;
@@ -257,8 +257,12 @@ impl RoomActorState {
     }
 
     fn take_effect(&mut self, decision: Decision, input: Input) {
+        let recorded = self.state.durable.current.is_some();
         self.state = decision.state;
         self.shared.live.is_now(&self.room, &self.state.durable);
+        if recorded && self.state.durable.current.is_none() {
+            meet::let_go(&self.shared, &self.room);
+        }
         if let Some(command) = &input.command {
             self.replies.begun(command);
         }
@@ -269,6 +273,9 @@ impl RoomActorState {
             match effect {
                 Effect::Answer { command, answer } => self.replies.answer(&command, &answer),
                 effect => {
+                    if matches!(&effect, Effect::Look { uid, .. } if self.state.is_current(uid)) {
+                        meet::keep(&self.shared, &self.room);
+                    }
                     effects::run(&self.shared, &self.room, effect, self.myself.clone(), self.generation);
                 }
             }
@@ -316,6 +323,10 @@ impl RoomActorState {
         let found = loaded.state.is_some();
         self.state.durable = loaded.state.unwrap_or_default();
         self.shared.live.is_now(&self.room, &self.state.durable);
+        if found && self.state.durable.current.is_none() {
+            // Whoever had the row before may have died in between.
+            meet::let_go(&self.shared, &self.room);
+        }
         if found {
             self.queue.push_front(Input { what: Happening::TakenUp, command: None, stored: None });
         }

@@ -8,11 +8,12 @@ use ractor::ActorRef;
 
 use super::actor::Own;
 use super::commit::bounded;
-use super::{RoomMessage, Shared, news};
+use super::{RoomMessage, Shared, meet, news};
 use crate::ids::{CommandId, EgressId, RoomId, Uid};
 use crate::ports::PortError;
 use crate::ports::blobs::BlobHead;
 use crate::ports::catalog::StoredRecording;
+use crate::ports::coordination::Held;
 use crate::ports::media_server::{DataMessage, recorder_among};
 use crate::recording::FILE_MISSING;
 use crate::recording::effect::{Depth, Effect};
@@ -46,8 +47,13 @@ async fn carry_out(shared: &Arc<Shared>, room: &RoomId, effect: Effect) -> Optio
     let media_server = &shared.world.media_server;
     match effect {
         Effect::LookBeforeStart { uid, known } => {
-            let result = look_before_start(shared, room, &known).await;
-            Some(Happening::RoomLooked { uid, result })
+            let (held, result) =
+                tokio::join!(meet::hold(shared, room), look_before_start(shared, room, &known));
+            // What is seen to record says more than a lock.
+            match result {
+                Ok(live) if live.is_empty() && held == Held::Theirs => Some(Happening::RoomLocked { uid }),
+                result => Some(Happening::RoomLooked { uid, result }),
+            }
         }
         Effect::StartEgress { uid, order } => {
             tracing::info!(room.id = %room, uid = %uid, "asking LiveKit to record");
@@ -73,6 +79,7 @@ async fn carry_out(shared: &Arc<Shared>, room: &RoomId, effect: Effect) -> Optio
         Effect::Carry { number, owed } => match carry(shared, &owed).await {
             Ok(carried) => {
                 log_carried(room, &owed);
+                meet::tell(shared, &owed);
                 Some(match carried {
                     Carried::Done => Happening::EffectDone { number },
                     Carried::FileRemoved => Happening::FileRemoved { number },

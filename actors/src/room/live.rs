@@ -26,11 +26,18 @@ pub(crate) struct LiveRecordings {
     /// What the rows of this node's actors hold. It spares news a look at the row; where it is out of date, the
     /// actor's own look at the row is all that it costs.
     held: StdMutex<BTreeMap<RoomId, Held>>,
+    /// Rooms that record, or are about to.
+    busy: StdMutex<BTreeSet<RoomId>>,
 }
 
 impl LiveRecordings {
     /// A room's state is this from now on.
     pub(super) fn is_now(&self, room: &RoomId, state: &RoomState) {
+        if state.current.is_some() {
+            self.busy().insert(room.clone());
+        } else {
+            self.busy().remove(room);
+        }
         if state.is_settled() {
             self.held().remove(room);
         } else {
@@ -58,6 +65,15 @@ impl LiveRecordings {
     /// What a room's row holds; none if no actor of this node holds one.
     pub(super) fn held_in(&self, room: &RoomId) -> Option<Held> {
         self.held().get(room).cloned()
+    }
+
+    /// Whether a room records, or is about to.
+    pub(super) fn records(&self, room: &RoomId) -> bool {
+        self.busy().contains(room)
+    }
+
+    fn busy(&self) -> MutexGuard<'_, BTreeSet<RoomId>> {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn held(&self) -> MutexGuard<'_, BTreeMap<RoomId, Held>> {

@@ -63,13 +63,15 @@ async fn a_sweep_goes_on_as_soon_as_the_store_is_back() {
     stage.stores.trouble().away = true;
     let node = stage.node(Policy::default()).await;
     tokio::time::sleep(Duration::from_mins(20)).await;
-    for task in Task::ALL {
+    // Without files nobody asks the store about any.
+    let tasks = Task::ALL.into_iter().filter(|task| *task != Task::UnknownFiles);
+    for task in tasks.clone() {
         let observed = node.observe(task).await;
         let waits = task != Task::UnheldEgresses;
         assert_eq!((observed.passes == 0, observed.tries > 5), (waits, waits), "{}", task.name());
     }
     stage.stores.trouble().away = false;
-    for task in Task::ALL {
+    for task in tasks {
         let (observed, took) = stage.until_passes(&node, task, 1).await;
         assert!(took < SOON && observed.tries == 0, "{} after {took:?}", task.name());
     }

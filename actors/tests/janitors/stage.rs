@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use reelkeeper_actors::embedded::{AloneCoordination, DirectoryBlobs};
 use reelkeeper_actors::ids::{EgressId, RecordingId, RoomId, Uid};
 use reelkeeper_actors::janitors::{Counts, Janitors, Observed, Sweeps, Task};
 use reelkeeper_actors::meeting::{MeetingEndAction, Room, RoomConfig, RoomStatus};
 use reelkeeper_actors::orchestrator::{Orchestrator, StartOptions};
+use reelkeeper_actors::ports::blobs::Blobs as _;
 use reelkeeper_actors::ports::catalog::{Catalog as _, StoredRecording};
 use reelkeeper_actors::ports::clock::{Clock, SystemEntropy, fresh_node};
 use reelkeeper_actors::ports::media_probe::NoProbe;
@@ -65,8 +67,13 @@ pub fn recording_id(room: &str, egress: &str) -> RecordingId {
     RecordingId::new(room_id(room), EgressId::from_trusted(egress), Uid::from_trusted("0123456789"))
 }
 
+/// The usual ones, but that nobody waits a day for the slowest.
+fn sweeps() -> Sweeps {
+    Sweeps { unknown_files: Duration::from_mins(20), ..Sweeps::default() }
+}
+
 pub fn counts(handed_over: usize, kept: usize, failed: usize) -> Counts {
-    Counts { found: handed_over + kept + failed, handed_over, kept, failed }
+    Counts { found: handed_over + kept + failed, handed_over, reported: 0, kept, failed }
 }
 
 impl Stage {
@@ -97,7 +104,7 @@ impl Stage {
             entropy: Arc::new(SystemEntropy),
         };
         let (orchestrator, _tree) = Orchestrator::start_tree(ports).await.unwrap();
-        let janitors = orchestrator.start_janitors(Sweeps::default()).await.unwrap();
+        let janitors = orchestrator.start_janitors(sweeps()).await.unwrap();
         Node { orchestrator, janitors }
     }
 
@@ -117,6 +124,18 @@ impl Stage {
             world.create_room(new).unwrap();
             world.join(&room_id(name), NewParticipant::person(PERSON)).unwrap();
         });
+    }
+
+    /// Writes a file that LiveKit knows nothing of.
+    pub async fn write_file(&self, key: &str) {
+        let blobs = DirectoryBlobs::open(self.folder.path()).await.unwrap();
+        blobs.put(key, Bytes::from_static(b"a film")).await.unwrap();
+    }
+
+    /// How many files there are.
+    pub async fn files(&self) -> usize {
+        let blobs = DirectoryBlobs::open(self.folder.path()).await.unwrap();
+        blobs.list("openvidu-meet", None, 100).await.unwrap().len()
     }
 
     /// Everybody but recorders leaves a room; it stays.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use reelkeeper_actors::embedded::MemoryStore;
-use reelkeeper_actors::ids::{ClaimId, RecordingId, RoomId};
+use reelkeeper_actors::ids::{ClaimId, RecordingId, RoomId, Uid};
 use reelkeeper_actors::meeting::Room;
 use reelkeeper_actors::meeting::status::MeetingNews;
 use reelkeeper_actors::ports::PortError;
@@ -103,6 +103,10 @@ impl Catalog for Stores {
 
     async fn recording(&self, recording: &RecordingId) -> Result<Option<StoredRecording>, PortError> {
         self.answers()?.recording(recording).await
+    }
+
+    async fn has_recording(&self, room: &RoomId, uid: &Uid) -> Result<bool, PortError> {
+        self.answers()?.has_recording(room, uid).await
     }
 
     async fn recordings(&self, query: &RecordingQuery) -> Result<Page<Recording>, PortError> {

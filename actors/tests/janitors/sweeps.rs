@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reelkeeper_actors::janitors::Task;
+use reelkeeper_actors::janitors::{Counts, Task};
 use reelkeeper_actors::recording::RecordingStatus;
 use reelkeeper_actors::recording::ledger::Phase;
 use reelkeeper_actors::recording::policy::Policy;
@@ -200,5 +200,30 @@ async fn a_recording_in_a_room_without_publishers_keeps_its_room() {
         assert_eq!(observed.last, counts(0, 1, 0));
     }
     stage.until_phase(&node, "room", Phase::Active).await;
+    node.leave().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_that_nobody_knows_are_reported_and_stay() {
+    let stage = Stage::set().await;
+    let known = recording_id("room", "EG_1");
+    stage.document(&known, RecordingStatus::Complete).await;
+    // As old as now is; the clock here is later.
+    let files = [
+        "room/room--0123456789.mp4",
+        "room/room--9876543210.mp4",
+        "other/other--9876543210.webm",
+        "room/notes.txt",
+        "room--9876543210.mp4",
+    ];
+    for file in files {
+        stage.write_file(&format!("openvidu-meet/recordings/{file}")).await;
+    }
+    let node = stage.node(Policy::default()).await;
+    for passes in 1..3 {
+        let (observed, _) = stage.until_passes(&node, Task::UnknownFiles, passes).await;
+        assert_eq!(observed.last, Counts { found: 2, reported: 2, ..Counts::default() });
+    }
+    assert_eq!(stage.files().await, files.len(), "nothing is removed");
     node.leave().await;
 }

@@ -1,5 +1,6 @@
 //! Stories: what happens to a room, told as data, and what is decided.
 
+use reelkeeper_actors::ids::Uid;
 use reelkeeper_actors::recording::RecordingStatus;
 use reelkeeper_actors::recording::egress::EgressStatus::{
     Aborted, Active, Complete, Ending, Failed, Starting,
@@ -31,6 +32,14 @@ fn a_recording_from_start_to_file() {
     story.then(4_000, Happening::Tick).then(4_010, file("u1", Some(1000)));
     insta::assert_snapshot!(story.tell());
     assert!(story.state.durable.is_settled());
+}
+
+#[test]
+fn a_start_makes_way_for_a_node_of_meets_that_was_faster() {
+    let mut story = Story::new();
+    story.then(0, start("start")).then(5, Happening::RoomLocked { uid: Uid::from_trusted("u1") });
+    insta::assert_snapshot!(story.tell());
+    assert!(story.state.durable.is_settled(), "nothing was sent, so nothing is left");
 }
 
 #[test]

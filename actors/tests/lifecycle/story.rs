@@ -274,6 +274,7 @@ pub fn name_of(what: &Happening) -> String {
         Happening::RoomLooked { result, .. } => {
             format!("room looked {}", if result.is_ok() { "ok" } else { "failed" })
         }
+        Happening::RoomLocked { .. } => "room locked".to_owned(),
         Happening::StartAnswered { uid, result } => format!("start answered {uid} {}", outcome(result)),
         Happening::StopAnswered { egress, result } => format!("stop answered {egress} {}", outcome(result)),
         Happening::EgressSeen(s) => format!("{:?} {} {:?}", s.source, s.info.egress, s.info.status),

@@ -62,6 +62,7 @@ fn events(phase: Phase) -> Vec<(i64, Happening)> {
         (10, Happening::Tick),
         (DEADLINE + 15_000, Happening::Tick),
         (10, looked_into_room("u1", &[("u7", Active)])),
+        (10, Happening::RoomLocked { uid: Uid::from_trusted("u1") }),
         (10, start_failed("u1", twirp("unavailable", "no worker"))),
         (10, start_failed("u1", twirp("invalid_argument", "no"))),
         (10, start_failed("u1", lost())),

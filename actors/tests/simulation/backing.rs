@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::stream;
 use reelkeeper_actors::embedded::MemoryStore;
 use reelkeeper_actors::ports::PortError;
-use reelkeeper_actors::ports::blobs::{BlobHead, Blobs, ByteStream};
+use reelkeeper_actors::ports::blobs::{BlobHead, Blobs, ByteStream, ListedBlob};
 use reelkeeper_actors::ports::clock::Clock;
 use reelkeeper_actors::recording::Timestamp;
 use tokio::time::sleep;
@@ -129,6 +129,10 @@ impl Blobs for MemoryBlobs {
 
     async fn remove(&self, key: &str) -> Result<bool, PortError> {
         Ok(lock(&self.files).remove(key).is_some())
+    }
+
+    async fn list(&self, _: &str, _: Option<&str>, _: usize) -> Result<Vec<ListedBlob>, PortError> {
+        unreachable!("no janitor runs here")
     }
 
     async fn ping(&self) -> Result<(), PortError> {

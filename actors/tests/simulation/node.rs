@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use reelkeeper_actors::ids::{ClaimId, EgressId, RecordingId, RoomId};
+use reelkeeper_actors::ids::{ClaimId, EgressId, RecordingId, RoomId, Uid};
 use reelkeeper_actors::meeting::Room;
 use reelkeeper_actors::meeting::joining::RoomOrder;
 use reelkeeper_actors::meeting::status::MeetingNews;
 use reelkeeper_actors::ports::PortError;
-use reelkeeper_actors::ports::blobs::{BlobHead, Blobs, ByteStream};
+use reelkeeper_actors::ports::blobs::{BlobHead, Blobs, ByteStream, ListedBlob};
 use reelkeeper_actors::ports::catalog::list::{Page, RecordingQuery};
 use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, StoredRecording};
 use reelkeeper_actors::ports::clock::Clock;
@@ -311,6 +311,10 @@ impl Catalog for Run {
         .await
     }
 
+    async fn has_recording(&self, room: &RoomId, uid: &Uid) -> Result<bool, PortError> {
+        self.around.backing.store.has_recording(room, uid).await
+    }
+
     async fn recordings(&self, query: &RecordingQuery) -> Result<Page<Recording>, PortError> {
         self.around.backing.store.recordings(query).await
     }
@@ -370,6 +374,15 @@ impl Blobs for Run {
 
     async fn remove(&self, key: &str) -> Result<bool, PortError> {
         self.store(StoreCall::RemoveFile, key, self.around.backing.blobs.remove(key)).await
+    }
+
+    async fn list(
+        &self,
+        folder: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<ListedBlob>, PortError> {
+        self.around.backing.blobs.list(folder, after, limit).await
     }
 
     async fn ping(&self) -> Result<(), PortError> {

@@ -37,6 +37,18 @@ impl Draft<'_> {
         self.send_start();
     }
 
+    /// A node of Meet's was faster: the intent, of which nothing was sent, makes way.
+    pub(super) fn room_locked(&mut self, uid: &Uid) {
+        if !self.is_current(uid) || self.state.memory.may_send.as_ref() != Some(uid) {
+            return;
+        }
+        let waiters = self.start_waiters();
+        self.retire(Cause::Refused);
+        for command in waiters {
+            self.refuse(&command, Refusal::AlreadyRecording);
+        }
+    }
+
     pub(super) fn send_start(&mut self) {
         let Some(current) = self.state.durable.current.as_ref() else { return };
         if current.deadline.is_some_and(|deadline| deadline <= self.at) {
