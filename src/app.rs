@@ -4,14 +4,18 @@
 //! left, janitors; and on the way out janitors, intake, answers, listener, lease, store. Decides nothing. Read
 //! `http.rs` or `reelkeeper_actors::orchestrator` next.
 
+pub mod checkup;
 mod first_admin;
 mod media_server;
+mod opening;
 mod parts;
+mod place;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reelkeeper_actors::embedded::DirectoryBlobs;
 use reelkeeper_actors::ids::NodeId;
 use reelkeeper_actors::janitors::Sources;
 use reelkeeper_actors::meeting::joining::MeetingSettings;
@@ -30,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapters::livekit::webhook::WebhookReceiver;
 use crate::adapters::mp4_probe::Mp4Probe;
-use crate::config::Config;
+use crate::config::{BlobsUrl, Config};
 use crate::http::passwords::Passwords;
 use crate::http::tokens::Tokens;
 use crate::http::{self, HttpSettings, HttpState};
@@ -43,6 +47,8 @@ use self::parts::{Stores, Webhooks};
 const FAREWELL: Duration = Duration::from_secs(2);
 /// What of the drain timeout is kept for closing connections and stores: a tenth, at most this.
 const CLOSING: Duration = Duration::from_secs(3);
+/// How much longer than its deadline a call of a store is waited for.
+const STORE_GRACE: Duration = Duration::from_millis(500);
 /// How often idempotency keys are looked for that are too old.
 const KEYS_SWEPT_EVERY: Duration = Duration::from_mins(10);
 /// Keys forgotten in one write: bounds how long others wait for the store.
@@ -52,6 +58,16 @@ const KEYS_PAGE: usize = 500;
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     /// A backend could not be opened.
+    #[error("{what}: cannot be opened, given up {}: {source}", after(*.waited))]
+    Backend {
+        /// Which one, and what chose it.
+        what: String,
+        /// For how long it was tried.
+        waited: Duration,
+        /// Why not, the last time.
+        source: PortError,
+    },
+    /// A backend failed while the start needed it.
     #[error(transparent)]
     Port(#[from] PortError),
     /// The address cannot be listened on.
@@ -76,6 +92,17 @@ pub enum AppError {
     Serve(std::io::Error),
 }
 
+/// For how long something was tried, as people say it.
+fn after(waited: Duration) -> String {
+    match waited.as_millis() {
+        0 => "at once".to_owned(),
+        millis => {
+            let rounded = Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX));
+            format!("after {}", humantime::format_duration(rounded))
+        }
+    }
+}
+
 /// A service that listens, and runs while [`App::run`] does.
 pub struct App {
     config: Config,
@@ -98,14 +125,12 @@ impl App {
     /// # Errors
     /// When a backend cannot be opened or the address cannot be listened on.
     pub async fn start(config: Config, node: NodeId) -> Result<Self, AppError> {
-        for line in config.port_lines() {
-            tracing::info!("{line}");
-        }
-        let stores = Stores::open(&config).await?;
-        let coordination = parts::coordination(&config);
-        coordination.renew(&node, config.lease_ttl).await?;
+        let stores = Stores::open(&config, &node).await?;
+        let coordination = stores.coordination.clone();
         let media_server = MediaServerPart::start(&config, &stores).await?;
         let webhooks = Webhooks::start(&config, &stores)?;
+        let livekit = config.port_line("livekit");
+        tokio::spawn(opening::tell_of_livekit(livekit, media_server.port.clone()));
         stores.keep_api_key(&config).await?;
         let passwords = Passwords::default();
         first_admin::keep(&stores.accounts, &passwords, &config.initial_admin).await?;
@@ -129,6 +154,7 @@ impl App {
         let listener = TcpListener::bind(config.listen).await;
         let listener = listener.map_err(|source| AppError::Listen { address: config.listen, source })?;
         let address = listener.local_addr().map_err(AppError::Serve)?;
+        place::take(&*coordination, &node, address, config.listen).await?;
         media_server.tell_webhooks_to(address);
         take_up(&orchestrator).await;
         let router = http::router(HttpState {
@@ -142,6 +168,7 @@ impl App {
             tokens: Arc::new(Tokens::new(&media_server.api_key, &media_server.api_secret)),
             passwords,
             login_limits: Arc::default(),
+            last_webhook: Arc::default(),
             webhooks: Arc::new(WebhookReceiver::new(&media_server.api_key, media_server.api_secret.expose())),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
@@ -330,7 +357,10 @@ async fn forget_old_keys(orchestrator: Orchestrator) {
 }
 
 fn room_limits(config: &Config) -> room::Limits {
+    let deadlines = [config.store.deadline, config.coordination.deadline, config.blobs.deadline];
     room::Limits {
+        // An adapter that keeps its deadline names itself; this is for one that does not.
+        store_timeout: deadlines.into_iter().max().unwrap_or_default() + STORE_GRACE,
         admitted: config.limits.requests_in_flight + config.limits.webhooks_in_flight,
         commands_per_room: config.limits.commands_per_room,
         request_timeout: config.request_timeout,
@@ -371,7 +401,15 @@ fn http_settings(config: &Config, livekit_url: &str) -> Result<HttpSettings, App
 /// When store or LiveKit are inside the process of the service, or cannot be opened.
 pub async fn janitors_sources(config: &Config) -> Result<Sources, AppError> {
     let (ledger, catalog) = parts::open_stores_to_read(config).await?;
+    if let BlobsUrl::Folder(path) = &config.blobs.url
+        && !path.is_dir()
+    {
+        // Opening it would make it.
+        return Err(AppError::Configuration(format!("blobs.url names no folder: {}", path.display())));
+    }
+    let blobs = parts::open_blobs(&config.blobs).await?;
     Ok(Sources {
+        blobs,
         ledger,
         catalog,
         media_server: media_server::connect_outside(config)?,
@@ -382,14 +420,17 @@ pub async fn janitors_sources(config: &Config) -> Result<Sources, AppError> {
     })
 }
 
-/// Opens a blob store by its URL, for commands that need nothing else of the service.
+/// Opens a folder of files by its URL, for commands that need nothing else of the service.
 ///
 /// # Errors
-/// When the URL is none of ours, or the store cannot be opened.
-pub async fn open_blobs(url: &str) -> Result<Arc<dyn Blobs>, AppError> {
+/// When the URL is none of a folder, or it cannot be opened.
+pub async fn open_folder(url: &str) -> Result<Arc<dyn Blobs>, AppError> {
     let parsed =
         url.parse().map_err(|problem: String| AppError::Configuration(format!("'{url}' {problem}")))?;
-    Ok(parts::open_blobs(&parsed).await?)
+    match parsed {
+        BlobsUrl::Folder(path) => Ok(Arc::new(DirectoryBlobs::open(path).await?)),
+        _ => Err(AppError::Configuration(format!("'{url}' must be file://<path> here"))),
+    }
 }
 
 /// A name for this run of the process.

@@ -6,6 +6,7 @@
 pub mod config;
 pub mod demo;
 pub mod dev;
+pub mod doctor;
 pub mod gc;
 pub mod openapi;
 pub mod serve;
@@ -31,7 +32,7 @@ async fn start(flags: &Flags) -> Result<App, Failure> {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    Ok(App::start(config, node).await?)
+    Ok(Box::pin(App::start(config, node)).await?)
 }
 
 /// Over when this process is asked to end: SIGTERM or SIGINT.

@@ -1,10 +1,12 @@
 //! Backends by URL: which adapter serves which port.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::task::AbortHandle;
 
 use reelkeeper_actors::embedded::{AloneCoordination, DirectoryBlobs, MemoryStore};
+use reelkeeper_actors::ids::NodeId;
 use reelkeeper_actors::outbox::Deliverer;
 use reelkeeper_actors::ports::PortError;
 use reelkeeper_actors::ports::accounts::Accounts;
@@ -18,11 +20,16 @@ use reelkeeper_actors::ports::notifier::{NobodyToNotify, Notifier};
 use reelkeeper_actors::ports::outbox::Outbox;
 
 use super::AppError;
+use super::opening::Opening;
+use crate::adapters::blobs::azure_google::CloudBlobs;
+use crate::adapters::blobs::s3::S3Blobs;
+use crate::adapters::mongo::{MongoConfig, MongoCoordination, MongoStore};
+use crate::adapters::redis::RedisCoordination;
 use crate::adapters::sqlite::{SqliteConfig, SqliteStore};
 use crate::adapters::webhook_sender::HttpWebhookSender;
-use crate::config::{BlobsUrl, Config, CoordinationUrl, StoreUrl};
+use crate::config::{BlobsConfig, BlobsUrl, Config, CoordinationUrl, Secret, StoreConfig, StoreUrl};
 
-/// The stores of a node.
+/// The stores of a node, and what coordinates it with others.
 pub(super) struct Stores {
     pub(super) ledger: Arc<dyn Ledger>,
     pub(super) keys: Arc<dyn IdempotencyKeys>,
@@ -30,39 +37,60 @@ pub(super) struct Stores {
     pub(super) outbox: Arc<dyn Outbox>,
     pub(super) accounts: Arc<dyn Accounts>,
     pub(super) blobs: Arc<dyn Blobs>,
-    sqlite: Option<Arc<SqliteStore>>,
+    pub(super) coordination: Arc<dyn Coordination>,
+    opened: Store,
+}
+
+/// The store behind several ports.
+pub(super) enum Store {
+    Memory(Arc<MemoryStore>),
+    Sqlite(Arc<SqliteStore>),
+    Mongo(Arc<MongoStore>),
 }
 
 impl Stores {
-    pub(super) async fn open(config: &Config) -> Result<Self, PortError> {
-        let blobs = open_blobs(&config.blobs.url).await?;
-        Ok(match &config.store.url {
-            StoreUrl::Memory => {
-                let store = Arc::new(MemoryStore::new());
+    /// Opens all of them, the slowest to mend first, and takes the node's lease.
+    pub(super) async fn open(config: &Config, node: &NodeId) -> Result<Self, AppError> {
+        let opening = Opening::begin(config.startup_timeout);
+        let store = opening.open(&config.port_line("store"), async || open_store(config).await).await?;
+        let coordination = opening
+            .open(&config.port_line("coordination"), async || {
+                let coordination = open_coordination(config, &store).await?;
+                coordination.renew(node, config.lease_ttl).await?;
+                Ok(coordination)
+            })
+            .await?;
+        let blobs = opening
+            .open(&config.port_line("blobs"), async || {
+                let blobs = open_blobs(&config.blobs).await?;
+                blobs.ping().await?;
+                Ok(blobs)
+            })
+            .await?;
+        Ok(Self::joined(store, coordination, blobs))
+    }
+
+    fn joined(opened: Store, coordination: Arc<dyn Coordination>, blobs: Arc<dyn Blobs>) -> Self {
+        /// One store as every port that it serves.
+        macro_rules! behind {
+            ($store:expr) => {
                 Self {
-                    ledger: store.clone(),
-                    keys: store.clone(),
-                    catalog: store.clone(),
-                    outbox: store.clone(),
-                    accounts: store,
+                    ledger: $store.clone(),
+                    keys: $store.clone(),
+                    catalog: $store.clone(),
+                    outbox: $store.clone(),
+                    accounts: $store.clone(),
                     blobs,
-                    sqlite: None,
+                    coordination,
+                    opened,
                 }
-            }
-            StoreUrl::Sqlite(path) => {
-                let sqlite = SqliteConfig { queue: config.store.queue, ..SqliteConfig::new(path) };
-                let store = Arc::new(SqliteStore::open(sqlite).await?);
-                Self {
-                    ledger: store.clone(),
-                    keys: store.clone(),
-                    catalog: store.clone(),
-                    outbox: store.clone(),
-                    accounts: store.clone(),
-                    blobs,
-                    sqlite: Some(store),
-                }
-            }
-        })
+            };
+        }
+        match &opened {
+            Store::Memory(store) => behind!(store),
+            Store::Sqlite(store) => behind!(store),
+            Store::Mongo(store) => behind!(store),
+        }
     }
 
     /// Stores the configured API key if there is none yet; later changes of the option have no effect, as in
@@ -80,11 +108,43 @@ impl Stores {
 
     /// Flushes and unlocks.
     pub(super) async fn close(self) {
-        if let Some(sqlite) = self.sqlite
-            && let Err(error) = sqlite.close().await
-        {
-            tracing::warn!(%error, "store could not be closed in time; nothing is lost");
+        close_store(self.opened).await;
+    }
+}
+
+/// Flushes and unlocks.
+pub(super) async fn close_store(store: Store) {
+    match store {
+        Store::Memory(_) => {}
+        Store::Sqlite(store) => {
+            if let Err(error) = store.close().await {
+                tracing::warn!(%error, "store could not be closed in time; nothing is lost");
+            }
         }
+        Store::Mongo(store) => store.close().await,
+    }
+}
+
+/// Opens the store. One attempt.
+pub(super) async fn open_store(config: &Config) -> Result<Store, PortError> {
+    Ok(match &config.store.url {
+        StoreUrl::Memory => Store::Memory(Arc::new(MemoryStore::new())),
+        StoreUrl::Sqlite(path) => Store::Sqlite(Arc::new(SqliteStore::open(sqlite(config, path)).await?)),
+        StoreUrl::Mongo(uri) => Store::Mongo(Arc::new(MongoStore::connect(&mongo(config, uri)).await?)),
+    })
+}
+
+fn sqlite(config: &Config, path: &Path) -> SqliteConfig {
+    let StoreConfig { queue, deadline, .. } = config.store;
+    SqliteConfig { deadline, queue, ..SqliteConfig::new(path) }
+}
+
+fn mongo(config: &Config, uri: &Secret) -> MongoConfig {
+    MongoConfig {
+        uri: uri.clone(),
+        database: config.store.database.clone(),
+        deadline: config.store.deadline,
+        connections: u32::try_from(config.store.connections).unwrap_or(u32::MAX),
     }
 }
 
@@ -98,7 +158,11 @@ pub(super) async fn open_stores_to_read(
             Err(AppError::Configuration(problem.to_owned()))
         }
         StoreUrl::Sqlite(path) => {
-            let store = Arc::new(SqliteStore::open_to_read(SqliteConfig::new(path)).await?);
+            let store = Arc::new(SqliteStore::open_to_read(sqlite(config, path)).await?);
+            Ok((store.clone(), store))
+        }
+        StoreUrl::Mongo(uri) => {
+            let store = Arc::new(MongoStore::connect(&mongo(config, uri)).await?);
             Ok((store.clone(), store))
         }
     }
@@ -133,13 +197,29 @@ impl Webhooks {
     }
 }
 
-/// Opens a blob store by its URL.
-pub(crate) async fn open_blobs(url: &BlobsUrl) -> Result<Arc<dyn Blobs>, PortError> {
-    let BlobsUrl::Folder(path) = url;
-    Ok(Arc::new(DirectoryBlobs::open(path.clone()).await?))
+/// Opens the blob store, without asking anything of it. One attempt.
+pub(super) async fn open_blobs(config: &BlobsConfig) -> Result<Arc<dyn Blobs>, PortError> {
+    Ok(match &config.url {
+        BlobsUrl::Folder(path) => Arc::new(DirectoryBlobs::open(path.clone()).await?),
+        BlobsUrl::S3 { bucket } => Arc::new(S3Blobs::connect(config, bucket).await),
+        BlobsUrl::Azure { container } => Arc::new(CloudBlobs::azure(config, container)?),
+        BlobsUrl::Google { bucket } => Arc::new(CloudBlobs::google(config, bucket)?),
+    })
 }
 
-pub(super) fn coordination(config: &Config) -> Arc<dyn Coordination> {
-    let CoordinationUrl::Memory = config.coordination;
-    Arc::new(AloneCoordination::new())
+/// Opens what coordinates this node with others. One attempt.
+pub(super) async fn open_coordination(
+    config: &Config,
+    store: &Store,
+) -> Result<Arc<dyn Coordination>, PortError> {
+    Ok(match (&config.coordination.url, store) {
+        (CoordinationUrl::Memory, _) => Arc::new(AloneCoordination::new()),
+        (CoordinationUrl::Store, Store::Mongo(store)) => Arc::new(MongoCoordination::new(store.clone())),
+        (CoordinationUrl::Store, _) => {
+            return Err(PortError::misused("coordination", "store:// goes with a mongodb:// store"));
+        }
+        (CoordinationUrl::Redis(target), _) => {
+            Arc::new(RedisCoordination::connect(target.clone(), config.coordination.deadline).await?)
+        }
+    })
 }

@@ -68,12 +68,11 @@ pub(super) async fn prepare_room(app: &App) -> Result<Room, Failure> {
         speaker_secret: fresh_secret(&SystemEntropy),
     };
     let room = create(NewRoom { name, ..NewRoom::default() }, &drawn);
-    let room = match app.catalog().room(&room.room_id).await? {
-        Some(kept) => kept,
-        None => {
-            app.catalog().insert_room(&room).await?;
-            room
-        }
+    let room = if let Some(kept) = app.catalog().room(&room.room_id).await? {
+        kept
+    } else {
+        app.catalog().insert_room(&room).await?;
+        room
     };
     if let Some(simulator) = app.simulator() {
         let metadata = json!({ "createdBy": app.name_id() }).to_string();

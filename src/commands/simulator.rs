@@ -89,7 +89,7 @@ impl Delays {
 /// # Errors
 /// When the store cannot be opened, the address cannot be listened on, or a room has no space for its people.
 pub async fn run(args: SimulatorArgs) -> Result<(), Failure> {
-    let blobs = app::open_blobs(&args.blobs).await?;
+    let blobs = app::open_folder(&args.blobs).await?;
     let usual = SimulatorConfig::new(&args.api_key, &args.api_secret, blobs);
     let seed = args.seed.unwrap_or(usual.seed);
     let listen = SocketAddr::new(args.listen, args.port);
