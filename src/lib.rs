@@ -8,6 +8,7 @@ pub mod adapters;
 pub mod app;
 pub mod commands;
 pub mod config;
+pub mod doctor;
 pub mod http;
 pub mod simulator;
 pub mod telemetry;

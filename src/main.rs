@@ -5,10 +5,11 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use reelkeeper::commands::config::ConfigCommand;
 use reelkeeper::commands::demo::DemoArgs;
+use reelkeeper::commands::doctor::DoctorArgs;
 use reelkeeper::commands::gc::GcArgs;
 use reelkeeper::commands::openapi::OpenapiArgs;
 use reelkeeper::commands::simulator::SimulatorArgs;
-use reelkeeper::commands::{Failure, demo, dev, gc, serve, simulator};
+use reelkeeper::commands::{Failure, demo, dev, doctor, gc, serve, simulator};
 use reelkeeper::config::{Flags, help, process_env};
 
 /// Records LiveKit rooms and never loses a recording.
@@ -53,6 +54,13 @@ enum Command {
     /// room's owner would be asked to look, and decides by what it sees. What cannot be found out is kept; if
     /// LiveKit or the store is away, it says so and exits with 1.
     Gc(Box<GcArgs>),
+    /// Try everything that the service needs, and say what to do about what fails
+    ///
+    /// Writes, reads back and removes a row, a lease, a lock and a file; shows LiveKit a token and compares clocks.
+    /// Works beside a running service; give it the same options. With --probe it also makes a room in LiveKit,
+    /// asks the running service whether the webhook arrived, and begins and stops an egress there. One line for
+    /// each check; exits with 1 if one failed.
+    Doctor(Box<DoctorArgs>),
     /// Print the OpenAPI document of the service: every route, what it takes and what it answers
     ///
     /// A service shows the same at <base path>/api/v1/openapi.json, and as a page at <base path>/api/v1/docs.
@@ -68,6 +76,7 @@ fn arguments() -> Arguments {
         .mut_subcommand("serve", |serve| help::with_every_option(help::with_sources(serve, &[])))
         .mut_subcommand("dev", |dev| help::with_sources(dev, dev::PRESETS))
         .mut_subcommand("gc", |gc| help::with_sources(gc, &[]))
+        .mut_subcommand("doctor", |doctor| help::with_sources(doctor, &[]))
         .mut_subcommand("config", |config| {
             config.mut_subcommand("check", |check| help::with_sources(check, &[]))
         });
@@ -95,9 +104,10 @@ fn main() -> ExitCode {
         match command {
             Command::Serve(flags) => serve::run(*flags).await,
             Command::Dev(flags) => dev::run(*flags).await,
-            Command::Demo(args) => demo::run(args).await,
+            Command::Demo(args) => Box::pin(demo::run(args)).await,
             Command::Simulator(args) => simulator::run(args).await,
             Command::Gc(args) => gc::run(*args).await,
+            Command::Doctor(args) => doctor::run(*args).await,
             Command::Config(_) | Command::Openapi(_) => Ok(()),
         }
     });

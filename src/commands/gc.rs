@@ -90,12 +90,12 @@ impl<W: Write> Shown<W> {
     }
 
     fn swept(&mut self, task: Task, counts: Counts) -> io::Result<()> {
-        let Counts { found, handed_over, kept, failed } = counts;
+        let Counts { found, handed_over, reported, kept, failed } = counts;
         self.unknown += failed;
         let name = task.name();
         writeln!(
             self.out,
-            "{name}: {found} found, {handed_over} to be handed over, {kept} to be kept, {failed} unknown"
+            "{name}: {found} found, {handed_over} to be handed over, {reported} to be looked at, {kept} to be kept, {failed} unknown"
         )
     }
 

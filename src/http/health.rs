@@ -13,6 +13,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use reelkeeper_actors::ports::PortError;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::HttpState;
 use super::error::Failure;
@@ -39,10 +40,12 @@ pub async fn health(State(state): State<HttpState>) -> Result<&'static str, Fail
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Readiness {
     ready: bool,
     draining: bool,
     dependencies: BTreeMap<&'static str, String>,
+    last_webhook: Option<Value>,
 }
 
 /// Each dependency by name, with `ok` or what is wrong; 503 unless all are well and the node stays.
@@ -63,7 +66,8 @@ pub async fn ready(State(state): State<HttpState>) -> Response {
     let draining = state.orchestrator.is_draining();
     let ready = !draining && dependencies.values().all(|standing| standing == OK);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Readiness { ready, draining, dependencies })).into_response()
+    let last_webhook = state.last_webhook.shown();
+    (status, Json(Readiness { ready, draining, dependencies, last_webhook })).into_response()
 }
 
 async fn probe<T, E: Display>(limit: Duration, answer: impl Future<Output = Result<T, E>>) -> String {

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::Instrument as _;
 
 use super::error::Failure;
 
@@ -63,6 +64,16 @@ pub async fn deadline(
     next: Next,
 ) -> Result<Response, Failure> {
     within(after, async { Ok(next.run(request).await) }).await
+}
+
+/// Carries what changes anything on to its end though the client goes away meanwhile: what was asked for belongs to
+/// the room, not to the connection (design 4).
+pub async fn see_through(request: Request, next: Next) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    let carried_on = tokio::spawn(next.run(request).in_current_span()).await;
+    carried_on.unwrap_or_else(|_| Failure::Panicked.into_response())
 }
 
 /// Bounds a part of a request.

@@ -111,6 +111,7 @@ async fn app(world: &Arc<World>, settings: HttpSettings) -> Router {
         tokens: Arc::new(Tokens::new("livekit-key", &Secret::new(SECRET))),
         passwords: Passwords::default(),
         login_limits: Arc::default(),
+        last_webhook: Arc::default(),
         clock: world.clone(),
         entropy: world.clone(),
         node,
@@ -326,7 +327,10 @@ async fn probes_tell_how_the_node_is() {
     let well = json!({"store": "ok", "coordination": "ok", "blobs": "ok", "livekit": "ok"});
     let ready = call(&app, "GET", "/readyz", "").await;
     assert_eq!(ready.status, 200);
-    assert_eq!(ready.json(), json!({"ready": true, "draining": false, "dependencies": well}));
+    assert_eq!(
+        ready.json(),
+        json!({"ready": true, "draining": false, "dependencies": well, "lastWebhook": null})
+    );
     world.store_is_away.store(true, Ordering::SeqCst);
     let broken = call(&app, "GET", "/readyz", "").await;
     assert_eq!(broken.status, 503);

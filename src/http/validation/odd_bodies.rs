@@ -47,8 +47,10 @@ fn good_member() -> Value {
     json!({"secret": "0123456789", "grantJoinMeetingPermission": true, "participantName": "Ann"})
 }
 
+type Reader = fn(&Value) -> Result<(), Failure>;
+
 /// Every reader of a body, what it is for, and what it takes.
-fn readers() -> [(&'static str, Value, fn(&Value) -> Result<(), Failure>); 5] {
+fn readers() -> [(&'static str, Value, Reader); 5] {
     [
         ("new room", good_room(), |body| room::new_room(body, NOW, Duration::from_hours(1)).map(drop)),
         ("start", good_start(), |body| recording::start(body).map(drop)),
