@@ -161,7 +161,8 @@ async fn a_recording_that_livekit_forgot_is_judged_by_its_file() {
 
 #[tokio::test]
 async fn a_folder_of_files_that_is_gone_is_named() {
-    let (service, sim) = simulated(SETTINGS).await;
+    let embedded = [SETTINGS, &[("REELKEEPER_STORE", "memory://")]].concat();
+    let (service, sim) = simulated(&embedded).await;
     let room = sim.room(&service).await;
     let id = service.start_recording(&room).await.expect(201).id();
     service.stop_recording(&id).await.expect(202);

@@ -28,6 +28,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::backed::{self, backed};
 use crate::signing::Signature;
 use crate::wire::{PATIENCE, Reply, client, eventually, method, try_send};
 
@@ -70,12 +71,12 @@ pub enum Left {
 
 /// A folder that goes with the last one who holds it.
 pub fn folder() -> Arc<TempDir> {
-    Arc::new(tempfile::tempdir().unwrap())
+    Arc::new(backed::folder())
 }
 
 /// The folder in which files lie.
 pub fn blobs(folder: &TempDir) -> PathBuf {
-    folder.path().join("blobs")
+    backed().map_or_else(|| folder.path().join("blobs"), |backed| backed.bucket(folder.path()))
 }
 
 fn configuration(folder: &TempDir, livekit: &str, settings: &[(&str, &str)]) -> Config {
@@ -83,7 +84,7 @@ fn configuration(folder: &TempDir, livekit: &str, settings: &[(&str, &str)]) -> 
     let usual = [
         ("REELKEEPER_LISTEN", "127.0.0.1:0".to_owned()),
         ("REELKEEPER_STORE", "memory://".to_owned()),
-        ("REELKEEPER_BLOBS", format!("file://{}", path("blobs"))),
+        ("REELKEEPER_BLOBS", format!("file://{}", blobs(folder).display())),
         ("REELKEEPER_DATA_FOLDER", path("data")),
         ("REELKEEPER_INITIAL_API_KEY", API_KEY.to_owned()),
         ("REELKEEPER_LIVEKIT", livekit.to_owned()),
@@ -92,10 +93,14 @@ fn configuration(folder: &TempDir, livekit: &str, settings: &[(&str, &str)]) -> 
         ("REELKEEPER_RECONCILE_INTERVAL", "1s".to_owned()),
         ("REELKEEPER_DRAIN_TIMEOUT", "5s".to_owned()),
     ];
+    // A test that chooses its store means one that is embedded.
+    let chooses = settings.iter().any(|(name, _)| *name == "REELKEEPER_STORE");
+    let backends = backed().filter(|_| !chooses).map(|backed| backed.settings(folder.path()));
+    let usual = usual.into_iter().chain(backends.into_iter().flatten());
     let usual = usual.map(|(name, value)| (name.to_owned(), value));
     let given = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     // The last one of a name counts.
-    let (config, _) = Config::load(&Flags::default(), usual.into_iter().chain(given)).unwrap();
+    let (config, _) = Config::load(&Flags::default(), usual.chain(given)).unwrap();
     config
 }
 
@@ -216,6 +221,16 @@ impl Reelkeeper {
     /// Sends a webhook, rightly signed.
     pub async fn tell(&self, event: &Value) -> Reply {
         self.tell_signed(event.to_string().into_bytes(), &Signature::default()).await
+    }
+
+    /// Sends one until it is taken, as LiveKit does.
+    pub async fn tell_until_taken(&self, event: &Value) {
+        eventually("a webhook is taken", async || {
+            let reply = self.tell(event).await;
+            assert!([200, 503].contains(&reply.status), "{} {}", reply.status, reply.text());
+            (reply.status == 200).then_some(())
+        })
+        .await;
     }
 
     /// Sends a webhook.

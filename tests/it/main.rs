@@ -10,6 +10,10 @@
 mod accounts;
 mod acknowledged;
 mod away;
+mod backed;
+#[path = "../backends/servers.rs"]
+#[allow(dead_code, reason = "the ring of the backends uses more of it")]
+mod backends;
 mod bad_input;
 mod bearers;
 mod bulk_delete;
@@ -31,6 +35,17 @@ mod restart;
 mod rights;
 mod shutdown;
 mod signing;
+#[path = "../real/stack"]
+#[allow(dead_code, unused_imports, reason = "the ring of real services uses more of it")]
+mod stack {
+    mod ports;
+    mod process;
+    mod tools;
+
+    pub use self::ports::free_port;
+    pub use self::process::{Process, Program, before, eventually};
+    pub use self::tools::Tools;
+}
 mod stage;
 mod start_failures;
 mod stop_failures;

@@ -227,7 +227,7 @@ async fn every_order_of_a_recordings_webhooks_leads_to_the_same_end() {
                     Told::Complete => in_webhook("egress_ended", &complete),
                     Told::RecorderLeft => recorder_left(&room, &egress, "CLIENT_INITIATED"),
                 };
-                service.tell(&event).await.expect(200);
+                service.tell_until_taken(&event).await;
             }
             id
         };

@@ -32,7 +32,7 @@ impl Stage {
         let Self { service, livekit, id, egress, .. } = self;
         let failed = livekit.change(&egress.egress_id, EgressStatus::EgressFailed);
         service.tell(&in_webhook("egress_ended", &failed)).await.expect(200);
-        assert_eq!(service.recording(&id).await.field("status"), "failed");
+        service.until(&id, "failed").await;
         service.finish().await;
     }
 }

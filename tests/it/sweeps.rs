@@ -2,6 +2,7 @@
 //!
 //! LiveKit's webhooks do not reach these services: they would tell what sweeps are to find.
 
+use std::path::Path;
 use std::process::Output;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use reelkeeper_actors::simulator::rooms::{NewParticipant, NewRoom};
 use reelkeeper_actors::simulator::views::DisconnectReason;
 use tokio::process::Command;
 
-use crate::harness::{LIVEKIT_KEY, LIVEKIT_SECRET, Left, Reelkeeper, Sim, folder, quick};
+use crate::harness::{LIVEKIT_KEY, LIVEKIT_SECRET, Left, Reelkeeper, Sim, blobs, folder, quick};
 use crate::restart::Lasting;
 use crate::wire::eventually;
 
@@ -191,18 +192,19 @@ async fn a_stale_recording_that_never_ends_is_aborted_after_the_upload_limit() {
 }
 
 /// Runs the command with what the service would run with.
-async fn gc(store: &str, livekit: &str, arguments: &[&str]) -> Output {
+async fn gc(store: &str, files: &Path, livekit: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_reelkeeper"));
     command.args(arguments).env_clear();
     command.env("REELKEEPER_STORE", store).env("REELKEEPER_LIVEKIT", livekit);
+    command.env("REELKEEPER_BLOBS", format!("file://{}", files.display()));
     command.env("REELKEEPER_LIVEKIT_API_KEY", LIVEKIT_KEY);
     command.env("REELKEEPER_LIVEKIT_API_SECRET", LIVEKIT_SECRET);
     command.env("REELKEEPER_STALE_AFTER", "1s").env("REELKEEPER_LOCK_GRACE", "0s");
     command.output().await.unwrap()
 }
 
-async fn dry_run(store: &str, livekit: &str) -> (bool, String, String) {
-    let output = gc(store, livekit, &["gc", "--dry-run"]).await;
+async fn dry_run(store: &str, files: &Path, livekit: &str) -> (bool, String, String) {
+    let output = gc(store, files, livekit, &["gc", "--dry-run"]).await;
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     (output.status.success(), text(&output.stdout), text(&output.stderr))
 }
@@ -241,7 +243,7 @@ async fn gc_prints_what_a_sweep_would_do_and_changes_nothing() {
         "nothing was changed".to_owned(),
     ];
     let printed = eventually("LiveKit has been silent for long enough", async || {
-        let (success, out, error) = dry_run(&lasting.store(), &sim.url).await;
+        let (success, out, error) = dry_run(&lasting.store(), &blobs(&lasting.folder), &sim.url).await;
         assert!(success, "{error}");
         wanted.iter().all(|line| out.contains(line)).then_some(out)
     })
@@ -250,10 +252,11 @@ async fn gc_prints_what_a_sweep_would_do_and_changes_nothing() {
     assert_eq!(
         sums,
         [
-            "unheld_recordings: 1 found, 1 to be handed over, 0 to be kept, 0 unknown",
-            "unheld_egresses: 1 found, 1 to be handed over, 0 to be kept, 0 unknown",
-            "stale_recordings: 3 found, 2 to be handed over, 1 to be kept, 0 unknown",
-            "orphan_locks: 3 found, 1 to be handed over, 2 to be kept, 0 unknown",
+            "unheld_recordings: 1 found, 1 to be handed over, 0 to be looked at, 0 to be kept, 0 unknown",
+            "unheld_egresses: 1 found, 1 to be handed over, 0 to be looked at, 0 to be kept, 0 unknown",
+            "stale_recordings: 3 found, 2 to be handed over, 0 to be looked at, 1 to be kept, 0 unknown",
+            "orphan_locks: 3 found, 1 to be handed over, 0 to be looked at, 2 to be kept, 0 unknown",
+            "unknown_files: 0 found, 0 to be handed over, 0 to be looked at, 0 to be kept, 0 unknown",
         ],
         "{printed}"
     );
@@ -271,12 +274,13 @@ async fn gc_works_beside_a_service_and_without_livekit() {
     let service = lasting.reelkeeper(&NEVER).await;
     let room = lasting.sim.room(&service).await;
     let id = service.start_recording(&room).await.expect(201).id();
-    let (success, out, error) = dry_run(&lasting.store(), &lasting.sim.url).await;
+    let (success, out, error) = dry_run(&lasting.store(), &blobs(&lasting.folder), &lasting.sim.url).await;
     assert!(success && error.is_empty(), "{error}");
     let kept = format!("orphan_locks: keep: room={room} recording={id}");
     assert!(out.contains(&kept) && out.contains("its recorder is in the room"), "{out}");
 
-    let (success, out, error) = dry_run(&lasting.store(), "http://127.0.0.1:9").await;
+    let (success, out, error) =
+        dry_run(&lasting.store(), &blobs(&lasting.folder), "http://127.0.0.1:9").await;
     assert!(!success, "{out}");
     assert!(out.contains("unheld_egresses: not swept, everything is kept: livekit is unavailable"), "{out}");
     assert!(error.contains("could not sweep unheld_egresses"), "{error}");
@@ -288,14 +292,14 @@ async fn gc_works_beside_a_service_and_without_livekit() {
 
 #[tokio::test]
 async fn gc_sweeps_nothing_itself() {
-    let output = gc("memory://", "sim://", &["gc"]).await;
+    let output = gc("memory://", Path::new("/nowhere"), "sim://", &["gc"]).await;
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8(output.stderr).unwrap().contains("reelkeeper gc --dry-run"));
     for (store, livekit, problem) in [
         ("memory://", "http://127.0.0.1:9", "store.url is memory://"),
         ("sqlite:///nowhere/at-all.db", "sim://", ""),
     ] {
-        let (success, out, error) = dry_run(store, livekit).await;
+        let (success, out, error) = dry_run(store, Path::new("/nowhere"), livekit).await;
         assert!(!success && out.is_empty() && error.contains(problem), "{out}{error}");
     }
 }

@@ -13,6 +13,10 @@
     reason = "tests, which show the times that they saw"
 )]
 
+mod backed;
+#[path = "../backends/servers.rs"]
+#[allow(dead_code, reason = "the ring of the backends uses more of it")]
+mod backends;
 mod ending;
 mod film;
 mod likeness;
@@ -20,5 +24,6 @@ mod loss;
 mod meeting;
 mod node;
 mod recording;
+
 mod stack;
 mod starting;

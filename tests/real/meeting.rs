@@ -1,5 +1,7 @@
 //! A room with somebody in it, on services of its own.
 
+use std::net::SocketAddr;
+
 use serde_json::{Value, json};
 
 use crate::film;
@@ -37,6 +39,11 @@ impl Meeting {
             Webhooks::AreLost => free_address(),
         };
         let stack = Stack::start(Tools::of("light"), &webhook_url(told)).await;
+        Self::on(stack, address, options).await
+    }
+
+    /// One on services that run, whose LiveKit tells this address.
+    pub async fn on(stack: Stack, address: SocketAddr, options: &[(&'static str, &str)]) -> Self {
         let node = Node::start(&stack, address, options).await;
         let room = node.make_room("Town Hall").await;
         let publisher = stack.publisher(&room).await;

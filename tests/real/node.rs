@@ -118,6 +118,16 @@ impl Node {
         assert_eq!(self.ledger(), Vec::<Value>::new());
     }
 
+    /// SIGTERM; how it ended.
+    pub async fn terminate(&mut self) -> std::process::ExitStatus {
+        self.process.terminate().await
+    }
+
+    /// Where it listens, or did.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Every row of the ledger: what is not over yet, or not known to be.
     pub fn ledger(&self) -> Vec<Value> {
         let connection =

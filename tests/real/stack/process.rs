@@ -84,13 +84,22 @@ impl Process {
         self.child.kill().await.unwrap();
     }
 
-    /// SIGTERM, and how it ended.
-    pub async fn terminate(&mut self) -> ExitStatus {
-        let id = self.child.id().expect("it still runs");
-        let sent = Command::new("sh").arg("-c").arg(format!("kill -TERM {id}")).status().await.unwrap();
-        assert!(sent.success(), "{} could not be signalled", self.name);
+    /// Waits until it has ended by itself; how.
+    pub async fn ends(&mut self) -> ExitStatus {
         let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
         ended.unwrap_or_else(|_| panic!("{} does not end", self.name)).unwrap()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let id = self.child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
+        rustix::process::kill_process(id.expect("it still runs"), signal).unwrap();
+    }
+
+    /// SIGTERM, and how it ended.
+    pub async fn terminate(&mut self) -> ExitStatus {
+        self.signal(rustix::process::Signal::TERM);
+        self.ends().await
     }
 }
 

@@ -1,0 +1,195 @@
+//! Every operation of every backend while the line to it misbehaves: in time, with the right kind of error, without
+//! harm, and over by itself.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::future::{BoxFuture, join_all};
+use reelkeeper::adapters::blobs::s3::S3Blobs;
+use reelkeeper::adapters::mongo::{MongoConfig, MongoStore};
+use reelkeeper::adapters::redis::RedisCoordination;
+use reelkeeper::adapters::redis::target::Target;
+use reelkeeper::config::{BlobsConfig, BlobsUrl};
+use reelkeeper_actors::ids::{ClaimId, CommandId, DecisionId, EgressId, NodeId, RecordingId, RoomId, Uid};
+use reelkeeper_actors::ports::accounts::Accounts as _;
+use reelkeeper_actors::ports::blobs::Blobs;
+use reelkeeper_actors::ports::catalog::Catalog as _;
+use reelkeeper_actors::ports::catalog::list::RecordingQuery;
+use reelkeeper_actors::ports::coordination::Coordination as _;
+use reelkeeper_actors::ports::keys::IdempotencyKeys as _;
+use reelkeeper_actors::ports::ledger::{Expected, Ledger as _, Written};
+use reelkeeper_actors::ports::outbox::Outbox as _;
+use reelkeeper_actors::ports::{PortError, PortErrorKind};
+use reelkeeper_actors::recording::Timestamp;
+use reelkeeper_actors::recording::ledger::{RoomState, Row};
+
+use crate::mongo;
+use crate::proxy::{Does, Proxy};
+use crate::servers::{self, BUCKET};
+use crate::stack::eventually;
+
+const DEADLINE: Duration = Duration::from_secs(1);
+/// A call may be made of several, each within the deadline.
+const SLACK: Duration = Duration::from_millis(1500);
+
+/// What the line does, and whether a call may succeed all the same.
+const FAULTS: [(Does, Hope); 5] = [
+    (Does::Delay(Duration::from_millis(10)), Hope::Succeeds),
+    (Does::Delay(Duration::from_secs(3)), Hope::Fails),
+    (Does::Freeze, Hope::Fails),
+    (Does::Reset, Hope::Fails),
+    (Does::LoseAnswers, Hope::Fails),
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hope {
+    Succeeds,
+    Fails,
+}
+
+type Operation<A> = (&'static str, fn(Arc<A>) -> BoxFuture<'static, Result<(), PortError>>);
+
+fn room() -> RoomId {
+    RoomId::from_trusted("room-abc")
+}
+
+fn row(revision: u64) -> Row {
+    Row {
+        room: room(),
+        owner: NodeId::from_trusted("node-1"),
+        claim: ClaimId::from_trusted("claim-1"),
+        epoch: 1,
+        revision,
+        decision: DecisionId::from_trusted("decision-1"),
+        state: RoomState::default(),
+    }
+}
+
+fn recording() -> RecordingId {
+    RecordingId::new(room(), EgressId::from_trusted("EG_1"), Uid::from_trusted("0123456789"))
+}
+
+/// All operations under each fault, then once more when it is over.
+async fn withstands<A: Send + Sync + 'static>(proxy: &Proxy, adapter: Arc<A>, operations: &[Operation<A>]) {
+    for (does, hope) in FAULTS {
+        proxy.does(does);
+        let ended = operations.iter().map(async |(name, operation)| {
+            let began = Instant::now();
+            let ended = operation(adapter.clone()).await;
+            let took = began.elapsed();
+            let case = format!("{name} under {does:?}: {ended:?} after {took:?}");
+            assert!(took < DEADLINE + SLACK, "{case}");
+            match (&ended, hope) {
+                (Ok(()), Hope::Succeeds) => {}
+                (Err(error), Hope::Fails) => assert_eq!(error.kind, PortErrorKind::Unavailable, "{case}"),
+                (Ok(()), Hope::Fails) | (Err(_), Hope::Succeeds) => panic!("{case}"),
+            }
+        });
+        join_all(ended).await;
+        proxy.does(Does::Pass);
+        for (name, operation) in operations {
+            let what = format!("{name} works after {does:?}");
+            eventually(&what, async || operation(adapter.clone()).await.ok()).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_of_the_store_ends_in_time_and_heals() {
+    let backend = servers::mongo().await;
+    let proxy = Proxy::before(backend.port()).await;
+    let config = MongoConfig { deadline: DEADLINE, ..mongo::config(proxy.port(), "faults") };
+    let store = Arc::new(MongoStore::connect(&config).await.unwrap());
+    let operations: [Operation<MongoStore>; 12] = [
+        ("ping", |store| Box::pin(async move { store.ping().await })),
+        ("load", |store| Box::pin(async move { store.load(&room()).await.map(drop) })),
+        ("write", |store| Box::pin(async move { store.write(&row(1), &Expected::Absent).await.map(drop) })),
+        ("rows", |store| Box::pin(async move { store.rows(None, 10).await.map(drop) })),
+        ("remove row", |store| {
+            Box::pin(
+                async move { store.remove(&room(), &ClaimId::from_trusted("claim-1"), 1).await.map(drop) },
+            )
+        }),
+        ("room", |store| Box::pin(async move { store.room(&room()).await.map(drop) })),
+        ("recording", |store| Box::pin(async move { store.recording(&recording()).await.map(drop) })),
+        ("list", |store| {
+            Box::pin(async move { store.recordings(&RecordingQuery::newest(10)).await.map(drop) })
+        }),
+        ("remove recording", |store| {
+            Box::pin(async move { store.remove_recording(&recording()).await.map(drop) })
+        }),
+        ("answer", |store| {
+            Box::pin(async move { store.answer_of(&CommandId::from_trusted("command-1")).await.map(drop) })
+        }),
+        ("lease", |store| {
+            Box::pin(async move { store.lease(Timestamp(0), Timestamp(1), 10).await.map(drop) })
+        }),
+        ("user", |store| Box::pin(async move { store.user("admin").await.map(drop) })),
+    ];
+    withstands(&proxy, store, &operations).await;
+}
+
+/// A write whose answer is lost may have been applied: whoever asks again finds out, and nothing is done twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_whose_answer_was_lost_is_recognised() {
+    let backend = servers::mongo().await;
+    let proxy = Proxy::before(backend.port()).await;
+    let config = MongoConfig { deadline: DEADLINE, ..mongo::config(proxy.port(), "lost") };
+    let store = MongoStore::connect(&config).await.unwrap();
+    proxy.does(Does::LoseAnswers);
+    store.write(&row(1), &Expected::Absent).await.expect_err("no answer came");
+    proxy.does(Does::Pass);
+    let again = eventually("it answers", async || store.write(&row(1), &Expected::Absent).await.ok()).await;
+    let Written::Refused(Some(found)) = again else { panic!("it was not applied, or twice: {again:?}") };
+    assert_eq!(*found, row(1), "the same decision");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_of_coordination_ends_in_time_and_heals() {
+    let backend = servers::redis("").await;
+    let proxy = Proxy::before(backend.port()).await;
+    let target = Target::parse(&format!("redis://127.0.0.1:{}", proxy.port())).unwrap();
+    let coordination = Arc::new(RedisCoordination::connect(target, DEADLINE).await.unwrap());
+    let operations: [Operation<RedisCoordination>; 8] = [
+        ("renew", |redis| {
+            Box::pin(async move { redis.renew(&NodeId::from_trusted("node-1"), DEADLINE).await })
+        }),
+        ("standing", |redis| {
+            Box::pin(async move { redis.standing(&NodeId::from_trusted("node-1")).await.map(drop) })
+        }),
+        ("reserve", |redis| {
+            Box::pin(async move { redis.reserve_name(&room(), "Ann", DEADLINE).await.map(drop) })
+        }),
+        ("free name", |redis| Box::pin(async move { redis.free_name(&room(), "Ann").await })),
+        ("free names", |redis| Box::pin(async move { redis.free_names(&room()).await })),
+        ("task", |redis| {
+            Box::pin(async move {
+                redis.take_task("task", &NodeId::from_trusted("node-1"), DEADLINE).await.map(drop)
+            })
+        }),
+        ("hold", |redis| Box::pin(async move { redis.hold_room(&room(), DEADLINE).await.map(drop) })),
+        ("free", |redis| Box::pin(async move { redis.free_room(&room()).await })),
+    ];
+    withstands(&proxy, coordination, &operations).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_of_a_cloud_ends_in_time_and_heals() {
+    let backend = servers::s3().await;
+    let proxy = Proxy::before(backend.port()).await;
+    let url = BlobsUrl::S3 { bucket: BUCKET.to_owned() };
+    let config = BlobsConfig { deadline: DEADLINE, ..servers::blobs(url, proxy.port()) };
+    let blobs = Arc::new(S3Blobs::connect(&config, BUCKET).await);
+    let operations: [Operation<S3Blobs>; 6] = [
+        ("ping", |blobs| Box::pin(async move { blobs.ping().await })),
+        ("head", |blobs| Box::pin(async move { blobs.head("a/film.mp4").await.map(drop) })),
+        ("read", |blobs| Box::pin(async move { blobs.read("a/film.mp4", 0..=4).await.map(drop) })),
+        ("put", |blobs| {
+            Box::pin(async move { blobs.put("a/film.mp4", Bytes::from_static(b"a film")).await })
+        }),
+        ("list", |blobs| Box::pin(async move { blobs.list("a", None, 10).await.map(drop) })),
+        ("remove", |blobs| Box::pin(async move { blobs.remove("b/film.mp4").await.map(drop) })),
+    ];
+    withstands(&proxy, blobs, &operations).await;
+}

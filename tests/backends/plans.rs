@@ -1,0 +1,108 @@
+//! How MongoDB carries lists out: along the contract's indexes, however many recordings there are.
+
+use std::fmt::Write as _;
+use std::time::Instant;
+
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{Bson, Document, doc};
+use reelkeeper::adapters::mongo::MongoStore;
+use reelkeeper_actors::ids::RoomId;
+use reelkeeper_actors::ports::catalog::Catalog as _;
+use reelkeeper_actors::ports::catalog::list::{NamePart, Order, RecordingQuery, RecordingSort};
+use reelkeeper_actors::recording::RecordingStatus;
+
+use crate::mongo::{config, raw};
+use crate::servers::mongo;
+
+const RECORDINGS: i32 = 100_000;
+const ROOMS: i32 = 1_000;
+const BATCH: i32 = 10_000;
+
+fn recording(number: i32) -> Document {
+    let room = number % ROOMS;
+    doc! {
+        "_id": ObjectId::new(),
+        "__v": 0,
+        "schemaVersion": 2,
+        "recordingId": format!("room-{room}--EG_{number}--{number:010}"),
+        "roomId": format!("room-{room}"),
+        "roomName": format!("Room {room}"),
+        "status": if number % 10 == 0 { "failed" } else { "complete" },
+        "layout": "grid",
+        "encoding": "H264_720P_30",
+        "filename": format!("room-{room}--{number:010}.mp4"),
+        "startDate": 1_700_000_000_000.0 + f64::from(number) * 1000.0,
+        "endDate": 1_700_000_060_000.0 + f64::from(number) * 1000.0,
+        "duration": f64::from(number % 997) + 0.5,
+        "size": f64::from(number) * 1000.0,
+        "accessSecrets": {"public": "aaaaaaaaaa", "private": "bbbbbbbbbb"},
+    }
+}
+
+fn queries() -> Vec<(&'static str, RecordingQuery)> {
+    let newest = RecordingQuery::newest(10);
+    let room = Some(RoomId::from_trusted("room-7"));
+    let sorted = |sort, order| RecordingQuery { sort, order, ..newest.clone() };
+    vec![
+        ("newest", newest.clone()),
+        ("oldest", sorted(RecordingSort::StartDate, Order::Ascending)),
+        ("longest", sorted(RecordingSort::Duration, Order::Descending)),
+        ("smallest", sorted(RecordingSort::Size, Order::Ascending)),
+        ("of a room", RecordingQuery { room_id: room.clone(), ..newest.clone() }),
+        ("within a room", RecordingQuery { within: room.clone(), ..newest.clone() }),
+        ("failed", RecordingQuery { status: Some(RecordingStatus::Failed), ..newest.clone() }),
+        ("of a name", RecordingQuery { room_name: Some(NamePart::new("room 99")), ..newest.clone() }),
+    ]
+}
+
+/// What the profiler says of the last list: how it went, and how much it looked at.
+async fn profiled(database: &mongodb::Database) -> (String, i64, i64) {
+    let profile = database.collection::<Document>("system.profile");
+    let last = profile.find_one(doc! {"ns": format!("{}.meetrecordings", database.name()), "op": "query"});
+    let last = last.sort(doc! {"ts": -1}).await.unwrap().unwrap();
+    let number = |field: &str| match last.get(field) {
+        Some(Bson::Int32(number)) => i64::from(*number),
+        Some(Bson::Int64(number)) => *number,
+        _ => 0,
+    };
+    let sorts = if last.get_bool("hasSortStage").unwrap_or(false) { " and sorts" } else { "" };
+    let plan = format!("{}{sorts}", last.get_str("planSummary").unwrap());
+    (plan, number("keysExamined"), number("docsExamined"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_a_hundred_thousand_is_found_along_an_index() {
+    let backend = mongo().await;
+    let store = MongoStore::connect(&config(backend.port(), "plans")).await.unwrap();
+    let database = raw(&backend, "plans").await;
+    let documents = database.collection::<Document>("meetrecordings");
+    for first in (0..RECORDINGS).step_by(usize::try_from(BATCH).unwrap()) {
+        documents.insert_many((first..first + BATCH).map(recording)).await.unwrap();
+    }
+    database.run_command(doc! {"profile": 2}).await.unwrap();
+    let mut shown = String::new();
+    for (name, query) in queries() {
+        let mut query = query;
+        for page in ["first page", "next page"] {
+            let began = Instant::now();
+            let found = store.recordings(&query).await.unwrap();
+            let took = began.elapsed();
+            assert_eq!(found.items.len(), 10, "{name}, {page}");
+            let (plan, keys, looked_at) = profiled(&database).await;
+            println!("{name}, {page}: {took:?}, {plan}, {keys} keys, {looked_at} documents");
+            writeln!(shown, "{name}, {page}: {plan}").unwrap();
+            if name != "of a name" {
+                assert!(
+                    keys <= 200 && looked_at <= 200,
+                    "{name}, {page}: {keys} keys, {looked_at} documents"
+                );
+            }
+            query.after = found.next;
+        }
+    }
+    insta::assert_snapshot!(shown);
+    let began = Instant::now();
+    let page = store.recordings(&RecordingQuery::newest(100)).await.unwrap();
+    println!("newest 100: {:?}", began.elapsed());
+    assert_eq!(page.items.len(), 100);
+}
