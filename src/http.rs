@@ -64,6 +64,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use self::base_path::{BasePath, BaseUrl};
 use self::error::Failure;
 use self::limits::{Budget, Deadline};
+use self::livekit_webhook::LastWebhook;
 use self::login_limits::LoginLimits;
 use self::openapi::Fixed;
 use self::passwords::Passwords;
@@ -105,6 +106,8 @@ pub struct HttpState {
     pub passwords: Passwords,
     /// Counts wrong logins.
     pub login_limits: Arc<LoginLimits>,
+    /// The last webhook of LiveKit's.
+    pub last_webhook: Arc<LastWebhook>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Ids and secrets of new rooms.
@@ -238,7 +241,8 @@ pub fn router(state: HttpState) -> Router {
         .merge(starts)
         .merge(members)
         .layer(parse_body.clone())
-        .layer(budget(settings.concurrency));
+        .layer(budget(settings.concurrency))
+        .layer(from_fn(limits::see_through));
     let media = Router::new()
         .route(media, get(media::stream))
         .route(download, get(zip::download))
