@@ -84,6 +84,16 @@ impl MongoStore {
     /// # Errors
     /// `Misused` when the URI, the credentials or their rights are wrong; `Unavailable` when no primary answers.
     pub async fn connect(config: &MongoConfig) -> Result<Self, PortError> {
+        let store = Self::connect_to_look(config).await?;
+        indexes::make(&store).await?;
+        Ok(store)
+    }
+
+    /// Connects and asks for an answer, for those who only look: nothing is made. One attempt.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn connect_to_look(config: &MongoConfig) -> Result<Self, PortError> {
         let mut options =
             within(config.deadline, &"connect", ClientOptions::parse(config.uri.expose())).await?;
         let patience = config.deadline / 2;
@@ -99,7 +109,6 @@ impl MongoStore {
         let database = client.database(&name);
         let store = Self { client, database, unreadable: Unreadable::default(), deadline: config.deadline };
         store.run(&"ping", store.database.run_command(doc! {"ping": 1})).await?;
-        indexes::make(&store).await?;
         Ok(store)
     }
 

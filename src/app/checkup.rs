@@ -10,6 +10,7 @@ use reelkeeper_actors::ports::{PortError, PortErrorKind};
 
 use super::parts::{self, Store};
 use super::{AppError, media_server};
+use crate::adapters::mongo::MongoStore;
 use crate::adapters::sqlite::{SqliteConfig, SqliteStore};
 use crate::config::{Config, MediaServerUrl, StoreUrl};
 use crate::doctor::{self, Finding, Outcome};
@@ -32,7 +33,7 @@ pub async fn checkup(config: &Config) -> Result<Checkup, AppError> {
     let mut store = None;
     findings.push(
         doctor::check("store", &what("store"), async {
-            let opened = match parts::open_store(config).await {
+            let opened = match open_store(config).await {
                 Err(error) => return beside_another_process(config, error).await,
                 Ok(opened) => opened,
             };
@@ -77,6 +78,17 @@ pub async fn checkup(config: &Config) -> Result<Checkup, AppError> {
     findings.push(doctor::check("livekit", &what("livekit"), doctor::try_livekit(&*media_server)).await);
     findings.extend(doctor::look_at_clock(config).await);
     Ok(Checkup { findings, media_server: Some(media_server) })
+}
+
+/// MongoDB is only looked at: its collections and indexes are the service's to make.
+async fn open_store(config: &Config) -> Result<Store, PortError> {
+    match &config.store.url {
+        StoreUrl::Mongo(uri) => {
+            let store = MongoStore::connect_to_look(&parts::mongo(config, uri)).await?;
+            Ok(Store::Mongo(Arc::new(store)))
+        }
+        StoreUrl::Sqlite(_) | StoreUrl::Memory => parts::open_store(config).await,
+    }
 }
 
 /// A file that the running service holds can only be read.

@@ -139,7 +139,7 @@ fn sqlite(config: &Config, path: &Path) -> SqliteConfig {
     SqliteConfig { deadline, queue, ..SqliteConfig::new(path) }
 }
 
-fn mongo(config: &Config, uri: &Secret) -> MongoConfig {
+pub(super) fn mongo(config: &Config, uri: &Secret) -> MongoConfig {
     MongoConfig {
         uri: uri.clone(),
         database: config.store.database.clone(),
@@ -162,7 +162,7 @@ pub(super) async fn open_stores_to_read(
             Ok((store.clone(), store))
         }
         StoreUrl::Mongo(uri) => {
-            let store = Arc::new(MongoStore::connect(&mongo(config, uri)).await?);
+            let store = Arc::new(MongoStore::connect_to_look(&mongo(config, uri)).await?);
             Ok((store.clone(), store))
         }
     }

@@ -11,7 +11,7 @@ use reelkeeper::config::Secret;
 use reelkeeper_actors::ports::ledger::Ledger as _;
 use reelkeeper_actors::ports::{PortErrorKind, suite};
 
-use crate::servers::{Backend, lone_mongo, mongo, mongo_uri, typed};
+use crate::servers::{Backend, lone_mongo, lone_mongo_with, mongo, mongo_uri, typed};
 
 pub fn config(port: u16, database: &str) -> MongoConfig {
     MongoConfig {
@@ -134,6 +134,38 @@ async fn a_server_that_is_away_frozen_or_wrong_is_named_in_time() {
         assert_eq!(error.kind, kind, "{error}");
         assert!(!error.to_string().contains("hush"), "{error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_credentials_are_refused_at_once_and_not_repeated() {
+    let service = lone_mongo_with("--auth").await;
+    for (uri, kind) in [
+        (
+            format!("mongodb://admin:hush@127.0.0.1:{}/?directConnection=true", service.port()),
+            PortErrorKind::Misused,
+        ),
+        (mongo_uri(service.port(), "closed"), PortErrorKind::Misused),
+    ] {
+        let began = Instant::now();
+        let config = MongoConfig { uri: Secret::new(uri), ..config(service.port(), "closed") };
+        let error = MongoStore::connect(&config).await.err().expect("it is refused");
+        assert_eq!(error.kind, kind, "{error}");
+        let text = error.to_string();
+        assert!(!text.contains("hush") && text.contains("mend"), "{text}");
+        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_indexes_of_meets_stop_nobody() {
+    let service = lone_mongo().await;
+    let database = raw(&service, "other").await;
+    let rooms = database.collection::<Document>("meetrooms");
+    for _ in 0..2 {
+        rooms.insert_one(doc! {"roomId": "twice"}).await.unwrap();
+    }
+    let store = store(&service, "other").await;
+    store.ping().await.unwrap();
 }
 
 async fn is_unavailable(store: &MongoStore, how: &str) {

@@ -139,9 +139,15 @@ pub async fn mongo() -> Backend {
 
 /// A mongod alone.
 pub async fn lone_mongo() -> Backend {
+    lone_mongo_with("").await
+}
+
+/// The same with further options.
+pub async fn lone_mongo_with(options: &str) -> Backend {
     let args = |port, folder: &str| {
         words(&format!(
-            "--dbpath {folder} --port {port} --bind_ip 127.0.0.1 --wiredTigerCacheSizeGB 0.25 --quiet --logpath {folder}/mongod.txt"
+            "--dbpath {folder} --port {port} --bind_ip 127.0.0.1 --wiredTigerCacheSizeGB 0.25 --quiet \
+             --logpath {folder}/mongod.txt {options}"
         ))
     };
     Backend::start("mongod", "MONGOD", args, Vec::new()).await

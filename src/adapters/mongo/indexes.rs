@@ -7,10 +7,12 @@ use std::time::Duration;
 use ::mongodb::IndexModel;
 use ::mongodb::bson::{Document, doc};
 use ::mongodb::options::IndexOptions;
-use reelkeeper_actors::ports::PortError;
+use reelkeeper_actors::ports::{PortError, PortErrorKind};
 
 use super::MongoStore;
 
+/// What the names of Meet's collections begin with.
+const MEETS: &str = "meet";
 /// What is ordered only while somebody may still write it.
 const VIEWS_LAST: Duration = Duration::from_hours(24 * 30);
 /// How long a removed row refuses a write that was begun before its removal.
@@ -67,7 +69,8 @@ fn all() -> Vec<Index> {
     ]
 }
 
-/// Makes those that are missing.
+/// Makes those that are missing. Meet's own may be otherwise, as another release left them: lists are slower then,
+/// and nothing else is wrong, so that is only said.
 pub(super) async fn make(store: &MongoStore) -> Result<(), PortError> {
     let mut all = all().into_iter().peekable();
     while let Some(first) = all.next() {
@@ -77,7 +80,13 @@ pub(super) async fn make(store: &MongoStore) -> Result<(), PortError> {
             models.push(model(next));
         }
         let subject = format!("indexes of {collection}");
-        store.run(&subject, store.database.collection::<Document>(collection).create_indexes(models)).await?;
+        let documents = store.database.collection::<Document>(collection);
+        match store.run(&subject, documents.create_indexes(models)).await {
+            Err(error) if collection.starts_with(MEETS) && error.kind == PortErrorKind::Misused => {
+                tracing::warn!(%error, "indexes of OpenVidu Meet's are left as they are");
+            }
+            made => drop(made?),
+        }
     }
     Ok(())
 }
