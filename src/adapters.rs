@@ -1,5 +1,6 @@
 //! Adapters: the ports of the core, spoken to real things.
 
+pub mod awaited;
 pub mod blobs;
 pub mod livekit;
 pub mod mongo;

@@ -31,6 +31,7 @@ use reelkeeper_actors::room::{self, World};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::adapters::livekit::webhook::WebhookReceiver;
 use crate::adapters::mp4_probe::Mp4Probe;
@@ -41,6 +42,7 @@ use crate::http::{self, HttpSettings, HttpState};
 use crate::simulator;
 
 use self::media_server::MediaServerPart;
+use self::opening::Opening;
 use self::parts::{Stores, Webhooks};
 
 /// How long connections may still be open after everything is answered.
@@ -109,6 +111,7 @@ pub struct App {
     node: NodeId,
     stores: Stores,
     coordination: Arc<dyn Coordination>,
+    renewing: AbortOnDropHandle<()>,
     media_server: MediaServerPart,
     webhooks: Webhooks,
     orchestrator: Orchestrator,
@@ -125,15 +128,21 @@ impl App {
     /// # Errors
     /// When a backend cannot be opened or the address cannot be listened on.
     pub async fn start(config: Config, node: NodeId) -> Result<Self, AppError> {
-        let stores = Stores::open(&config, &node).await?;
+        let opening = Opening::begin(config.startup_timeout);
+        let stores = Stores::open(&opening, &config, &node).await?;
         let coordination = stores.coordination.clone();
+        let renewing = tokio::spawn(keep_lease(coordination.clone(), node.clone(), config.lease_ttl));
+        let renewing = AbortOnDropHandle::new(renewing);
         let media_server = MediaServerPart::start(&config, &stores).await?;
         let webhooks = Webhooks::start(&config, &stores)?;
         let livekit = config.port_line("livekit");
         tokio::spawn(opening::tell_of_livekit(livekit, media_server.port.clone()));
-        stores.keep_api_key(&config).await?;
         let passwords = Passwords::default();
-        first_admin::keep(&stores.accounts, &passwords, &config.initial_admin).await?;
+        let first_things = async || {
+            stores.keep_api_key(&config).await?;
+            first_admin::keep(&stores.accounts, &passwords, &config.initial_admin).await
+        };
+        opening.insist(&config.port_line("store"), first_things).await?;
         let (orchestrator, tree) = Orchestrator::start_tree(World {
             node: node.clone(),
             policy: config.policy(),
@@ -154,7 +163,8 @@ impl App {
         let listener = TcpListener::bind(config.listen).await;
         let listener = listener.map_err(|source| AppError::Listen { address: config.listen, source })?;
         let address = listener.local_addr().map_err(AppError::Serve)?;
-        place::take(&*coordination, &node, address, config.listen).await?;
+        let take_place = async || place::take(&*coordination, &node, address, config.listen).await;
+        opening.insist(&config.port_line("coordination"), take_place).await?;
         media_server.tell_webhooks_to(address);
         take_up(&orchestrator).await;
         let router = http::router(HttpState {
@@ -180,6 +190,7 @@ impl App {
             node,
             stores,
             coordination,
+            renewing,
             media_server,
             webhooks,
             orchestrator,
@@ -261,6 +272,7 @@ impl App {
             node,
             stores,
             coordination,
+            renewing,
             media_server,
             webhooks,
             orchestrator,
@@ -277,7 +289,6 @@ impl App {
                 .with_graceful_shutdown(closing.clone().cancelled_owned())
                 .into_future(),
         );
-        let renewing = tokio::spawn(keep_lease(coordination.clone(), node.clone(), config.lease_ttl));
         let forgetting = tokio::spawn(forget_old_keys(orchestrator.clone()));
         let ended = tokio::select! {
             () = shutdown => Ok(()),
@@ -380,6 +391,7 @@ fn http_settings(config: &Config, livekit_url: &str) -> Result<HttpSettings, App
         body_limit: config.limits.body_bytes,
         request_timeout: config.request_timeout,
         concurrency: config.limits.requests_in_flight,
+        media_link: config.media_link,
         media_concurrency: config.limits.media_in_flight,
         webhook_concurrency: config.limits.webhooks_in_flight,
         files: config.policy().files,

@@ -109,6 +109,8 @@ pub struct Config {
     pub blobs: BlobsConfig,
     /// LiveKit.
     pub livekit: LiveKitConfig,
+    /// How long a link into the bucket lasts that clients are sent to; none: files go through us.
+    pub media_link: Option<Duration>,
     /// Outgoing webhooks.
     pub webhooks: WebhooksConfig,
     /// How much at once.
@@ -269,6 +271,12 @@ pub fn examine(flags: &Flags, env: impl IntoIterator<Item = (String, String)>) -
     let mut config = read(&mut reader);
     let mut faults = remarks.faults;
     faults.append(&mut reader.faults);
+    if config.media_link.is_some() && matches!(config.blobs.url, BlobsUrl::Folder(_)) {
+        faults.push(Fault::of_option(
+            "media.delivery",
+            "redirect needs a bucket that clients can reach; file:// has no links",
+        ));
+    }
     if !faults.iter().any(|fault| fault.is_about("store.url") || fault.is_about("coordination.url")) {
         faults.extend(backends::combination(&config));
     }
@@ -337,6 +345,7 @@ fn read(reader: &mut Reader<'_>) -> Config {
         single_node: reader.value("cluster.single_node", values::switch),
         blobs: backends::read_blobs(reader),
         livekit: read_livekit(reader),
+        media_link: read_media_link(reader),
         webhooks: read_webhooks(reader),
         limits: Limits {
             body_bytes: reader.count("limits.body_bytes", 64 * MEBIBYTE),
@@ -347,6 +356,13 @@ fn read(reader: &mut Reader<'_>) -> Config {
         },
         settings: Vec::new(),
     }
+}
+
+fn read_media_link(reader: &mut Reader<'_>) -> Option<Duration> {
+    let redirects = reader.value("media.delivery", values::redirects);
+    // S3 signs for a week at most.
+    let lasts = reader.duration_below("media.link_lasts", SECOND, Duration::from_hours(24 * 7));
+    redirects.then_some(lasts)
 }
 
 fn read_webhooks(reader: &mut Reader<'_>) -> WebhooksConfig {

@@ -1,7 +1,7 @@
 //! The doctor: tries each dependency as the service would use it, and says what to do about what fails.
 //!
-//! Owns the checks and their findings. Each check does the real thing (writes, reads back, removes), leaves nothing
-//! behind but the file or the folder that the service would make too, and stops no other. What is printed is `commands/doctor.rs`'s.
+//! Owns the checks and their findings. Each check does the real thing (writes, reads back, removes) and stops no other.
+//! What stays is what the service would make too: a file, a folder, in MongoDB the mark of a removed row. What is printed is `commands/doctor.rs`'s.
 
 mod clock_skew;
 mod probe;

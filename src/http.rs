@@ -137,6 +137,8 @@ pub struct HttpSettings {
     pub probe_timeout: Duration,
     /// Requests at once.
     pub concurrency: usize,
+    /// How long a link into the bucket lasts that readers of media are sent to; none: it is streamed.
+    pub media_link: Option<Duration>,
     /// Media streams at once; slow readers must not starve the rest.
     pub media_concurrency: usize,
     /// Incoming webhooks at once.
@@ -162,6 +164,7 @@ impl Default for HttpSettings {
             request_timeout: Duration::from_secs(10),
             probe_timeout: Duration::from_secs(2),
             concurrency: 1024,
+            media_link: None,
             media_concurrency: 256,
             webhook_concurrency: 256,
             files: FileLayout::new("openvidu-meet"),

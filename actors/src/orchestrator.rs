@@ -298,11 +298,12 @@ impl Orchestrator {
             }
             LiveKitNews::PersonJoined { sid } => {
                 let Some(room) = event.room else { return Ok(()) };
-                match place(&self.shared.welcomes) {
-                    Ok(place) => meetings::welcome(&self.shared, room, sid, place),
+                if let Ok(place) = place(&self.shared.welcomes) {
+                    meetings::welcome(&self.shared, room, sid, place);
+                } else {
                     // A hint is not worth the time that LiveKit would spend on telling it again, with its other news
                     // behind it.
-                    Err(_) => tracing::debug!(room.id = %room, "nobody is welcomed: too many are under way"),
+                    tracing::debug!(room.id = %room, "nobody is welcomed: too many are under way");
                 }
                 Ok(())
             }

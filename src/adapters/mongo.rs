@@ -29,6 +29,7 @@ use ::mongodb::options::{
 use ::mongodb::{Client, Collection, Database};
 use reelkeeper_actors::ports::PortError;
 
+use super::awaited::awaiting;
 use super::unreadable::Unreadable;
 use crate::config::Secret;
 
@@ -112,6 +113,20 @@ impl MongoStore {
         Ok(store)
     }
 
+    /// Whether the user may change what the service changes of Meet's: nothing is found, so nothing is changed.
+    ///
+    /// # Errors
+    /// `Misused` when they may not; names the collection.
+    pub async fn check_rights(&self) -> Result<(), PortError> {
+        for name in [catalog::ROOMS, catalog::RECORDINGS, catalog::API_KEYS, accounts::USERS] {
+            let (documents, nobody) = (self.agreed(name), doc! {"_id": "reelkeeper-doctor"});
+            self.run(&name, documents.find_one(nobody.clone())).await?;
+            self.run(&name, documents.update_one(nobody.clone(), doc! {"$set": {"seen": true}})).await?;
+            self.run(&name, documents.delete_one(nobody)).await?;
+        }
+        Ok(())
+    }
+
     /// Closes its connections. Later calls fail.
     pub async fn close(&self) {
         // What is under way is waited for by those who asked for it.
@@ -146,7 +161,7 @@ impl MongoStore {
         subject: &(dyn Display + Sync),
         calls: impl Future<Output = Result<T, PortError>>,
     ) -> Result<T, PortError> {
-        let done = tokio::time::timeout(self.deadline, calls).await;
+        let done = tokio::time::timeout(self.deadline, awaiting(STORE, calls)).await;
         done.unwrap_or_else(|_| Err(too_slow(subject, self.deadline)))
     }
 
@@ -166,7 +181,7 @@ async fn within<T>(
     subject: &(dyn Display + Sync),
     call: impl IntoFuture<Output = ::mongodb::error::Result<T>>,
 ) -> Result<T, PortError> {
-    match tokio::time::timeout(deadline, call.into_future()).await {
+    match tokio::time::timeout(deadline, awaiting(STORE, call.into_future())).await {
         Ok(answer) => answer.map_err(|error| failure::of(subject, &error)),
         Err(_) => Err(too_slow(subject, deadline)),
     }

@@ -39,7 +39,7 @@ const RESERVE: &str = r"
     local ends = now + ARGV[3]
     for try = 0, tonumber(ARGV[5]) do
         local name = try == 0 and ARGV[1] or ARGV[2] .. try
-        if redis.call('SET', ARGV[4] .. name, '1', 'NX', 'PX', ARGV[3]) then
+        if redis.call('SET', ARGV[4] .. name, now, 'NX', 'PX', ARGV[3]) then
             redis.call('ZADD', KEYS[1], ends, name)
             if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
             return try
@@ -64,23 +64,42 @@ const TAKE_TASK: &str = "
     return 1";
 const FREE_IF_OURS: &str = "
     if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-    return redis.call('DEL', unpack(KEYS))";
-/// The lock and its entry in the registry, as Redlock and Meet write them: never one without the other.
+    return redis.call('DEL', KEYS[1])";
+/// The lock and its entry in the registry, as Redlock and Meet write them: never one without the other. Meet's
+/// Redlock writes to database 0 whatever is configured, so the lock lies there and its entry here.
 const HOLD: &str = r#"
-    local ttl, value = tonumber(ARGV[2]), redis.call('GET', KEYS[1])
-    if value and value ~= ARGV[1] and ttl - redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then return 0 end
-    if value == ARGV[1] and redis.call('EXISTS', KEYS[2]) == 1 then return 1 end
+    local ttl, here = tonumber(ARGV[2]), ARGV[4]
     local now = redis.call('TIME')
     now = now[1] * 1000 + math.floor(now[2] / 1000)
-    local drift = math.floor(0.01 * ttl + 0.5) + 2
+    local entry = redis.call('GET', KEYS[2])
+    redis.call('SELECT', 0)
+    local value = redis.call('GET', KEYS[1])
+    if value == ARGV[1] and entry then return 1 end
+    if value and value ~= ARGV[1] then
+        local age = ttl - redis.call('PTTL', KEYS[1])
+        local read, lock = pcall(cjson.decode, entry or '')
+        if read and type(lock) == 'table' and lock.value == value and tonumber(lock.createdAt) then
+            age = now - lock.createdAt
+        end
+        if age < tonumber(ARGV[3]) then return 0 end
+    end
     redis.call('SET', KEYS[1], ARGV[1], 'PX', ttl)
+    redis.call('SELECT', here)
+    local drift = math.floor(0.01 * ttl + 0.5) + 2
     redis.call('SET', KEYS[2], string.format('{"resources":["%s"],"value":"%s","expiration":%.0f,"createdAt":%.0f}',
         KEYS[1], ARGV[1], now + ttl - drift, now), 'PX', ttl)
     return 1"#;
+const LET_GO: &str = "
+    redis.call('SELECT', 0)
+    local ours = redis.call('GET', KEYS[1]) == ARGV[1]
+    if ours then redis.call('DEL', KEYS[1]) end
+    redis.call('SELECT', ARGV[2])
+    return ours and redis.call('DEL', KEYS[2]) or 0";
 
 /// Coordination in Redis.
 pub struct RedisCoordination {
     link: Link,
+    database: i64,
 }
 
 impl RedisCoordination {
@@ -89,9 +108,10 @@ impl RedisCoordination {
     /// # Errors
     /// `Misused` when the credentials are refused; `Unavailable` when nobody answers within the deadline.
     pub async fn connect(target: Target, deadline: Duration) -> Result<Self, PortError> {
+        let database = target.database();
         let link = Link::new(target, deadline)?;
         link.query::<String>(&"ping", &cmd("PING")).await?;
-        Ok(Self { link })
+        Ok(Self { link, database })
     }
 
     /// Runs a script; every one of ours answers with a number.
@@ -205,13 +225,14 @@ impl Coordination for RedisCoordination {
     }
 
     async fn hold_room(&self, room: &RoomId, theirs_last: Duration) -> Result<Held, PortError> {
-        let values = [lock_value(room), millis(LOCK_LASTS), millis(theirs_last)];
+        let values = [lock_value(room), millis(LOCK_LASTS), millis(theirs_last), self.database.to_string()];
         let held = self.script(room, HOLD, &lock_keys(room), &values).await?;
         Ok(if held == 1 { Held::Ours } else { Held::Theirs })
     }
 
     async fn free_room(&self, room: &RoomId) -> Result<(), PortError> {
-        self.script(room, FREE_IF_OURS, &lock_keys(room), &[lock_value(room)]).await.map(drop)
+        let values = [lock_value(room), self.database.to_string()];
+        self.script(room, LET_GO, &lock_keys(room), &values).await.map(drop)
     }
 
     async fn announce_active(&self, recording: &Recording) -> Result<(), PortError> {

@@ -32,6 +32,7 @@ use self::connection::{guarded, unavailable};
 use self::file_lock::FileLock;
 use self::lane::{Inlet, Lane};
 use self::writer::{Durable, Write};
+use super::awaited::awaiting;
 use super::unreadable::Unreadable;
 
 /// The dependency's name in errors.
@@ -209,7 +210,7 @@ impl SqliteStore {
         subject: &(dyn Display + Sync),
         waiting: oneshot::Receiver<Result<T, PortError>>,
     ) -> Result<T, PortError> {
-        match tokio::time::timeout(self.deadline, waiting).await {
+        match tokio::time::timeout(self.deadline, awaiting(STORE, waiting)).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(unavailable(subject, "the store closed before it answered")),
             Err(_) => Err(unavailable(subject, format_args!("no answer within {:?}", self.deadline))),

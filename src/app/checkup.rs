@@ -12,7 +12,7 @@ use super::parts::{self, Store};
 use super::{AppError, media_server};
 use crate::adapters::mongo::MongoStore;
 use crate::adapters::sqlite::{SqliteConfig, SqliteStore};
-use crate::config::{Config, MediaServerUrl, StoreUrl};
+use crate::config::{Config, CoordinationUrl, MediaServerUrl, StoreUrl};
 use crate::doctor::{self, Finding, Outcome};
 
 /// What a look found, and LiveKit for whoever looks further.
@@ -40,7 +40,10 @@ pub async fn checkup(config: &Config) -> Result<Checkup, AppError> {
             let seen = match &opened {
                 Store::Memory(_) => Ok("in the service's own memory, where nobody else can look".to_owned()),
                 Store::Sqlite(store) => doctor::try_store(&**store).await,
-                Store::Mongo(store) => doctor::try_store(&**store).await,
+                Store::Mongo(store) => match store.check_rights().await {
+                    Ok(()) => doctor::try_store(&**store).await,
+                    Err(error) => Err(error),
+                },
             };
             store = Some(opened);
             seen
@@ -50,6 +53,12 @@ pub async fn checkup(config: &Config) -> Result<Checkup, AppError> {
     findings.push(
         doctor::check("coordination", &what("coordination"), async {
             let memory = Store::Memory(Arc::default());
+            if store.is_none() && config.coordination.url == CoordinationUrl::Store {
+                return Err(PortError::unavailable(
+                    "store",
+                    "it is where coordination lies; mend that first",
+                ));
+            }
             let coordination = parts::open_coordination(config, store.as_ref().unwrap_or(&memory)).await?;
             doctor::try_coordination(&*coordination).await
         })

@@ -25,21 +25,32 @@ impl Opening {
         Self { began: Instant::now(), limit }
     }
 
-    /// Opens a backend, again and again while it is away and there is time. `what` says which one, and what chose
-    /// it. Only what may help is repeated: a wrong password ends the start at once.
+    /// Opens a backend, and tells of it.
     pub(super) async fn open<T>(
+        &self,
+        what: &str,
+        mut attempt: impl AsyncFnMut() -> Result<T, PortError>,
+    ) -> Result<T, AppError> {
+        let opened = self.insist(what, async || {
+            let asked = Instant::now();
+            Ok((attempt().await?, asked.elapsed()))
+        });
+        let (opened, took) = opened.await?;
+        tracing::info!(answered_in_ms = took.as_millis(), "{what}");
+        Ok(opened)
+    }
+
+    /// Asks something of a backend, again and again while it is away and there is time. `what` says which one, and
+    /// what chose it. Only what may help is repeated: a wrong password ends the start at once.
+    pub(super) async fn insist<T>(
         &self,
         what: &str,
         mut attempt: impl AsyncFnMut() -> Result<T, PortError>,
     ) -> Result<T, AppError> {
         let mut pause = FIRST_PAUSE;
         loop {
-            let asked = Instant::now();
             let error = match attempt().await {
-                Ok(opened) => {
-                    tracing::info!(answered_in_ms = asked.elapsed().as_millis(), "{what}");
-                    return Ok(opened);
-                }
+                Ok(done) => return Ok(done),
                 Err(error) => error,
             };
             if !error.kind.is_retryable() || self.began.elapsed() + pause > self.limit {

@@ -50,8 +50,7 @@ pub(super) enum Store {
 
 impl Stores {
     /// Opens all of them, the slowest to mend first, and takes the node's lease.
-    pub(super) async fn open(config: &Config, node: &NodeId) -> Result<Self, AppError> {
-        let opening = Opening::begin(config.startup_timeout);
+    pub(super) async fn open(opening: &Opening, config: &Config, node: &NodeId) -> Result<Self, AppError> {
         let store = opening.open(&config.port_line("store"), async || open_store(config).await).await?;
         let coordination = opening
             .open(&config.port_line("coordination"), async || {

@@ -166,7 +166,13 @@ fn blobs(env: &Env<'_>) -> Vec<(&'static str, String)> {
             let path_style = env.get("MEET_S3_WITH_PATH_STYLE_ACCESS", "true") == "true";
             let own =
                 vec![("blobs.url", format!("s3://{bucket}")), ("blobs.path_style", path_style.to_string())];
-            [own, env.all(&S3)].concat()
+            let mut all = [own, env.all(&S3)].concat();
+            // With one of them empty Meet uses neither, and asks AWS's own chain.
+            let keys = ["blobs.access_key", "blobs.secret_key"];
+            if all.iter().any(|(key, value)| keys.contains(key) && value.is_empty()) {
+                all.iter_mut().filter(|(key, _)| keys.contains(key)).for_each(|(_, value)| value.clear());
+            }
+            all
         }
     }
 }

@@ -90,6 +90,8 @@ pub const OPTIONS: &[Spec] = &[
     open("livekit.calls_in_flight", "REELKEEPER_LIVEKIT_CALLS_IN_FLIGHT"),
     open("livekit.starts_in_flight", "REELKEEPER_LIVEKIT_STARTS_IN_FLIGHT"),
     open("livekit.signals_in_flight", "REELKEEPER_LIVEKIT_SIGNALS_IN_FLIGHT"),
+    open("media.delivery", "REELKEEPER_MEDIA_DELIVERY"),
+    open("media.link_lasts", "REELKEEPER_MEDIA_LINK_LASTS"),
     open("webhooks.initial_enabled", "REELKEEPER_WEBHOOKS_INITIAL_ENABLED"),
     open("webhooks.initial_url", "REELKEEPER_WEBHOOKS_INITIAL_URL"),
     open("webhooks.timeout", "REELKEEPER_WEBHOOKS_TIMEOUT"),

@@ -186,8 +186,15 @@ fn meets_backends_are_chosen_by_any_of_their_variables() {
     let keys = config.blobs.keys.unwrap();
     assert_eq!((keys.0.expose(), keys.1.expose()), ("minioadmin", "minioadmin"));
 
-    let env = [LIVEKIT, ("MEET_S3_ACCESS_KEY", ""), ("MEET_S3_SECRET_KEY", ""), ("MEET_S3_BUCKET", "b")];
-    assert_eq!(good(&env).blobs.keys, None, "without keys AWS's own chain is asked");
+    let keyless = [
+        &[("MEET_S3_ACCESS_KEY", ""), ("MEET_S3_SECRET_KEY", "")][..],
+        &[("MEET_S3_ACCESS_KEY", "")],
+        &[("MEET_S3_SECRET_KEY", ""), ("MEET_S3_ACCESS_KEY", "mine")],
+    ];
+    for keys in keyless {
+        let env = [&[LIVEKIT, ("MEET_S3_BUCKET", "b")][..], keys].concat();
+        assert_eq!(good(&env).blobs.keys, None, "without both keys AWS's own chain is asked: {keys:?}");
+    }
 
     let ours = [
         LIVEKIT,
@@ -205,7 +212,7 @@ fn meets_backends_are_chosen_by_any_of_their_variables() {
 fn what_does_not_go_together_is_a_fault() {
     let mongo = ("REELKEEPER_STORE", "mongodb://user:hush@db/x");
     let alone = ("REELKEEPER_CLUSTER_SINGLE_NODE", "true");
-    let cases: [(&[(&str, &str)], &str); 11] = [
+    let cases: [(&[(&str, &str)], &str); 13] = [
         (&[mongo], "coordination.url (REELKEEPER_COORDINATION): memory:// does not go with mongodb://"),
         (&[mongo, alone], ""),
         (&[mongo, ("REELKEEPER_COORDINATION", "store://")], ""),
@@ -235,6 +242,11 @@ fn what_does_not_go_together_is_a_fault() {
             ],
             "",
         ),
+        (
+            &[("REELKEEPER_MEDIA_DELIVERY", "redirect")],
+            "media.delivery (REELKEEPER_MEDIA_DELIVERY): redirect needs a bucket",
+        ),
+        (&[("REELKEEPER_MEDIA_DELIVERY", "redirect"), ("REELKEEPER_BLOBS", "gs://b")], ""),
         (
             &[("REELKEEPER_BLOBS", "gs://b"), ("REELKEEPER_BLOBS_SSE_TYPE", "AES")],
             "blobs.sse_type (REELKEEPER_BLOBS_SSE_TYPE): \"AES\" from",
@@ -269,6 +281,9 @@ fn secrets_in_urls_are_hidden() {
         ),
         ("s3://bucket", "s3://bucket"),
         ("plain text", "plain text"),
+        ("mongodb://user:pa/ss@db/x?w=1", "mongodb://(hidden)@db/x?w=1"),
+        ("redis://:pa?s#s@cache", "redis://(hidden)@cache"),
+        ("user:hush@db:27017", "(hidden)@db:27017"),
     ];
     for (text, expected) in cases {
         assert_eq!(values::shown(text), expected);

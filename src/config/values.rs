@@ -272,6 +272,15 @@ pub(super) fn switch(text: &str) -> Result<bool, String> {
     text.parse().map_err(|_| "must be true or false".to_owned())
 }
 
+/// Whether clients are sent to the bucket for files.
+pub(super) fn redirects(text: &str) -> Result<bool, String> {
+    match text {
+        "stream" => Ok(false),
+        "redirect" => Ok(true),
+        _ => Err("must be stream or redirect".to_owned()),
+    }
+}
+
 /// A duration within bounds.
 pub(super) fn duration(text: &str, least: Duration, most: Duration) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text)
@@ -292,22 +301,17 @@ pub(super) fn count(text: &str, least: usize, most: usize) -> Result<usize, Stri
         .ok_or_else(|| format!("must be a whole number from {least} to {most}"))
 }
 
-/// A value as it may be shown: what stands before an `@` in a URL's host part is hidden, and so are secrets
-/// in its query.
+/// A value as it may be shown: all that stands before its last `@` is hidden, since a password may hold whatever
+/// else separates, and so are secrets in its query.
 pub(super) fn shown(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else {
-        return text.to_owned();
-    };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (host, behind) = match rest[..end].rfind('@') {
-        Some(at) => (format!("(hidden){}", &rest[at..end]), &rest[end..]),
-        None => (rest[..end].to_owned(), &rest[end..]),
-    };
-    let Some((path, query)) = behind.split_once('?') else {
-        return format!("{scheme}://{host}{behind}");
+    let (scheme, rest) = text.split_once("://").map_or(("", text), |(scheme, rest)| (scheme, rest));
+    let rest = rest.rfind('@').map_or_else(|| rest.to_owned(), |at| format!("(hidden){}", &rest[at..]));
+    let separator = if scheme.is_empty() { "" } else { "://" };
+    let Some((path, query)) = rest.split_once('?') else {
+        return format!("{scheme}{separator}{rest}");
     };
     let shown: Vec<String> = query.split('&').map(shown_parameter).collect();
-    format!("{scheme}://{host}{path}?{}", shown.join("&"))
+    format!("{scheme}{separator}{path}?{}", shown.join("&"))
 }
 
 /// A parameter of a query, without its value if its name sounds like a secret.

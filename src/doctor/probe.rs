@@ -86,7 +86,7 @@ impl Probe<'_> {
             room: room.clone(),
             layout: Layout::default(),
             encoding: Encoding::default(),
-            filepath: format!("{}/.reelkeeper-doctor/{room}", self.config.blobs.subbucket),
+            filepath: format!("{}/.reelkeeper-doctor/{room}", self.config.policy().files.root()),
         };
         match self.media_server.start_egress(&order).await {
             Ok(info) => {

@@ -112,8 +112,8 @@ pub enum Failure {
     Draining,
     /// Too many requests at once.
     Busy,
-    /// The request's deadline passed.
-    TooSlow,
+    /// The request's deadline passed while this dependency was waited for, if it was one.
+    TooSlow(Option<&'static str>),
     /// We panicked.
     Panicked,
 }
@@ -241,7 +241,10 @@ impl Failure {
             }
             Self::Draining => unavailable("This node is shutting down", SOON),
             Self::Busy => unavailable("Too many requests at once", SOON),
-            Self::TooSlow => unavailable("The request took too long", LATER),
+            Self::TooSlow(None) => unavailable("The request took too long", LATER),
+            Self::TooSlow(Some(dependency)) => {
+                unavailable(&format!("The request took too long: it waited for {dependency}"), LATER)
+            }
             Self::Panicked => {
                 Answer::new(S::INTERNAL_SERVER_ERROR, name::INTERNAL, "Unexpected error while answering")
             }
@@ -402,7 +405,8 @@ mod tests {
             (Failure::Port(PortError::corrupt("store", "x")), 500, name::INTERNAL, "store"),
             (Failure::UnknownPath("/x".to_owned()), 404, name::PATH, "/x"),
             (Failure::Busy, 503, name::UNAVAILABLE, "Too many"),
-            (Failure::TooSlow, 503, name::UNAVAILABLE, "too long"),
+            (Failure::TooSlow(None), 503, name::UNAVAILABLE, "too long"),
+            (Failure::TooSlow(Some("blobs")), 503, name::UNAVAILABLE, "blobs"),
             (Failure::Panicked, 500, name::INTERNAL, "Unexpected"),
         ];
         for (failure, status, error, fragment) in cases {

@@ -159,6 +159,9 @@ impl Blobs for World {
         }
         Ok(Some(stream::iter([Ok(content.slice(start..=end))]).boxed()))
     }
+    async fn link(&self, key: &str, lasts: Duration) -> Result<Option<String>, PortError> {
+        Ok(Some(format!("https://bucket/{key}?lasts={}", lasts.as_secs())))
+    }
     async fn put(&self, _: &str, _: Bytes) -> Result<(), PortError> {
         unreachable!("the HTTP face writes no files")
     }

@@ -52,10 +52,10 @@ struct Readiness {
 pub async fn ready(State(state): State<HttpState>) -> Response {
     let limit = state.settings.probe_timeout;
     let (store, coordination, blobs, livekit) = tokio::join!(
-        probe(limit, state.ledger.ping()),
-        probe(limit, state.coordination.standing(&state.node)),
-        probe(limit, state.blobs.ping()),
-        probe(limit, state.media_server.ping()),
+        probe("store", limit, state.ledger.ping()),
+        probe("coordination", limit, state.coordination.standing(&state.node)),
+        probe("blobs", limit, state.blobs.ping()),
+        probe("livekit", limit, state.media_server.ping()),
     );
     let dependencies = BTreeMap::from([
         ("store", store),
@@ -70,10 +70,18 @@ pub async fn ready(State(state): State<HttpState>) -> Response {
     (status, Json(Readiness { ready, draining, dependencies, last_webhook })).into_response()
 }
 
-async fn probe<T, E: Display>(limit: Duration, answer: impl Future<Output = Result<T, E>>) -> String {
+/// Anybody may ask, so what a dependency said, with its address, is for the log.
+async fn probe<T, E: Display>(
+    name: &'static str,
+    limit: Duration,
+    answer: impl Future<Output = Result<T, E>>,
+) -> String {
     match tokio::time::timeout(limit, answer).await {
         Ok(Ok(_)) => OK.to_owned(),
-        Ok(Err(error)) => error.to_string(),
+        Ok(Err(error)) => {
+            tracing::debug!(dependency = name, %error, "a probe failed");
+            "unavailable".to_owned()
+        }
         Err(_) => format!("no answer within {} ms", limit.as_millis()),
     }
 }

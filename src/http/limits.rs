@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument as _;
 
 use super::error::Failure;
+use crate::adapters::awaited::Awaited;
 
 /// So many requests at once.
 #[derive(Debug, Clone)]
@@ -72,19 +73,23 @@ pub async fn see_through(request: Request, next: Next) -> Response {
     if request.method().is_safe() {
         return next.run(request).await;
     }
-    let carried_on = tokio::spawn(next.run(request).in_current_span()).await;
+    let run = Awaited::of_this_request().noting(next.run(request));
+    let carried_on = tokio::spawn(run.in_current_span()).await;
     carried_on.unwrap_or_else(|_| Failure::Panicked.into_response())
 }
 
 /// Bounds a part of a request.
 ///
 /// # Errors
-/// What the part fails with, or 503 at the deadline.
+/// What the part fails with, or 503 at the deadline, which names what was waited for.
 pub async fn within<T>(
     after: Duration,
     part: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
-    tokio::time::timeout(after, part).await.unwrap_or(Err(Failure::TooSlow))
+    let awaited = Awaited::of_this_request();
+    let part = awaited.clone().noting(part);
+    let answer = tokio::time::timeout(after, part).await;
+    answer.unwrap_or_else(|_| Err(Failure::TooSlow(awaited.dependency())))
 }
 
 #[cfg(test)]

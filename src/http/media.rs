@@ -1,7 +1,8 @@
 //! `GET /api/v1/recordings/:id/media`: the file, whole or in part (contract `recordings.md` 2).
 //!
-//! Streams from the blob store at the reader's pace, in constant memory. Once the head is sent, a failure
-//! breaks the connection: a client must never take a short file for the whole.
+//! Streams from the blob store at the reader's pace, in constant memory, or sends the client to the bucket, if
+//! `media.delivery` says so. Once the head is sent, a failure breaks the connection: a client must never take a
+//! short file for the whole.
 
 use std::io;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt, stream};
 use reelkeeper_actors::access::{Caller, RecordingSecret};
 use reelkeeper_actors::ids::RecordingId;
+use reelkeeper_actors::ports::PortError;
 use reelkeeper_actors::ports::blobs::{BlobHead, ByteStream};
 use reelkeeper_actors::recording::Recording;
 
@@ -54,6 +56,11 @@ pub async fn stream(
             Selection::Part(part) => part.clone(),
             Selection::Unsatisfiable => return Err(Failure::RangeNotSatisfiable(id, head.size)),
         };
+        if let Some(lasts) = state.settings.media_link.filter(|_| method != Method::HEAD) {
+            let link = state.blobs.link(&key, lasts).await?;
+            let link = link.ok_or_else(|| PortError::misused("blobs", "this store gives no links"))?;
+            return Ok(elsewhere(&link));
+        }
         let length = part.end() - part.start() + 1;
         let body = if method == Method::HEAD {
             Body::empty()
@@ -66,6 +73,12 @@ pub async fn stream(
         Ok((status, headers, body).into_response())
     })
     .await
+}
+
+/// Sends a client to the bucket. Each answer has a link of its own, so it is not to be kept.
+fn elsewhere(link: &str) -> Response {
+    let headers = [(header::LOCATION, link), (header::CACHE_CONTROL, "no-store")];
+    (StatusCode::FOUND, headers).into_response()
 }
 
 /// All faults at once, as everywhere.
@@ -225,8 +238,6 @@ async fn next_piece(bytes: &mut ByteStream, limit: Duration) -> io::Result<Bytes
 
 #[cfg(test)]
 mod tests {
-    use reelkeeper_actors::ports::PortError;
-
     use super::*;
 
     #[test]

@@ -1,4 +1,4 @@
-//! Every operation of every backend while the line to it misbehaves: in time, with the right kind of error, without
+//! What a backend is asked for while the line to it misbehaves: in time, with the right kind of error, without
 //! harm, and over by itself.
 
 use std::sync::Arc;
@@ -7,22 +7,24 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::future::{BoxFuture, join_all};
 use reelkeeper::adapters::blobs::s3::S3Blobs;
-use reelkeeper::adapters::mongo::{MongoConfig, MongoStore};
+use reelkeeper::adapters::mongo::{MongoConfig, MongoCoordination, MongoStore};
 use reelkeeper::adapters::redis::RedisCoordination;
 use reelkeeper::adapters::redis::target::Target;
 use reelkeeper::config::{BlobsConfig, BlobsUrl};
 use reelkeeper_actors::ids::{ClaimId, CommandId, DecisionId, EgressId, NodeId, RecordingId, RoomId, Uid};
+use reelkeeper_actors::meeting::status::MeetingNews;
 use reelkeeper_actors::ports::accounts::Accounts as _;
 use reelkeeper_actors::ports::blobs::Blobs;
-use reelkeeper_actors::ports::catalog::Catalog as _;
 use reelkeeper_actors::ports::catalog::list::RecordingQuery;
-use reelkeeper_actors::ports::coordination::Coordination as _;
-use reelkeeper_actors::ports::keys::IdempotencyKeys as _;
+use reelkeeper_actors::ports::catalog::{Catalog as _, StoredRecording};
+use reelkeeper_actors::ports::coordination::Coordination;
+use reelkeeper_actors::ports::keys::{self, IdempotencyKeys as _, KeptCommand, ScopedKey};
 use reelkeeper_actors::ports::ledger::{Expected, Ledger as _, Written};
-use reelkeeper_actors::ports::outbox::Outbox as _;
-use reelkeeper_actors::ports::{PortError, PortErrorKind};
-use reelkeeper_actors::recording::Timestamp;
+use reelkeeper_actors::ports::outbox::{Letter, Outbox as _};
+use reelkeeper_actors::ports::{PortError, PortErrorKind, suite};
+use reelkeeper_actors::recording::effect::Answer;
 use reelkeeper_actors::recording::ledger::{RoomState, Row};
+use reelkeeper_actors::recording::{AccessSecrets, Recording, Timestamp};
 
 use crate::mongo;
 use crate::proxy::{Does, Proxy};
@@ -66,6 +68,41 @@ fn row(revision: u64) -> Row {
     }
 }
 
+fn stored_recording() -> StoredRecording {
+    let secrets = AccessSecrets { public: "p".to_owned(), private: "q".to_owned() };
+    let recording = Recording { recording_id: recording(), ..suite::recording(&room()) };
+    StoredRecording { recording, secrets, updated_at: 1 }
+}
+
+fn key() -> ScopedKey {
+    ScopedKey {
+        caller: "caller".to_owned(),
+        room: room(),
+        operation: keys::Operation::Start,
+        key: "key".to_owned(),
+    }
+}
+
+fn kept() -> KeptCommand {
+    KeptCommand {
+        command: CommandId::from_trusted("command-1"),
+        request: "digest".to_owned(),
+        entered: Timestamp(1),
+        answer: None,
+    }
+}
+
+fn letter() -> Letter {
+    Letter {
+        id: "letter-1".to_owned(),
+        subject: "subject".to_owned(),
+        number: 1,
+        event: "recordingStarted".to_owned(),
+        created_at: Timestamp(1),
+        body: "{}".to_owned(),
+    }
+}
+
 fn recording() -> RecordingId {
     RecordingId::new(room(), EgressId::from_trusted("EG_1"), Uid::from_trusted("0123456789"))
 }
@@ -101,7 +138,7 @@ async fn every_operation_of_the_store_ends_in_time_and_heals() {
     let proxy = Proxy::before(backend.port()).await;
     let config = MongoConfig { deadline: DEADLINE, ..mongo::config(proxy.port(), "faults") };
     let store = Arc::new(MongoStore::connect(&config).await.unwrap());
-    let operations: [Operation<MongoStore>; 12] = [
+    let operations: [Operation<MongoStore>; 24] = [
         ("ping", |store| Box::pin(async move { store.ping().await })),
         ("load", |store| Box::pin(async move { store.load(&room()).await.map(drop) })),
         ("write", |store| Box::pin(async move { store.write(&row(1), &Expected::Absent).await.map(drop) })),
@@ -126,6 +163,39 @@ async fn every_operation_of_the_store_ends_in_time_and_heals() {
             Box::pin(async move { store.lease(Timestamp(0), Timestamp(1), 10).await.map(drop) })
         }),
         ("user", |store| Box::pin(async move { store.user("admin").await.map(drop) })),
+        ("insert recording", |store| {
+            Box::pin(async move { store.insert_recording(&stored_recording()).await.map(drop) })
+        }),
+        ("update recording", |store| {
+            Box::pin(async move { store.update_recording(&stored_recording().recording, 1).await.map(drop) })
+        }),
+        ("has recording", |store| {
+            Box::pin(
+                async move { store.has_recording(&room(), &Uid::from_trusted("0123456789")).await.map(drop) },
+            )
+        }),
+        ("unfinished", |store| {
+            Box::pin(async move { store.unfinished_recordings(None, 10).await.map(drop) })
+        }),
+        ("tell room", |store| {
+            let news = MeetingNews::Started { sid: "RM_1".to_owned() };
+            Box::pin(async move { store.tell_room(&room(), &news).await.map(drop) })
+        }),
+        ("API keys", |store| Box::pin(async move { store.api_keys().await.map(drop) })),
+        ("enter", |store| {
+            Box::pin(async move { store.enter(&key(), &kept(), Timestamp(0)).await.map(drop) })
+        }),
+        ("keep", |store| {
+            Box::pin(async move { store.keep(&kept().command, &Answer::Deleted).await.map(drop) })
+        }),
+        ("put", |store| Box::pin(async move { store.put(&letter()).await.map(drop) })),
+        ("delivered", |store| Box::pin(async move { store.delivered("letter-2", Timestamp(1)).await })),
+        ("failed", |store| {
+            Box::pin(async move { store.failed("letter-1", Some(Timestamp(1)), "refused").await })
+        }),
+        ("change password", |store| {
+            Box::pin(async move { store.change_password("admin", "from", "to").await.map(drop) })
+        }),
     ];
     withstands(&proxy, store, &operations).await;
 }
@@ -145,33 +215,50 @@ async fn a_write_whose_answer_was_lost_is_recognised() {
     assert_eq!(*found, row(1), "the same decision");
 }
 
+/// What every coordination does.
+fn of_coordination<C: Coordination + 'static>() -> Vec<Operation<C>> {
+    vec![
+        ("renew", |port| {
+            Box::pin(async move { port.renew(&NodeId::from_trusted("node-1"), DEADLINE).await })
+        }),
+        ("standing", |port| {
+            Box::pin(async move { port.standing(&NodeId::from_trusted("node-1")).await.map(drop) })
+        }),
+        ("reserve", |port| {
+            Box::pin(async move { port.reserve_name(&room(), "Ann", DEADLINE).await.map(drop) })
+        }),
+        ("free name", |port| Box::pin(async move { port.free_name(&room(), "Ann").await })),
+        ("free names", |port| Box::pin(async move { port.free_names(&room()).await })),
+        ("task", |port| {
+            Box::pin(async move {
+                port.take_task("task", &NodeId::from_trusted("node-1"), DEADLINE).await.map(drop)
+            })
+        }),
+    ]
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn every_operation_of_coordination_ends_in_time_and_heals() {
+async fn every_operation_of_redis_ends_in_time_and_heals() {
     let backend = servers::redis("").await;
     let proxy = Proxy::before(backend.port()).await;
     let target = Target::parse(&format!("redis://127.0.0.1:{}", proxy.port())).unwrap();
     let coordination = Arc::new(RedisCoordination::connect(target, DEADLINE).await.unwrap());
-    let operations: [Operation<RedisCoordination>; 8] = [
-        ("renew", |redis| {
-            Box::pin(async move { redis.renew(&NodeId::from_trusted("node-1"), DEADLINE).await })
-        }),
-        ("standing", |redis| {
-            Box::pin(async move { redis.standing(&NodeId::from_trusted("node-1")).await.map(drop) })
-        }),
-        ("reserve", |redis| {
-            Box::pin(async move { redis.reserve_name(&room(), "Ann", DEADLINE).await.map(drop) })
-        }),
-        ("free name", |redis| Box::pin(async move { redis.free_name(&room(), "Ann").await })),
-        ("free names", |redis| Box::pin(async move { redis.free_names(&room()).await })),
-        ("task", |redis| {
-            Box::pin(async move {
-                redis.take_task("task", &NodeId::from_trusted("node-1"), DEADLINE).await.map(drop)
-            })
-        }),
+    let mut operations = of_coordination();
+    operations.extend::<[Operation<RedisCoordination>; 2]>([
         ("hold", |redis| Box::pin(async move { redis.hold_room(&room(), DEADLINE).await.map(drop) })),
         ("free", |redis| Box::pin(async move { redis.free_room(&room()).await })),
-    ];
+    ]);
     withstands(&proxy, coordination, &operations).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_of_coordination_in_the_store_ends_in_time_and_heals() {
+    let backend = servers::mongo().await;
+    let proxy = Proxy::before(backend.port()).await;
+    let config = MongoConfig { deadline: DEADLINE, ..mongo::config(proxy.port(), "leases") };
+    let store = Arc::new(MongoStore::connect(&config).await.unwrap());
+    let coordination = Arc::new(MongoCoordination::new(store));
+    withstands(&proxy, coordination, &of_coordination()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -158,6 +158,7 @@ async fn wrong_credentials_are_refused_at_once_and_not_repeated() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn other_indexes_of_meets_stop_nobody() {
+    use reelkeeper_actors::ports::catalog::Catalog as _;
     let service = lone_mongo().await;
     let database = raw(&service, "other").await;
     let rooms = database.collection::<Document>("meetrooms");
@@ -166,6 +167,18 @@ async fn other_indexes_of_meets_stop_nobody() {
     }
     let store = store(&service, "other").await;
     store.ping().await.unwrap();
+    let names = rooms.list_index_names().await.unwrap();
+    assert!(names.iter().any(|name| name.starts_with("creationDate")), "the others are made: {names:?}");
+
+    let recordings = database.collection::<Document>("meetrecordings");
+    recordings.drop_index("status_1_startDate_-1__id_-1").await.unwrap();
+    let active = doc! {
+        "recordingId": "room-abc--EG_1--0123456789", "roomId": "room-abc", "roomName": "A room",
+        "status": "active", "accessSecrets": {"public": "p", "private": "q"},
+    };
+    recordings.insert_one(active).await.unwrap();
+    let found = store.unfinished_recordings(None, 10).await.unwrap();
+    assert_eq!(found.len(), 1, "what is not over is found without Meet's index too");
 }
 
 async fn is_unavailable(store: &MongoStore, how: &str) {

@@ -43,6 +43,9 @@ async fn a_redis_that_asks_for_no_password_takes_any() {
     let coordination = connect(&format!("redis://:redispassword@127.0.0.1:{}/2", service.port())).await;
     coordination.renew(&node(), LONG).await.unwrap();
     assert_eq!(coordination.standing(&node()).await.unwrap(), Standing::Alive);
+    let url = format!("redis://somebody:hush@127.0.0.1:{}", service.port());
+    let refused = RedisCoordination::connect(Target::parse(&url).unwrap(), DEADLINE).await;
+    assert_eq!(refused.err().expect("a user is never left out").kind, PortErrorKind::Misused);
 }
 
 #[tokio::test(flavor = "multi_thread")]

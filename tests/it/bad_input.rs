@@ -363,6 +363,8 @@ async fn queries_are_checked_as_the_contract_says() {
         ("/recordings?fields=%ff,..,status".to_owned(), 200),
         ("/recordings?fields=a,-b".to_owned(), 422),
         (format!("/recordings?roomName={}", "%F0%9F%8E%AC".repeat(500)), 200),
+        (format!("/recordings?roomName={}", ".".repeat(6_000)), 200),
+        ("/recordings?roomName=%00".to_owned(), 200),
         (format!("/recordings?nextPageToken={}", "A".repeat(5_000)), 422),
         ("/recordings?status=done&sortField=%00&sortOrder=up".to_owned(), 422),
         (format!("/recordings/download?recordingIds={}", ",".repeat(5_000)), 422),

@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 use std::pin::Pin;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -73,6 +74,15 @@ pub trait Blobs: Send + Sync {
     /// # Errors
     /// When the store is away.
     async fn read(&self, key: &str, range: RangeInclusive<u64>) -> Result<Option<ByteStream>, PortError>;
+
+    /// A URL under which anybody may read a file for `lasts`; none if this store gives no such links. Whether the
+    /// file is there is not asked.
+    ///
+    /// # Errors
+    /// When the store cannot be asked for one, or its credentials do not allow it.
+    async fn link(&self, _key: &str, _lasts: Duration) -> Result<Option<String>, PortError> {
+        Ok(None)
+    }
 
     /// Writes a whole small file (the simulator's sample, a probe): all of it or nothing.
     ///

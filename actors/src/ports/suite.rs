@@ -14,7 +14,7 @@ mod outbox;
 
 pub use self::accounts::accounts;
 pub use self::blobs::blobs;
-pub use self::catalog::catalog;
+pub use self::catalog::{catalog, recording};
 pub use self::coordination::coordination;
 pub use self::keys::keys;
 pub use self::ledger::ledger;

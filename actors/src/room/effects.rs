@@ -47,13 +47,14 @@ async fn carry_out(shared: &Arc<Shared>, room: &RoomId, effect: Effect) -> Optio
     let media_server = &shared.world.media_server;
     match effect {
         Effect::LookBeforeStart { uid, known } => {
-            let (held, result) =
-                tokio::join!(meet::hold(shared, room), look_before_start(shared, room, &known));
-            // What is seen to record says more than a lock.
-            match result {
-                Ok(live) if live.is_empty() && held == Held::Theirs => Some(Happening::RoomLocked { uid }),
-                result => Some(Happening::RoomLooked { uid, result }),
-            }
+            let result = look_before_start(shared, room, &known).await;
+            // What is seen to record says more than a lock; whose lock stands for nothing, only an empty list says.
+            let nothing_records = result.as_ref().is_ok_and(Vec::is_empty);
+            Some(if nothing_records && meet::hold(shared, room).await == Held::Theirs {
+                Happening::RoomLocked { uid }
+            } else {
+                Happening::RoomLooked { uid, result }
+            })
         }
         Effect::StartEgress { uid, order } => {
             tracing::info!(room.id = %room, uid = %uid, "asking LiveKit to record");

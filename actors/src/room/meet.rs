@@ -22,7 +22,7 @@ const THEIRS_LAST: Duration = Duration::from_mins(1);
 /// For ever: what is held for a recording that runs is never taken from anybody.
 const FOR_EVER: Duration = Duration::MAX;
 
-/// Takes the lock before a start. Without an answer the start goes on: the ledger and LiveKit's list decide.
+/// Takes the lock before a start in a room where nothing records. Without an answer the start goes on: the ledger and LiveKit's list decide.
 pub(super) async fn hold(shared: &Arc<Shared>, room: &RoomId) -> Held {
     let coordination = &shared.world.coordination;
     if !coordination.stands_beside_meet() {

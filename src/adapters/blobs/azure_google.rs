@@ -10,11 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use axum::http::Method;
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder};
 use object_store::path::Path;
+use object_store::signer::Signer;
 use object_store::{
     BackoffConfig, ClientOptions, Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, PutPayload,
     RetryConfig, StaticCredentialProvider,
@@ -23,6 +25,7 @@ use reelkeeper_actors::ports::PortError;
 use reelkeeper_actors::ports::blobs::{BlobHead, Blobs, ByteStream, LISTED_MAX, ListedBlob, checked_key};
 
 use super::{BLOBS, exactly, length_of};
+use crate::adapters::awaited::awaiting;
 use crate::config::BlobsConfig;
 
 /// Repeats of one call, all within its deadline.
@@ -34,6 +37,8 @@ const NOWHERE: &str = "reelkeeper-ping";
 #[derive(Debug, Clone)]
 pub struct CloudBlobs {
     store: Arc<dyn ObjectStore>,
+    /// The same, as what signs links.
+    signer: Arc<dyn Signer>,
     /// `container x` or `bucket x`, for errors.
     place: String,
     deadline: Duration,
@@ -57,7 +62,7 @@ impl CloudBlobs {
             builder = builder.with_endpoint(endpoint.as_str().trim_end_matches('/').to_owned());
         }
         match builder.build() {
-            Ok(store) => Ok(Self { store: Arc::new(store), place, deadline: config.deadline }),
+            Ok(store) => Ok(Self::new(Arc::new(store), place, config)),
             // Its words may hold the key.
             Err(_) => Err(PortError::misused(
                 BLOBS,
@@ -86,7 +91,7 @@ impl CloudBlobs {
             }
         }
         match builder.build() {
-            Ok(store) => Ok(Self { store: Arc::new(store), place, deadline: config.deadline }),
+            Ok(store) => Ok(Self::new(Arc::new(store), place, config)),
             Err(error) => {
                 let detail = format_args!(
                     "{place}: {error}; set GOOGLE_APPLICATION_CREDENTIALS, or run where an account is attached"
@@ -94,6 +99,10 @@ impl CloudBlobs {
                 Err(PortError::misused(BLOBS, detail))
             }
         }
+    }
+
+    fn new(store: Arc<impl ObjectStore + Signer>, place: String, config: &BlobsConfig) -> Self {
+        Self { signer: store.clone(), store, place, deadline: config.deadline }
     }
 
     fn path(key: &str) -> Result<Path, PortError> {
@@ -106,7 +115,7 @@ impl CloudBlobs {
         subject: &str,
         call: impl Future<Output = Result<T, Error>>,
     ) -> Result<Result<T, Error>, PortError> {
-        let answer = tokio::time::timeout(self.deadline, call).await;
+        let answer = tokio::time::timeout(self.deadline, awaiting(BLOBS, call)).await;
         answer.map_err(|_| {
             let detail = format_args!("{subject} in {}: no answer within {:?}", self.place, self.deadline);
             PortError::unavailable(BLOBS, detail)
@@ -200,6 +209,13 @@ impl Blobs for CloudBlobs {
         let (named, place) = (key.to_owned(), self.place.clone());
         let pieces = answer.into_stream().map_err(move |error| failed(&place, &named, &error));
         Ok(Some(exactly(length, &subject, self.deadline, Box::pin(pieces))))
+    }
+
+    async fn link(&self, key: &str, lasts: Duration) -> Result<Option<String>, PortError> {
+        let path = Self::path(key)?;
+        let signed = self.signer.signed_url(Method::GET, &path, lasts);
+        let signed = self.within(key, signed).await?;
+        signed.map(|url| Some(url.into())).map_err(|error| failed(&self.place, &key, &error))
     }
 
     async fn put(&self, key: &str, content: Bytes) -> Result<(), PortError> {

@@ -17,6 +17,7 @@ use aws_sdk_s3::config::{
     Credentials, RequestChecksumCalculation, ResponseChecksumValidation, StalledStreamProtectionConfig,
 };
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::types::ServerSideEncryption;
 use bytes::Bytes;
 use futures::stream;
@@ -24,6 +25,7 @@ use reelkeeper_actors::ports::PortError;
 use reelkeeper_actors::ports::blobs::{BlobHead, Blobs, ByteStream, LISTED_MAX, ListedBlob, checked_key};
 
 use super::{BLOBS, exactly, length_of};
+use crate::adapters::awaited::awaiting;
 use crate::config::{BlobsConfig, Encryption};
 
 /// Tries of one call, all within its deadline.
@@ -79,7 +81,7 @@ impl S3Blobs {
         subject: &str,
         call: impl Future<Output = Result<T, SdkError<E>>>,
     ) -> Result<Result<T, SdkError<E>>, PortError> {
-        let answer = tokio::time::timeout(self.deadline, call).await;
+        let answer = tokio::time::timeout(self.deadline, awaiting(BLOBS, call)).await;
         answer.map_err(|_| {
             let detail =
                 format_args!("{subject} in bucket {}: no answer within {:?}", self.bucket, self.deadline);
@@ -190,6 +192,14 @@ impl Blobs for S3Blobs {
             }
         });
         Ok(Some(exactly(length, &subject, self.deadline, Box::pin(pieces))))
+    }
+
+    async fn link(&self, key: &str, lasts: Duration) -> Result<Option<String>, PortError> {
+        checked_key(key)?;
+        let lasts = PresigningConfig::expires_in(lasts);
+        let lasts = lasts.map_err(|error| PortError::misused(BLOBS, format_args!("{key}: {error}")))?;
+        let call = Box::pin(self.client.get_object().bucket(&self.bucket).key(key).presigned(lasts));
+        Ok(Some(self.answered(key, call).await?.uri().to_owned()))
     }
 
     async fn put(&self, key: &str, content: Bytes) -> Result<(), PortError> {

@@ -18,6 +18,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::tokens::Tokens;
+use crate::adapters::awaited::awaiting;
 
 const PROTOBUF: &str = "application/protobuf";
 /// Longest answer that is read; a list of a day of egresses is far below it.
@@ -122,11 +123,14 @@ impl Twirp {
                 .map_err(unsent_or_lost)?;
             read_answer(response, &token).await
         };
-        timeout_at(until, exchange).await.unwrap_or_else(|_| {
+        timeout_at(until, awaiting(LIVEKIT, exchange)).await.unwrap_or_else(|_| {
             Err(CallError::NoAnswer(format!("{method} took longer than {:?}", lane.deadline)))
         })
     }
 }
+
+/// The dependency's name in errors.
+const LIVEKIT: &str = "LiveKit";
 
 /// The URL that methods are appended to: `http` or `https`, its path kept, without a slash at its end.
 fn base_url(text: &str) -> Result<String, String> {

@@ -16,7 +16,7 @@ use super::failure::is_duplicate;
 
 /// What errors are about: names of people do not belong into logs.
 const SUBJECT: &str = "users";
-const USERS: &str = "meetusers";
+pub(super) const USERS: &str = "meetusers";
 /// Twelve bytes, as every id of MongoDB.
 const FIRST_ID: [u8; 12] = *b"reelkeeper-1";
 

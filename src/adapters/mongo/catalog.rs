@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use ::mongodb::bson::{Bson, DateTime, Document, doc};
+use ::mongodb::options::Hint;
 use async_trait::async_trait;
 use futures::TryStreamExt as _;
 use reelkeeper_actors::ids::{RecordingId, RoomId, Uid};
@@ -21,12 +22,12 @@ use super::documents::{
     of_api_key, of_recording, of_room, recording_fields, room_fields, to_api_key, to_recording, to_room,
     to_secrets, whole,
 };
-use super::failure::{is_duplicate, misused, of};
+use super::failure::{is_bad_hint, is_duplicate, misused, of};
 use super::{Agreed, MongoStore};
 
-const ROOMS: &str = "meetrooms";
+pub(super) const ROOMS: &str = "meetrooms";
 pub(super) const RECORDINGS: &str = "meetrecordings";
-const API_KEYS: &str = "meetapikeys";
+pub(super) const API_KEYS: &str = "meetapikeys";
 const MEETINGS: &str = "reelkeeper_meetings";
 const VIEWS: &str = "reelkeeper_views";
 
@@ -255,7 +256,7 @@ impl Catalog for MongoStore {
                 }
             }
         };
-        self.in_time(&recording.recording_id, until_nobody_is_faster).await
+        self.in_time(&recording.recording_id, Box::pin(until_nobody_is_faster)).await
     }
 
     async fn recording(&self, recording: &RecordingId) -> Result<Option<StoredRecording>, PortError> {
@@ -263,11 +264,13 @@ impl Catalog for MongoStore {
     }
 
     async fn has_recording(&self, room: &RoomId, uid: &Uid) -> Result<bool, PortError> {
-        // A uid is letters and digits. The room's index bounds what is looked through.
-        let ends = doc! {"$regex": format!("--{uid}$")};
+        // A uid is letters and digits. The ids of a room lie side by side in the index, and nothing else is read.
+        let of_room =
+            doc! {"$gte": format!("{room}--"), "$lt": format!("{room}-."), "$regex": format!("--{uid}$")};
         let recordings = self.agreed(RECORDINGS);
-        let found = recordings.find_one(doc! {"roomId": room.as_str(), "recordingId": ends});
-        Ok(self.run(room, found.projection(doc! {"_id": 1})).await?.is_some())
+        let found = recordings.find_one(doc! {"recordingId": of_room});
+        let found = found.projection(doc! {"_id": 0, "recordingId": 1});
+        Ok(self.run(room, found).await?.is_some())
     }
 
     async fn recordings(&self, query: &RecordingQuery) -> Result<Page<Recording>, PortError> {
@@ -285,14 +288,16 @@ impl Catalog for MongoStore {
         let after = after.map(ToString::to_string).unwrap_or_default();
         let filter = doc! {"status": {"$in": statuses}, "recordingId": {"$gt": after}};
         let recordings = self.agreed(RECORDINGS);
-        // There is never much that is not over, so it is found by its status and sorted.
-        let found = recordings
-            .find(filter)
-            .hint(::mongodb::options::Hint::Keys(doc! {"status": 1, "startDate": -1, "_id": -1}))
-            .sort(doc! {"recordingId": 1})
-            .max_time(self.deadline);
+        // There is never much that is not over, so it is found by its status and sorted. Without that index, which
+        // is Meet's, MongoDB finds another way.
+        let by_status = Hint::Keys(doc! {"status": 1, "startDate": -1, "_id": -1});
+        let find = || recordings.find(filter.clone()).sort(doc! {"recordingId": 1}).max_time(self.deadline);
         let read = async {
-            let mut documents = found.await.map_err(|error| of(&"recordings", &error))?;
+            let found = match find().hint(by_status).await {
+                Err(error) if is_bad_hint(&error) => find().await,
+                found => found,
+            };
+            let mut documents = found.map_err(|error| of(&"recordings", &error))?;
             let mut read = Vec::new();
             while read.len() < limit
                 && let Some(document) =

@@ -53,11 +53,9 @@ pub fn to_room(mut document: Document) -> Result<Room, PortError> {
     if let Ok(config) = document.get_document_mut("config") {
         fill(config, doc! {"e2ee": {"enabled": false}, "captions": {"enabled": true}});
     }
-    for date in ["creationDate"] {
-        if let Some(Bson::Double(millis)) = document.get(date) {
-            let whole = millis.trunc();
-            document.insert(date, whole);
-        }
+    if let Some(Bson::Double(millis)) = document.get("creationDate") {
+        let whole = millis.trunc();
+        document.insert("creationDate", whole);
     }
     read(&id, document)
 }

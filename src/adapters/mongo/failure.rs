@@ -11,10 +11,16 @@ use super::STORE;
 
 /// MongoDB's code for a key that is there already.
 const DUPLICATE_KEY: i32 = 11_000;
+/// MongoDB's code for what it can do nothing with.
+const BAD_VALUE: i32 = 2;
 /// Its codes for a wrong password and for missing rights.
 const REFUSED: [i32; 3] = [13, 18, 8000];
-/// Its codes for what another moment, or another primary, may do: time limits, elections, shutdowns.
-const TEMPORARY: [i32; 12] = [50, 91, 189, 262, 10_107, 11_600, 11_602, 13_388, 13_435, 13_436, 64, 202];
+/// Its codes for what another moment, or another primary, may do: hosts that are away, time limits, elections,
+/// shutdowns, and what they do to reads that are under way.
+const TEMPORARY: [i32; 21] = [
+    6, 7, 43, 50, 64, 89, 91, 134, 175, 189, 202, 237, 262, 9001, 10_107, 11_600, 11_602, 13_388, 13_435,
+    13_436, 10_058,
+];
 
 /// Reads an error of the driver.
 pub(super) fn of(subject: &dyn Display, error: &Error) -> PortError {
@@ -34,7 +40,7 @@ pub(super) fn of(subject: &dyn Display, error: &Error) -> PortError {
         ErrorKind::Command(failed) if REFUSED.contains(&failed.code) => {
             let text = format!(
                 "{subject}: MongoDB refuses it: {}; mend the credentials of store.url or their rights",
-                failed.message
+                without_command(&failed.message)
             );
             PortError::misused(STORE, text)
         }
@@ -46,6 +52,16 @@ pub(super) fn of(subject: &dyn Display, error: &Error) -> PortError {
         | ErrorKind::IncompatibleServer { .. } => misused(subject, error),
         _ => unavailable(subject, error),
     }
+}
+
+/// What MongoDB says to missing rights, without the command that it repeats: that holds what was to be written.
+fn without_command(message: &str) -> &str {
+    message.split(" to execute command").next().unwrap_or_default()
+}
+
+/// Whether an index that a query insists on is not there.
+pub(super) fn is_bad_hint(error: &Error) -> bool {
+    matches!(error.kind.as_ref(), ErrorKind::Command(failed) if failed.code == BAD_VALUE)
 }
 
 /// Whether a write was refused because its key is there already.
@@ -67,4 +83,40 @@ pub(super) fn misused(subject: &dyn Display, detail: impl Display) -> PortError 
 
 pub(super) fn unavailable(subject: &dyn Display, detail: impl Display) -> PortError {
     PortError::unavailable(STORE, format_args!("{subject}: {detail}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use reelkeeper_actors::ports::PortErrorKind;
+
+    use super::*;
+
+    fn command_error(code: i32, message: &str) -> Error {
+        let reply = ::mongodb::bson::doc! {"ok": 0, "code": code, "codeName": "x", "errmsg": message};
+        let failed: ::mongodb::error::CommandError =
+            ::mongodb::bson::deserialize_from_document(reply).unwrap();
+        ErrorKind::Command(failed).into()
+    }
+
+    #[test]
+    fn what_another_moment_may_do_is_no_fault_of_the_request() {
+        // What the driver itself reads again, and cursors that died.
+        for code in [11_600, 11_602, 10_107, 13_435, 13_436, 189, 91, 7, 6, 89, 9001, 134, 262, 43, 175, 237]
+        {
+            let error = of(&"x", &command_error(code, "later"));
+            assert_eq!(error.kind, PortErrorKind::Unavailable, "{code}: {error}");
+        }
+        for code in [2, 9, 13, 18, 26] {
+            let error = of(&"x", &command_error(code, "never"));
+            assert_eq!(error.kind, PortErrorKind::Misused, "{code}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_command_that_is_refused_is_not_repeated() {
+        let said =
+            "not authorized on meet to execute command { update: \"meetusers\", passwordHash: \"hush\" }";
+        let error = of(&"user", &command_error(13, said)).to_string();
+        assert!(error.contains("not authorized on meet;") && !error.contains("hush"), "{error}");
+    }
 }

@@ -69,21 +69,22 @@ fn all() -> Vec<Index> {
     ]
 }
 
-/// Makes those that are missing. Meet's own may be otherwise, as another release left them: lists are slower then,
-/// and nothing else is wrong, so that is only said.
+/// Makes those that are missing. Meet's own may be otherwise, as another release left them, or may not be made by
+/// this user: that is said, and stops nothing.
 pub(super) async fn make(store: &MongoStore) -> Result<(), PortError> {
     let mut all = all().into_iter().peekable();
     while let Some(first) = all.next() {
         let collection = first.collection;
-        let mut models = vec![model(first)];
+        let mut indexes = vec![first];
         while let Some(next) = all.next_if(|next| next.collection == collection) {
-            models.push(model(next));
+            indexes.push(next);
         }
         let subject = format!("indexes of {collection}");
         let documents = store.database.collection::<Document>(collection);
+        let models = indexes.iter().map(model);
         match store.run(&subject, documents.create_indexes(models)).await {
             Err(error) if collection.starts_with(MEETS) && error.kind == PortErrorKind::Misused => {
-                tracing::warn!(%error, "indexes of OpenVidu Meet's are left as they are");
+                make_each(store, &indexes).await?;
             }
             made => drop(made?),
         }
@@ -91,11 +92,28 @@ pub(super) async fn make(store: &MongoStore) -> Result<(), PortError> {
     Ok(())
 }
 
-fn model(index: Index) -> IndexModel {
+/// The same one by one, so that one which cannot be made keeps no other away.
+async fn make_each(store: &MongoStore, indexes: &[Index]) -> Result<(), PortError> {
+    for index in indexes {
+        let documents = store.database.collection::<Document>(index.collection);
+        let subject = format!("index {} of {}", index.keys, index.collection);
+        match store.run(&subject, documents.create_index(model(index))).await {
+            Err(error) if error.kind != PortErrorKind::Misused => return Err(error),
+            Err(error) if matches!(index.kind, Kind::Unique) => {
+                tracing::error!(%error, "without this index a document may be stored twice: mend what is stored there");
+            }
+            Err(error) => tracing::warn!(%error, "an index is left as it is, lists may be slow"),
+            Ok(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn model(index: &Index) -> IndexModel {
     let options = match index.kind {
         Kind::Plain => IndexOptions::default(),
         Kind::Unique => IndexOptions::builder().unique(true).build(),
         Kind::Ends(after) => IndexOptions::builder().expire_after(after).build(),
     };
-    IndexModel::builder().keys(index.keys).options(options).build()
+    IndexModel::builder().keys(index.keys.clone()).options(options).build()
 }

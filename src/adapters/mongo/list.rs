@@ -19,6 +19,8 @@ use super::failure::of;
 
 /// What is listed, in errors.
 const SUBJECT: &str = "recordings";
+/// Longest part of a name in bytes that is looked for; no name is nearly that long, and no longer one is a pattern.
+const PART_MAX: usize = 4_096;
 /// Letters that mean something in a regular expression.
 const SPECIAL: &str = r"\^$.|?*+()[]{}-/#";
 
@@ -144,8 +146,10 @@ fn filter(query: &RecordingQuery, stretch: Document) -> Document {
         all.push(doc! {"roomId": room.as_str()});
     }
     let by_id = query.room_id.as_ref().map(|room| doc! {"roomId": room.as_str()});
-    let by_name =
-        query.room_name.as_ref().map(|part| doc! {"roomName": {"$regex": pattern(part), "$options": "i"}});
+    let by_name = query.room_name.as_ref().map(|part| match pattern(part) {
+        Some(pattern) => doc! {"roomName": {"$regex": pattern, "$options": "i"}},
+        None => doc! {"roomName": {"$in": []}},
+    });
     match (by_id, by_name) {
         (Some(by_id), Some(by_name)) => all.push(doc! {"$or": [by_id, by_name]}),
         (by_id, by_name) => all.extend(by_id.into_iter().chain(by_name)),
@@ -164,8 +168,11 @@ fn filter(query: &RecordingQuery, stretch: Document) -> Document {
 }
 
 /// A part of a name as a pattern in which nothing is one. Letters are folded one by one there, so the one letter
-/// that folds to two is said by hand.
-fn pattern(part: &NamePart) -> String {
+/// that folds to two is said by hand. None for what no name holds: MongoDB takes it for no pattern at all.
+fn pattern(part: &NamePart) -> Option<String> {
+    if part.folded().contains('\0') || part.folded().len() > PART_MAX {
+        return None;
+    }
     let mut pattern = String::new();
     for letter in part.folded().chars() {
         if SPECIAL.contains(letter) {
@@ -173,7 +180,7 @@ fn pattern(part: &NamePart) -> String {
         }
         pattern.push(letter);
     }
-    pattern.replace("ss", "(?:ss|ß)")
+    Some(pattern.replace("ss", "(?:ss|ß)"))
 }
 
 #[cfg(test)]
@@ -190,7 +197,10 @@ mod tests {
             ("STRASSE", "stra(?:ss|ß)e"),
             ("", ""),
         ] {
-            assert_eq!(pattern(&NamePart::new(part)), expected, "{part}");
+            assert_eq!(pattern(&NamePart::new(part)).unwrap(), expected, "{part}");
+        }
+        for part in ["\0".to_owned(), ".".repeat(PART_MAX + 1)] {
+            assert_eq!(pattern(&NamePart::new(&part)), None);
         }
     }
 }

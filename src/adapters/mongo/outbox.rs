@@ -117,7 +117,11 @@ impl Outbox for MongoStore {
                 .find_one_and_update(unchanged, doc! {"$inc": {"tries": 1}, "$set": {"due": until.0}})
                 .return_document(ReturnDocument::After);
             if let Some(letter) = self.run(&OUTBOX, lease).await? {
-                leased.push(to_delivery(&letter)?);
+                match to_delivery(&letter) {
+                    Ok(delivery) => leased.push(delivery),
+                    // It is leased with the others, again and again, and holds none of them up.
+                    Err(error) => self.unreadable.left_out(letter.get_str("_id").unwrap_or_default(), &error),
+                }
             }
         }
         Ok(leased)

@@ -4,6 +4,7 @@
 //! the next call makes a new one; nobody has to be told.
 
 use std::fmt::Display;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
@@ -12,10 +13,10 @@ use ::redis::{
     AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult, ServerErrorKind,
 };
 use reelkeeper_actors::ports::PortError;
-use tokio::sync::Mutex;
 
 use super::COORDINATION;
 use super::target::{Login, Target};
+use crate::adapters::awaited::awaiting;
 
 /// What a server says that is no master any more, or none yet.
 const NOT_THE_MASTER: [&str; 4] = ["READONLY", "MASTERDOWN", "LOADING", "CLUSTERDOWN"];
@@ -26,16 +27,18 @@ const REFUSED: [&str; 3] = ["NOAUTH", "WRONGPASS", "NOPERM"];
 enum Source {
     Server {
         client: Box<Client>,
-        /// The same without a password, if there is one: a server that asks for none refuses any, and OpenVidu Meet,
-        /// which has one by default, does not mind.
+        /// The same without a password, if there is one and no user: a server that asks for none refuses any, and
+        /// OpenVidu Meet, which has one by default, does not mind.
         unasked: Option<Box<Client>>,
     },
     /// Asked for the master each time.
-    Sentinels(Mutex<Box<SentinelClient>>),
+    Sentinels(tokio::sync::Mutex<Box<SentinelClient>>),
 }
 
+/// The newest connection, and how many there were.
+type Newest = (Option<MultiplexedConnection>, u64);
+
 /// A connection and which one it is.
-#[derive(Clone)]
 struct Numbered {
     connection: MultiplexedConnection,
     number: u64,
@@ -45,8 +48,9 @@ struct Numbered {
 pub(super) struct Link {
     source: Source,
     deadline: Duration,
-    /// The newest connection, and how many there were.
-    open: Mutex<(Option<MultiplexedConnection>, u64)>,
+    newest: Mutex<Newest>,
+    /// Held by whoever makes one, so that those who come meanwhile share it.
+    connecting: tokio::sync::Mutex<()>,
 }
 
 impl Link {
@@ -61,7 +65,8 @@ impl Link {
                     opened.map(Box::new).map_err(|error| failed(&"connect", &error))
                 };
                 let nobody = Login { database: login.database, ..Login::default() };
-                let unasked = login.password.is_some().then(|| open(nobody)).transpose()?;
+                let is_default_user = login.user.is_none() && login.password.is_some();
+                let unasked = is_default_user.then(|| open(nobody)).transpose()?;
                 Source::Server { client: open(login)?, unasked }
             }
             Target::Sentinels { addresses, password, master, login } => {
@@ -80,10 +85,10 @@ impl Link {
                         builder.build()
                     });
                 let client = built.map_err(|error| failed(&"connect", &error))?;
-                Source::Sentinels(Mutex::new(Box::new(client)))
+                Source::Sentinels(tokio::sync::Mutex::new(Box::new(client)))
             }
         };
-        Ok(Self { source, deadline, open: Mutex::default() })
+        Ok(Self { source, deadline, newest: Mutex::default(), connecting: tokio::sync::Mutex::default() })
     }
 
     /// Sends a command and waits for its answer, at most for the deadline. One that met a connection which had
@@ -96,7 +101,7 @@ impl Link {
         let mut used = None;
         let asking = async {
             loop {
-                let known = self.open.lock().await.0.is_some();
+                let known = self.newest().0.is_some();
                 let Numbered { mut connection, number } = self.connection().await?;
                 used = Some(number);
                 let error = match command.query_async(&mut connection).await {
@@ -104,31 +109,44 @@ impl Link {
                     Err(error) if is_lost(&error) => error,
                     Err(error) => return Err(error),
                 };
-                self.give_up(number).await;
+                self.give_up(number);
                 if !known {
                     return Err(error);
                 }
             }
         };
-        if let Ok(answer) = tokio::time::timeout(self.deadline, asking).await {
+        if let Ok(answer) = tokio::time::timeout(self.deadline, awaiting(COORDINATION, asking)).await {
             return answer.map_err(|error| failed(subject, &error));
         }
         if let Some(number) = used {
-            self.give_up(number).await;
+            self.give_up(number);
         }
         let detail = format_args!("{subject}: Redis gave no answer within {:?}", self.deadline);
         Err(PortError::unavailable(COORDINATION, detail))
     }
 
     async fn connection(&self) -> RedisResult<Numbered> {
-        let mut open = self.open.lock().await;
-        if let (Some(connection), number) = &*open {
-            return Ok(Numbered { connection: connection.clone(), number: *number });
+        if let Some(open) = self.opened() {
+            return Ok(open);
+        }
+        let _alone = self.connecting.lock().await;
+        if let Some(open) = self.opened() {
+            return Ok(open);
         }
         let connection = self.connect().await?;
-        let number = open.1 + 1;
-        *open = (Some(connection.clone()), number);
+        let mut newest = self.newest();
+        let number = newest.1 + 1;
+        *newest = (Some(connection.clone()), number);
         Ok(Numbered { connection, number })
+    }
+
+    fn opened(&self) -> Option<Numbered> {
+        let newest = self.newest();
+        newest.0.clone().map(|connection| Numbered { connection, number: newest.1 })
+    }
+
+    fn newest(&self) -> MutexGuard<'_, Newest> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn connect(&self) -> RedisResult<MultiplexedConnection> {
@@ -153,10 +171,10 @@ impl Link {
     }
 
     /// The next call makes a new one, unless that was done already.
-    async fn give_up(&self, number: u64) {
-        let mut open = self.open.lock().await;
-        if open.1 == number {
-            open.0 = None;
+    fn give_up(&self, number: u64) {
+        let mut newest = self.newest();
+        if newest.1 == number {
+            newest.0 = None;
         }
     }
 }

@@ -48,6 +48,14 @@ pub struct Login {
 }
 
 impl Target {
+    /// The database's number.
+    #[must_use]
+    pub fn database(&self) -> i64 {
+        match self {
+            Self::Server { login, .. } | Self::Sentinels { login, .. } => login.database,
+        }
+    }
+
     /// Reads `redis://[user:password@]host[:port][/database]`, the same with `rediss://` (over TLS), or
     /// `redis+sentinel://[user:password@]host[:port],...[/database]?master=...&sentinel_password=...`. What could be
     /// mistaken is percent-encoded.

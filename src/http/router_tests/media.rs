@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use axum::http::header;
 use bytes::Bytes;
@@ -79,6 +80,27 @@ async fn media_is_refused_as_the_contract_says() {
     let active = call(&app, "GET", &media_path(RecordingStatus::Active), "").await;
     assert_eq!(active.status, 409);
     assert!(active.json()["message"].as_str().unwrap().contains("not stopped yet"));
+}
+
+#[tokio::test]
+async fn a_reader_is_sent_to_the_bucket_after_all_checks() {
+    let settings = HttpSettings { media_link: Some(Duration::from_mins(5)), ..HttpSettings::default() };
+    let app = app(&world(), settings).await;
+    let path = media_path(RecordingStatus::Complete);
+    let reply = call(&app, "GET", &path, "").await;
+    assert_eq!((reply.status, reply.header("cache-control"), reply.body.len()), (302, "no-store", 0));
+    let link = reply.header("location");
+    assert!(link.starts_with("https://bucket/") && link.ends_with("--complete.mp4?lasts=300"), "{link}");
+    assert_eq!(call(&app, "HEAD", &path, "").await.status, 200, "there is no body to save");
+    let with = async |name: header::HeaderName, value: &str| {
+        let mut request = request("GET", &path, "");
+        request.headers_mut().insert(name, value.parse().unwrap());
+        send(&app, request).await.status
+    };
+    assert_eq!(with(header::RANGE, "bytes=2-3").await, 302, "the client takes its range with it");
+    assert_eq!(with(header::RANGE, "bytes=9-").await, 416);
+    assert_eq!(with(header::IF_NONE_MATCH, "\"e8\"").await, 304);
+    assert_eq!(call(&app, "GET", &media_path(RecordingStatus::Active), "").await.status, 409);
 }
 
 #[tokio::test]

@@ -38,7 +38,8 @@ pub async fn catalog(catalog: &dyn Catalog) {
 }
 
 /// A recording of a room, starting.
-pub(super) fn recording(room: &RoomId) -> Recording {
+#[must_use]
+pub fn recording(room: &RoomId) -> Recording {
     let egress = EgressId::from_trusted(format!("EG_{}", fresh()));
     Recording {
         recording_id: RecordingId::new(room.clone(), egress, Uid::from_trusted(&fresh()[..10])),
