@@ -5,6 +5,7 @@
 //! `http.rs` or `reelkeeper_actors::orchestrator` next.
 
 pub mod checkup;
+mod cluster;
 mod first_admin;
 mod media_server;
 mod opening;
@@ -31,7 +32,6 @@ use reelkeeper_actors::room::{self, World};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 
 use crate::adapters::livekit::webhook::WebhookReceiver;
 use crate::adapters::mp4_probe::Mp4Probe;
@@ -41,6 +41,7 @@ use crate::http::tokens::Tokens;
 use crate::http::{self, HttpSettings, HttpState};
 use crate::simulator;
 
+use self::cluster::ClusterPart;
 use self::media_server::MediaServerPart;
 use self::opening::Opening;
 use self::parts::{Stores, Webhooks};
@@ -86,6 +87,9 @@ pub enum AppError {
     /// A value of the configuration cannot be used.
     #[error("{0}")]
     Configuration(String),
+    /// Other nodes cannot be listened for.
+    #[error("cluster.listen: {0}")]
+    Cluster(String),
     /// The supervision tree could not be built, or fell.
     #[error("supervision tree failed: {0}")]
     Tree(String),
@@ -111,7 +115,7 @@ pub struct App {
     node: NodeId,
     stores: Stores,
     coordination: Arc<dyn Coordination>,
-    renewing: AbortOnDropHandle<()>,
+    cluster: ClusterPart,
     media_server: MediaServerPart,
     webhooks: Webhooks,
     orchestrator: Orchestrator,
@@ -129,10 +133,8 @@ impl App {
     /// When a backend cannot be opened or the address cannot be listened on.
     pub async fn start(config: Config, node: NodeId) -> Result<Self, AppError> {
         let opening = Opening::begin(config.startup_timeout);
-        let stores = Stores::open(&opening, &config, &node).await?;
+        let stores = Stores::open(&opening, &config).await?;
         let coordination = stores.coordination.clone();
-        let renewing = tokio::spawn(keep_lease(coordination.clone(), node.clone(), config.lease_ttl));
-        let renewing = AbortOnDropHandle::new(renewing);
         let media_server = MediaServerPart::start(&config, &stores).await?;
         let webhooks = Webhooks::start(&config, &stores)?;
         let livekit = config.port_line("livekit");
@@ -143,6 +145,7 @@ impl App {
             first_admin::keep(&stores.accounts, &passwords, &config.initial_admin).await
         };
         opening.insist(&config.port_line("store"), first_things).await?;
+        let mut cluster = ClusterPart::new(&config, stores.inbox.clone());
         let (orchestrator, tree) = Orchestrator::start_tree(World {
             node: node.clone(),
             policy: config.policy(),
@@ -154,6 +157,7 @@ impl App {
             blobs: stores.blobs.clone(),
             media_probe: Arc::new(Mp4Probe::new(stores.blobs.clone())),
             notifier: webhooks.notifier.clone(),
+            cluster: cluster.cluster.clone(),
             media_server: media_server.port.clone(),
             clock: Arc::new(SteadyClock::begin()),
             entropy: Arc::new(SystemEntropy),
@@ -163,34 +167,22 @@ impl App {
         let listener = TcpListener::bind(config.listen).await;
         let listener = listener.map_err(|source| AppError::Listen { address: config.listen, source })?;
         let address = listener.local_addr().map_err(AppError::Serve)?;
-        let take_place = async || place::take(&*coordination, &node, address, config.listen).await;
+        let take_place = async || {
+            cluster.take_lease(&*coordination, &node).await?;
+            place::take(&*coordination, &node, address, config.listen).await
+        };
         opening.insist(&config.port_line("coordination"), take_place).await?;
+        cluster.begin(&orchestrator).await?;
         media_server.tell_webhooks_to(address);
         take_up(&orchestrator).await;
-        let router = http::router(HttpState {
-            orchestrator: orchestrator.clone(),
-            catalog: stores.catalog.clone(),
-            accounts: stores.accounts.clone(),
-            blobs: stores.blobs.clone(),
-            ledger: stores.ledger.clone(),
-            coordination: coordination.clone(),
-            media_server: media_server.port.clone(),
-            tokens: Arc::new(Tokens::new(&media_server.api_key, &media_server.api_secret)),
-            passwords,
-            login_limits: Arc::default(),
-            last_webhook: Arc::default(),
-            webhooks: Arc::new(WebhookReceiver::new(&media_server.api_key, media_server.api_secret.expose())),
-            clock: Arc::new(SystemClock),
-            entropy: Arc::new(SystemEntropy),
-            node: node.clone(),
-            settings: Arc::new(http_settings(&config, &media_server.public_url)?),
-        });
+        let router =
+            http::router(http_state(&config, &node, &stores, &media_server, &orchestrator, passwords)?);
         Ok(Self {
             config,
             node,
             stores,
             coordination,
-            renewing,
+            cluster,
             media_server,
             webhooks,
             orchestrator,
@@ -272,7 +264,7 @@ impl App {
             node,
             stores,
             coordination,
-            renewing,
+            cluster,
             media_server,
             webhooks,
             orchestrator,
@@ -305,9 +297,9 @@ impl App {
         if !serving.is_finished() && tokio::time::timeout(FAREWELL, &mut serving).await.is_err() {
             serving.abort();
         }
-        renewing.abort();
         webhooks.stop();
         forgetting.abort();
+        cluster.end().await;
         if let Err(error) = coordination.leave(&node).await {
             tracing::warn!(%error, "lease could not be given up; it ends by itself");
         }
@@ -316,6 +308,35 @@ impl App {
         tracing::info!("stopped");
         ended
     }
+}
+
+/// What handlers need.
+fn http_state(
+    config: &Config,
+    node: &NodeId,
+    stores: &Stores,
+    media_server: &MediaServerPart,
+    orchestrator: &Orchestrator,
+    passwords: Passwords,
+) -> Result<HttpState, AppError> {
+    Ok(HttpState {
+        orchestrator: orchestrator.clone(),
+        catalog: stores.catalog.clone(),
+        accounts: stores.accounts.clone(),
+        blobs: stores.blobs.clone(),
+        ledger: stores.ledger.clone(),
+        coordination: stores.coordination.clone(),
+        media_server: media_server.port.clone(),
+        tokens: Arc::new(Tokens::new(&media_server.api_key, &media_server.api_secret)),
+        passwords,
+        login_limits: Arc::default(),
+        last_webhook: Arc::default(),
+        webhooks: Arc::new(WebhookReceiver::new(&media_server.api_key, media_server.api_secret.expose())),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        node: node.clone(),
+        settings: Arc::new(http_settings(config, &media_server.public_url)?),
+    })
 }
 
 /// What cannot be taken up now stops no start.
@@ -334,17 +355,6 @@ fn served_error(served: Result<std::io::Result<()>, tokio::task::JoinError>) -> 
         Ok(Err(error)) => error,
         Ok(Ok(())) => std::io::Error::other("it ended by itself"),
         Err(error) => std::io::Error::other(error),
-    }
-}
-
-/// Renews the node's lease at a third of its length.
-async fn keep_lease(coordination: Arc<dyn Coordination>, node: NodeId, ttl: Duration) {
-    let mut ticks = tokio::time::interval(ttl / 3);
-    loop {
-        ticks.tick().await;
-        if let Err(error) = coordination.renew(&node, ttl).await {
-            tracing::warn!(%error, "lease could not be renewed");
-        }
     }
 }
 

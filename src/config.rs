@@ -26,7 +26,7 @@ use reelkeeper_actors::recording::FileLayout;
 use reelkeeper_actors::recording::policy::{CALL_GRACE, Policy, UNSETTLED_AGE};
 use reqwest::Url;
 
-pub use self::backends::{BlobsConfig, CoordinationConfig, StoreConfig};
+pub use self::backends::{BlobsConfig, ClusterConfig, CoordinationConfig, DoorConfig, StoreConfig};
 pub use self::check::{Fault, Faults, Setting, Warning};
 pub use self::flags::Flags;
 pub use self::options::DEFAULT_TOML;
@@ -105,6 +105,8 @@ pub struct Config {
     pub coordination: CoordinationConfig,
     /// Whether this process is the only one on its store.
     pub single_node: bool,
+    /// How other nodes reach this one.
+    pub cluster: ClusterConfig,
     /// Files.
     pub blobs: BlobsConfig,
     /// LiveKit.
@@ -343,6 +345,7 @@ fn read(reader: &mut Reader<'_>) -> Config {
         store: backends::read_store(reader),
         coordination: backends::read_coordination(reader),
         single_node: reader.value("cluster.single_node", values::switch),
+        cluster: backends::read_cluster(reader),
         blobs: backends::read_blobs(reader),
         livekit: read_livekit(reader),
         media_link: read_media_link(reader),

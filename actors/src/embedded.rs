@@ -7,6 +7,7 @@ mod accounts;
 mod blobs;
 mod catalog;
 mod coordination;
+mod inbox;
 mod keys;
 mod ledger;
 mod outbox;
@@ -15,6 +16,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use self::blobs::DirectoryBlobs;
 pub use self::coordination::AloneCoordination;
+pub use self::inbox::MemoryInbox;
 
 /// Ledger, keys, catalog, outbox and accounts in memory (`memory://`). Never durable.
 #[derive(Debug, Default)]
@@ -73,6 +75,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn coordination_alone_passes_its_suite() {
         suite::coordination(&AloneCoordination::new()).await;
+    }
+
+    #[tokio::test]
+    async fn the_inbox_in_memory_passes_its_suite() {
+        suite::inbox(&MemoryInbox::default()).await;
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod access;
+pub mod cluster;
 pub mod embedded;
 pub mod ids;
 pub mod janitors;

@@ -6,6 +6,7 @@
 
 mod keyed;
 mod meetings;
+mod routing;
 mod taking_up;
 
 use std::panic::resume_unwind;
@@ -14,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ractor::{Actor, ActorRef};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::Instrument as _;
@@ -38,8 +39,8 @@ use crate::room::{Observed, RoomMessage, Shared, World, news};
 
 pub use self::meetings::JoinRefusal;
 
-/// How long after its deadline a request waits for the actor's answer before it is cut off.
-const BACKSTOP: Duration = Duration::from_secs(5);
+/// What was learned of others' rooms and is not told there yet; more is forgotten, since owners look for themselves.
+const LEARNED_MAX: usize = 1024;
 /// How long the supervision tree may take to fall once nothing is asked of it any more.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -100,10 +101,13 @@ impl Orchestrator {
     /// # Errors
     /// When the supervisor cannot be started.
     pub async fn start_tree(world: World) -> Result<(Self, tokio::task::JoinHandle<()>), ractor::SpawnErr> {
-        let shared = Shared::new(world);
+        let (learned, news) = mpsc::channel(LEARNED_MAX);
+        let shared = Shared::new(world, learned);
         let (supervisor, tree) = Actor::spawn(None, Supervisor, shared.clone()).await?;
         let (draining, requests) = (Arc::default(), TaskTracker::new());
-        Ok((Self { shared, supervisor, draining, requests }, tree))
+        let this = Self { shared, supervisor, draining, requests };
+        tokio::spawn(routing::hand_on(Arc::downgrade(&this.shared), this.supervisor.clone(), news));
+        Ok((this, tree))
     }
 
     /// Starts a recording; answers when it runs, or why it does not. The room's configuration must allow it;
@@ -384,6 +388,9 @@ impl Orchestrator {
         if self.is_draining() {
             return Err(Refusal::Draining);
         }
+        if !self.shared.world.cluster.lease.is_held() {
+            return Err(Refusal::Unavailable { dependency: "coordination" });
+        }
         let permit = self.shared.admission.clone().try_acquire_owned();
         let permit = permit.map_err(|_| Refusal::Overloaded)?;
         Ok(Admitted { _permit: permit, _under_way: under_way })
@@ -417,41 +424,5 @@ impl Orchestrator {
         let message = SupervisorMessage::Deliver { room: room.clone(), message: Box::new(message) };
         // A supervisor that is gone drops the message, and whoever waits is told.
         let _ = self.supervisor.cast(message);
-    }
-
-    async fn ask(
-        &self,
-        room: &RoomId,
-        command: &Command,
-        deadline: Timestamp,
-        what: Happening,
-    ) -> Result<Answer, Refusal> {
-        let (reply, answer) = oneshot::channel();
-        self.deliver(room, RoomMessage::Request { command: command.id.clone(), deadline, what, reply });
-        let limit = self.left_until(deadline) + BACKSTOP;
-        match tokio::time::timeout(limit, answer).await {
-            Ok(Ok(answer)) => Ok(answer),
-            // Whoever asks again learns what became of it.
-            Err(_) if command.repeats == Repeats::AsSameCommand => Err(Refusal::UnderWay),
-            // Neither success nor failure is known to be true.
-            Ok(Err(_)) | Err(_) => Err(Refusal::Unanswerable),
-        }
-    }
-
-    async fn tell(&self, room: &RoomId, what: Happening) -> Result<(), PortError> {
-        self.until_stored(room, self.send_news(room, what)).await
-    }
-
-    fn send_news(&self, room: &RoomId, what: Happening) -> oneshot::Receiver<()> {
-        let (stored, told) = oneshot::channel();
-        self.deliver(room, RoomMessage::News { what, stored });
-        told
-    }
-
-    async fn until_stored(&self, room: &RoomId, told: oneshot::Receiver<()>) -> Result<(), PortError> {
-        match tokio::time::timeout(self.shared.world.limits.request_timeout, told).await {
-            Ok(Ok(())) => Ok(()),
-            _ => Err(PortError::unavailable("store", format!("news of room '{room}' are not stored yet"))),
-        }
     }
 }

@@ -9,12 +9,14 @@ pub mod blobs;
 pub mod catalog;
 pub mod clock;
 pub mod coordination;
+pub mod inbox;
 pub mod keys;
 pub mod ledger;
 pub mod media_probe;
 pub mod media_server;
 pub mod notifier;
 pub mod outbox;
+pub mod peers;
 #[cfg(any(test, feature = "suites"))]
 pub mod suite;
 pub mod webhook_sender;

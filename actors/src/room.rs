@@ -16,8 +16,9 @@ pub mod supervisor;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use crate::cluster::Cluster;
 use crate::ids::{CommandId, NodeId, RoomId};
 use crate::ports::blobs::Blobs;
 use crate::ports::catalog::Catalog;
@@ -56,6 +57,8 @@ pub struct World {
     pub media_probe: Arc<dyn MediaProbe>,
     /// Outgoing notices.
     pub notifier: Arc<dyn Notifier>,
+    /// The other nodes.
+    pub cluster: Cluster,
     /// LiveKit.
     pub media_server: Arc<dyn MediaServer>,
     /// Time.
@@ -105,15 +108,17 @@ pub enum RoomMessage {
         /// What is asked.
         what: Happening,
         /// Where the answer goes.
-        reply: oneshot::Sender<Answer>,
+        reply: oneshot::Sender<Told>,
     },
     /// News from outside; `stored` is told once the news cannot be lost any more.
     News {
         /// What happened.
         what: Happening,
         /// Told after the commit; dropped if it cannot be stored.
-        stored: oneshot::Sender<()>,
+        stored: oneshot::Sender<Taken>,
     },
+    /// The node's lease had lapsed and is held again: what is remembered may be old.
+    ReadAgain,
     /// Be there: the row is to be taken up if that has not happened yet.
     TakeUp,
     /// Shows the state.
@@ -123,6 +128,24 @@ pub enum RoomMessage {
 }
 
 impl ractor::Message for RoomMessage {}
+
+/// What became of a request.
+#[derive(Debug)]
+pub enum Told {
+    /// This is its answer.
+    Answer(Answer),
+    /// Another node owns the room: it is to be asked. Whatever this one began for it, that one finds in the row.
+    Moved(NodeId),
+}
+
+/// What became of news.
+#[derive(Debug)]
+pub enum Taken {
+    /// They are stored.
+    Stored,
+    /// Another node owns the room: it is to be told.
+    Moved(NodeId),
+}
 
 /// What a room actor shows to tests and operators.
 #[derive(Debug, Clone, PartialEq)]
@@ -148,12 +171,14 @@ pub(crate) struct Shared {
     pub(crate) live: Arc<live::LiveRecordings>,
     /// Requests and webhooks that are let in.
     pub(crate) admission: Arc<Semaphore>,
+    /// What this node learned of rooms that others own by now; told there.
+    pub(crate) learned: mpsc::Sender<(RoomId, Happening)>,
     /// Welcomes under way; as many as are let in, and beside them, so that hints never keep a start out.
     pub(crate) welcomes: Arc<Semaphore>,
 }
 
 impl Shared {
-    pub(crate) fn new(world: World) -> Arc<Self> {
+    pub(crate) fn new(world: World, learned: mpsc::Sender<(RoomId, Happening)>) -> Arc<Self> {
         let [admission, welcomes] = [(); 2].map(|()| Arc::new(Semaphore::new(world.limits.admitted)));
         let live = Arc::new(live::LiveRecordings::default());
         let active_list = Arc::new(live::ActiveList::new(
@@ -162,6 +187,6 @@ impl Shared {
             world.policy.clone(),
             world.limits.list_all_interval,
         ));
-        Arc::new(Self { world, active_list, live, admission, welcomes })
+        Arc::new(Self { world, active_list, live, admission, learned, welcomes })
     }
 }

@@ -10,6 +10,7 @@ mod catalog;
 mod coordination;
 pub mod documents;
 mod failure;
+mod inbox;
 mod indexes;
 mod keys;
 mod ledger;

@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use reelkeeper_actors::ids::{NodeId, RoomId};
 use reelkeeper_actors::meeting::joining::{self, compared};
 use reelkeeper_actors::ports::PortError;
-use reelkeeper_actors::ports::coordination::{Coordination, Held, NAMES_MAX, Standing};
+use reelkeeper_actors::ports::coordination::{Coordination, Held, Member, NAMES_MAX, Standing};
 use reelkeeper_actors::recording::Recording;
 use sha2::{Digest as _, Sha256};
 
@@ -29,6 +29,13 @@ const COORDINATION: &str = "coordination";
 const CHANNEL: &str = "ov_meet_channel";
 /// How long Meet keeps its lock of a room that is recorded.
 const LOCK_LASTS: Duration = Duration::from_hours(24 * 7);
+
+/// The addresses of all nodes that ever took a lease and were not found gone.
+const NODES_KEY: &str = "reelkeeper:nodes";
+/// From when on a missing lease says that its node is gone: one lease after the first one was taken.
+const BELIEVED_KEY: &str = "reelkeeper:believed";
+/// How long it is remembered that a node left.
+const GONE_LASTS: Duration = Duration::from_hours(24);
 
 /// Takes the first free name, and notes it among those of the room. Meet takes them one by one in the same way.
 const RESERVE: &str = r"
@@ -52,10 +59,44 @@ const FREE: &str = "
 const FREE_ALL: &str = "
     for _, name in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do redis.call('DEL', ARGV[1] .. name) end
     return redis.call('DEL', KEYS[1])";
+/// Takes a lease. Whoever finds no leases at all notes from when on a missing one says that its node is gone.
+const RENEW: &str = "
+    local now = redis.call('TIME')
+    now = now[1] * 1000 + math.floor(now[2] / 1000)
+    redis.call('SET', KEYS[3], string.format('%.0f', now + ARGV[2]), 'NX')
+    redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[2])
+    return redis.call('HSET', KEYS[2], ARGV[1], ARGV[3])";
+/// 1: it lives, or nothing is known. 0: it is gone.
+const STANDING: &str = "
+    if redis.call('EXISTS', KEYS[1]) == 1 then return 1 end
+    if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
+    local now = redis.call('TIME')
+    now = now[1] * 1000 + math.floor(now[2] / 1000)
+    local believed_from = tonumber(redis.call('GET', KEYS[3]))
+    return (believed_from and now >= believed_from) and 0 or 1";
+const LEAVE: &str = "
+    redis.call('SET', KEYS[2], '1', 'PX', ARGV[2])
+    redis.call('HDEL', KEYS[3], ARGV[1])
+    return redis.call('DEL', KEYS[1])";
+const NODES: &str = "
+    local living = {}
+    local all = redis.call('HGETALL', KEYS[1])
+    for at = 1, #all, 2 do
+        if redis.call('EXISTS', ARGV[1] .. all[at]) == 1 then
+            table.insert(living, all[at])
+            table.insert(living, all[at + 1])
+        else
+            redis.call('HDEL', KEYS[1], all[at])
+        end
+    end
+    return living";
 const SUCCEED: &str = "
     local before = redis.call('GET', KEYS[1])
     redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-    if before and before ~= ARGV[1] then return redis.call('DEL', ARGV[3] .. before) end
+    if before and before ~= ARGV[1] then
+        redis.call('SET', ARGV[4] .. before, '1', 'PX', ARGV[2])
+        return redis.call('DEL', ARGV[3] .. before)
+    end
     return 0";
 const TAKE_TASK: &str = "
     local holder = redis.call('GET', KEYS[1])
@@ -137,6 +178,11 @@ fn node_key(node: &NodeId) -> String {
     format!("reelkeeper:node:{node}")
 }
 
+/// Says that a node gave its lease up, or was succeeded.
+fn gone_key(node: &NodeId) -> String {
+    format!("reelkeeper:gone:{node}")
+}
+
 fn task_key(task: &str) -> String {
     format!("reelkeeper:task:{task}")
 }
@@ -166,22 +212,36 @@ fn lock_value(room: &RoomId) -> String {
 
 #[async_trait]
 impl Coordination for RedisCoordination {
-    async fn renew(&self, node: &NodeId, ttl: Duration) -> Result<(), PortError> {
-        self.link.query(node, cmd("SET").arg(node_key(node)).arg("1").arg("PX").arg(millis(ttl))).await
+    async fn renew_at(&self, node: &NodeId, address: &str, ttl: Duration) -> Result<(), PortError> {
+        let keys = [node_key(node), NODES_KEY.to_owned(), BELIEVED_KEY.to_owned()];
+        self.script(node, RENEW, &keys, &[node.to_string(), millis(ttl), address.to_owned()]).await.map(drop)
+    }
+
+    async fn nodes(&self) -> Result<Vec<Member>, PortError> {
+        let mut eval = cmd("EVAL");
+        eval.arg(NODES).arg(1).arg(NODES_KEY).arg(node_key(&NodeId::from_trusted("")));
+        let found: Vec<String> = self.link.query(&"nodes", &eval).await?;
+        let pairs = found.chunks_exact(2);
+        Ok(pairs
+            .map(|pair| Member { node: NodeId::from_trusted(&pair[0]), address: pair[1].clone() })
+            .collect())
     }
 
     async fn leave(&self, node: &NodeId) -> Result<(), PortError> {
-        self.link.query(node, cmd("DEL").arg(node_key(node))).await
+        let keys = [node_key(node), gone_key(node), NODES_KEY.to_owned()];
+        self.script(node, LEAVE, &keys, &[node.to_string(), millis(GONE_LASTS)]).await.map(drop)
     }
 
     async fn succeed(&self, place: &str, node: &NodeId, ttl: Duration) -> Result<(), PortError> {
         let key = format!("reelkeeper:place:{place}");
-        let values = [node.to_string(), millis(ttl), node_key(&NodeId::from_trusted(""))];
+        let nobody = NodeId::from_trusted("");
+        let values = [node.to_string(), millis(ttl), node_key(&nobody), gone_key(&nobody)];
         self.script(node, SUCCEED, &[key], &values).await.map(drop)
     }
 
     async fn standing(&self, node: &NodeId) -> Result<Standing, PortError> {
-        let lives: bool = self.link.query(node, cmd("EXISTS").arg(node_key(node))).await?;
+        let keys = [node_key(node), gone_key(node), BELIEVED_KEY.to_owned()];
+        let lives = self.script(node, STANDING, &keys, &[]).await? == 1;
         Ok(if lives { Standing::Alive } else { Standing::Gone })
     }
 

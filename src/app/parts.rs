@@ -6,7 +6,6 @@ use std::sync::Arc;
 use tokio::task::AbortHandle;
 
 use reelkeeper_actors::embedded::{AloneCoordination, DirectoryBlobs, MemoryStore};
-use reelkeeper_actors::ids::NodeId;
 use reelkeeper_actors::outbox::Deliverer;
 use reelkeeper_actors::ports::PortError;
 use reelkeeper_actors::ports::accounts::Accounts;
@@ -14,6 +13,7 @@ use reelkeeper_actors::ports::blobs::Blobs;
 use reelkeeper_actors::ports::catalog::{ApiKey, Catalog};
 use reelkeeper_actors::ports::clock::{Clock, SystemClock};
 use reelkeeper_actors::ports::coordination::Coordination;
+use reelkeeper_actors::ports::inbox::Inbox;
 use reelkeeper_actors::ports::keys::IdempotencyKeys;
 use reelkeeper_actors::ports::ledger::Ledger;
 use reelkeeper_actors::ports::notifier::{NobodyToNotify, Notifier};
@@ -38,6 +38,8 @@ pub(super) struct Stores {
     pub(super) accounts: Arc<dyn Accounts>,
     pub(super) blobs: Arc<dyn Blobs>,
     pub(super) coordination: Arc<dyn Coordination>,
+    /// Letters between nodes; none if no other node can share the store.
+    pub(super) inbox: Option<Arc<dyn Inbox>>,
     opened: Store,
 }
 
@@ -49,16 +51,11 @@ pub(super) enum Store {
 }
 
 impl Stores {
-    /// Opens all of them, the slowest to mend first, and takes the node's lease.
-    pub(super) async fn open(opening: &Opening, config: &Config, node: &NodeId) -> Result<Self, AppError> {
+    /// Opens all of them, the slowest to mend first.
+    pub(super) async fn open(opening: &Opening, config: &Config) -> Result<Self, AppError> {
         let store = opening.open(&config.port_line("store"), async || open_store(config).await).await?;
-        let coordination = opening
-            .open(&config.port_line("coordination"), async || {
-                let coordination = open_coordination(config, &store).await?;
-                coordination.renew(node, config.lease_ttl).await?;
-                Ok(coordination)
-            })
-            .await?;
+        let what = config.port_line("coordination");
+        let coordination = opening.open(&what, async || open_coordination(config, &store).await).await?;
         let blobs = opening
             .open(&config.port_line("blobs"), async || {
                 let blobs = open_blobs(&config.blobs).await?;
@@ -72,8 +69,9 @@ impl Stores {
     fn joined(opened: Store, coordination: Arc<dyn Coordination>, blobs: Arc<dyn Blobs>) -> Self {
         /// One store as every port that it serves.
         macro_rules! behind {
-            ($store:expr) => {
+            ($store:expr, $inbox:expr) => {
                 Self {
+                    inbox: $inbox,
                     ledger: $store.clone(),
                     keys: $store.clone(),
                     catalog: $store.clone(),
@@ -86,9 +84,9 @@ impl Stores {
             };
         }
         match &opened {
-            Store::Memory(store) => behind!(store),
-            Store::Sqlite(store) => behind!(store),
-            Store::Mongo(store) => behind!(store),
+            Store::Memory(store) => behind!(store, None),
+            Store::Sqlite(store) => behind!(store, None),
+            Store::Mongo(store) => behind!(store, Some(store.clone() as Arc<dyn Inbox>)),
         }
     }
 

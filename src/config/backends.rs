@@ -3,6 +3,7 @@
 //! Owns the options of the three ports and which of their values go together (design 2). Read `values.rs`
 //! for the URLs.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use reqwest::Url;
@@ -13,6 +14,26 @@ use super::values::{self, BlobsUrl, CoordinationUrl, Encryption, Secret, StoreUr
 
 /// Shortest time that a call of a backend may be given.
 const SHORTEST: Duration = Duration::from_millis(100);
+
+/// How other nodes reach this one.
+#[derive(Debug, Clone)]
+pub struct ClusterConfig {
+    /// Directly; none: through the store only.
+    pub door: Option<DoorConfig>,
+    /// Between two looks for what others left in the store.
+    pub inbox_interval: Duration,
+}
+
+/// Where a node listens for others.
+#[derive(Debug, Clone)]
+pub struct DoorConfig {
+    /// Where.
+    pub listen: SocketAddr,
+    /// What others call that; none: it is found out.
+    pub advertise: Option<String>,
+    /// What all nodes know.
+    pub secret: Secret,
+}
 
 /// Where rooms and recordings are kept.
 #[derive(Debug, Clone)]
@@ -76,6 +97,18 @@ pub(super) fn read_coordination(reader: &mut Reader<'_>) -> CoordinationConfig {
         url: reader.value("coordination.url", values::coordination),
         deadline: reader.duration("coordination.deadline", SHORTEST),
     }
+}
+
+pub(super) fn read_cluster(reader: &mut Reader<'_>) -> ClusterConfig {
+    let listen = reader.optional("cluster.listen", |text| {
+        text.parse().map_err(|_| "must be an address and a port, such as 0.0.0.0:7946".to_owned())
+    });
+    let advertise = reader.optional("cluster.advertise", values::host_and_port);
+    let secret = reader.optional("cluster.secret", values::cluster_secret);
+    let inbox_interval = reader.duration("cluster.inbox_interval", SHORTEST);
+    let door = both(reader, "cluster.listen", "cluster.secret", (listen, secret));
+    let door = door.map(|(listen, secret)| DoorConfig { listen, advertise, secret });
+    ClusterConfig { door, inbox_interval }
 }
 
 pub(super) fn read_blobs(reader: &mut Reader<'_>) -> BlobsConfig {
@@ -145,6 +178,10 @@ fn encryption_of(
 
 /// Which stores go with which coordination (design 2).
 pub(super) fn combination(config: &Config) -> Option<Fault> {
+    if config.cluster.door.is_some() && config.coordination.url == CoordinationUrl::Memory {
+        let problem = "memory:// knows no other nodes, so it does not go with cluster.listen: take redis:// or store://";
+        return Some(Fault::of_option("coordination.url", problem));
+    }
     let problem = match (&config.store.url, &config.coordination.url) {
         (StoreUrl::Mongo(_), CoordinationUrl::Memory) if !config.single_node => {
             "memory:// does not go with mongodb://, which other nodes may use: take redis:// or store://, or say \

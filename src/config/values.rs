@@ -281,6 +281,19 @@ pub(super) fn redirects(text: &str) -> Result<bool, String> {
     }
 }
 
+/// How other machines call an address.
+pub(super) fn host_and_port(text: &str) -> Result<String, String> {
+    let valid = text.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && !host.contains(['/', ' ', '@']) && port.parse::<u16>().is_ok_and(|port| port > 0)
+    });
+    if valid { Ok(text.to_owned()) } else { Err("must be a host and a port, such as node-1:7946".to_owned()) }
+}
+
+/// What only nodes of one cluster know.
+pub(super) fn cluster_secret(text: &str) -> Result<Secret, String> {
+    if text.len() < 16 { Err("must have at least 16 characters".to_owned()) } else { Ok(Secret::new(text)) }
+}
+
 /// A duration within bounds.
 pub(super) fn duration(text: &str, least: Duration, most: Duration) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text)

@@ -19,7 +19,7 @@ use reelkeeper_actors::ports::blobs::{BlobHead, Blobs, ByteStream, ListedBlob};
 use reelkeeper_actors::ports::catalog::list::{DocumentId, Page, RecordingQuery};
 use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, StoredRecording};
 use reelkeeper_actors::ports::clock::{Clock, Entropy};
-use reelkeeper_actors::ports::coordination::{Coordination, Standing};
+use reelkeeper_actors::ports::coordination::{Coordination, Member, Standing};
 use reelkeeper_actors::ports::ledger::{Expected, Ledger, Written};
 use reelkeeper_actors::ports::media_server::{
     DataMessage, IncomingWebhooks, LiveKitEvent, MediaServer, Participant, RejectedWebhook,
@@ -197,7 +197,10 @@ impl Ledger for World {
 
 #[async_trait]
 impl Coordination for World {
-    async fn renew(&self, _: &NodeId, _: Duration) -> Result<(), PortError> {
+    async fn nodes(&self) -> Result<Vec<Member>, PortError> {
+        unreachable!("the HTTP face speaks to no node")
+    }
+    async fn renew_at(&self, _: &NodeId, _: &str, _: Duration) -> Result<(), PortError> {
         unreachable!("the HTTP face renews no lease")
     }
     async fn leave(&self, _: &NodeId) -> Result<(), PortError> {

@@ -93,6 +93,7 @@ async fn app(world: &Arc<World>, settings: HttpSettings) -> Router {
         blobs: world.clone(),
         media_probe: Arc::new(NoProbe),
         notifier: Arc::new(NobodyToNotify),
+        cluster: reelkeeper_actors::cluster::Cluster::alone(),
         media_server: world.clone(),
         clock: world.clone(),
         entropy: world.clone(),

@@ -14,7 +14,7 @@ use super::lock;
 use crate::ids::{NodeId, RoomId};
 use crate::meeting::joining::{self, compared};
 use crate::ports::PortError;
-use crate::ports::coordination::{Coordination, NAMES_MAX, Standing};
+use crate::ports::coordination::{Coordination, Member, NAMES_MAX, Standing};
 
 /// When each name of a room becomes free by itself, in the form in which names are compared.
 type Names = BTreeMap<String, Instant>;
@@ -22,8 +22,8 @@ type Names = BTreeMap<String, Instant>;
 /// Node leases and names in memory.
 #[derive(Debug, Default)]
 pub struct AloneCoordination {
-    /// When each lease ends.
-    leases: Mutex<BTreeMap<NodeId, Instant>>,
+    /// When each lease ends, and where its node can be spoken to.
+    leases: Mutex<BTreeMap<NodeId, (Instant, String)>>,
     names: Mutex<BTreeMap<RoomId, Names>>,
     /// Who has each task, until when.
     tasks: Mutex<BTreeMap<String, (NodeId, Instant)>>,
@@ -39,12 +39,21 @@ impl AloneCoordination {
 
 #[async_trait]
 impl Coordination for AloneCoordination {
-    async fn renew(&self, node: &NodeId, ttl: Duration) -> Result<(), PortError> {
+    async fn renew_at(&self, node: &NodeId, address: &str, ttl: Duration) -> Result<(), PortError> {
         let now = Instant::now();
         let mut leases = lock(&self.leases);
-        leases.retain(|_, end| *end > now);
-        leases.insert(node.clone(), now + ttl);
+        leases.retain(|_, (end, _)| *end > now);
+        leases.insert(node.clone(), (now + ttl, address.to_owned()));
         Ok(())
+    }
+
+    async fn nodes(&self) -> Result<Vec<Member>, PortError> {
+        let now = Instant::now();
+        let leases = lock(&self.leases);
+        let living = leases.iter().filter(|(_, (end, _))| *end > now);
+        Ok(living
+            .map(|(node, (_, address))| Member { node: node.clone(), address: address.clone() })
+            .collect())
     }
 
     async fn leave(&self, node: &NodeId) -> Result<(), PortError> {
@@ -58,7 +67,7 @@ impl Coordination for AloneCoordination {
     }
 
     async fn standing(&self, node: &NodeId) -> Result<Standing, PortError> {
-        let lives = lock(&self.leases).get(node).is_some_and(|end| *end > Instant::now());
+        let lives = lock(&self.leases).get(node).is_some_and(|(end, _)| *end > Instant::now());
         Ok(if lives { Standing::Alive } else { Standing::Gone })
     }
 

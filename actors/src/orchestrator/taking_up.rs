@@ -6,13 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-
 use super::{Orchestrator, TakenUp};
 use crate::janitors::{Ask, Finder, Finding, Janitors, Pass, Sweeps, Task, Verdict};
 use crate::ports::PortError;
 use crate::recording::rules::Rule;
-use crate::room::RoomMessage;
 use crate::room::commit::bounded;
 
 /// A task's lease: longer than a page of a sweep takes, and how long a node that died keeps others from sweeping.
@@ -43,7 +40,8 @@ impl Orchestrator {
                     Verdict::HandOver(_) => {
                         taken_up += 1;
                         // Whether it is stored matters to nobody: until then it is found again.
-                        let _ = self.begin_hand_over(&finding);
+                        let this = self.clone();
+                        tokio::spawn(async move { this.hand_over(&finding).await });
                     }
                     Verdict::Keep(_) | Verdict::Report(_) => {}
                     Verdict::Unknown(why) => unknown = Some(format!("room '{}': {why}", finding.room)),
@@ -89,20 +87,13 @@ impl Orchestrator {
     /// # Errors
     /// When it could not be stored: it will be found again.
     pub(crate) async fn hand_over(&self, finding: &Finding) -> Result<(), PortError> {
-        match self.begin_hand_over(finding) {
-            Some(stored) => self.until_stored(&finding.room, stored).await,
-            None => Ok(()),
-        }
-    }
-
-    /// The same; what is returned tells once it is stored, if there is anything to be stored.
-    fn begin_hand_over(&self, finding: &Finding) -> Option<oneshot::Receiver<()>> {
-        match finding.ask()? {
-            Ask::Wake => {
-                self.deliver(&finding.room, RoomMessage::TakeUp);
-                None
+        match finding.ask() {
+            Some(Ask::Wake) => {
+                self.wake(&finding.room);
+                Ok(())
             }
-            Ask::Tell(what) => Some(self.send_news(&finding.room, (**what).clone())),
+            Some(Ask::Tell(what)) => self.tell(&finding.room, (**what).clone()).await,
+            None => Ok(()),
         }
     }
 }

@@ -23,6 +23,15 @@ pub enum Standing {
     Gone,
 }
 
+/// A node that holds a lease.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Member {
+    /// The node.
+    pub node: NodeId,
+    /// Where other nodes can speak to it; empty if nowhere.
+    pub address: String,
+}
+
 /// Who has Meet's lock of a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Held {
@@ -41,11 +50,26 @@ pub const NAMES_MAX: usize = 10_000;
 /// as "gone"; of many who want one name at once each gets another, and of many who want one task one.
 #[async_trait]
 pub trait Coordination: Send + Sync {
-    /// Takes or renews this node's lease for `ttl`.
+    /// Takes or renews this node's lease for `ttl`, and says at which address other nodes can speak to it; empty
+    /// if at none.
     ///
     /// # Errors
     /// When the backend is away; the lease may have been renewed all the same.
-    async fn renew(&self, node: &NodeId, ttl: Duration) -> Result<(), PortError>;
+    async fn renew_at(&self, node: &NodeId, address: &str, ttl: Duration) -> Result<(), PortError>;
+
+    /// The same for a node that cannot be spoken to.
+    ///
+    /// # Errors
+    /// As above.
+    async fn renew(&self, node: &NodeId, ttl: Duration) -> Result<(), PortError> {
+        self.renew_at(node, "", ttl).await
+    }
+
+    /// The nodes that hold a lease.
+    ///
+    /// # Errors
+    /// When the backend is away.
+    async fn nodes(&self) -> Result<Vec<Member>, PortError>;
 
     /// Gives this node's lease up.
     ///
@@ -60,7 +84,8 @@ pub trait Coordination: Send + Sync {
     /// When the backend is away.
     async fn succeed(&self, place: &str, node: &NodeId, ttl: Duration) -> Result<(), PortError>;
 
-    /// Whether a node lives.
+    /// Whether a node lives. Of one that gave its lease up, or was succeeded, that is known at once; of others
+    /// nobody counts as gone for one lease after the backend lost all leases, since it lost those of the living.
     ///
     /// # Errors
     /// When the backend is away: then nothing is known.

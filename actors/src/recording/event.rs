@@ -1,5 +1,7 @@
 //! Everything that can happen to a room's recorder, time and fresh ids included.
 
+use serde::{Deserialize, Serialize};
+
 use super::effect::Answer;
 use super::egress::{CallError, EgressInfo, LeaveReason};
 use super::encoding::{Encoding, Layout};
@@ -81,6 +83,11 @@ pub enum Happening {
         /// What it showed.
         evidence: Evidence,
     },
+    /// A start was answered 503 by a node that could not reach the room's owner: nobody wants what it began.
+    Cancelled {
+        /// The start.
+        command: CommandId,
+    },
     /// The hidden participant of an egress left the room.
     RecorderLeft {
         /// The egress.
@@ -122,7 +129,7 @@ pub enum Happening {
 }
 
 /// A client asks to record.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StartRequest {
     /// Names the request.
     pub command: CommandId,
@@ -141,7 +148,7 @@ pub struct StartRequest {
 }
 
 /// A client asks to end a recording.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopRequest {
     /// Names the request.
     pub command: CommandId,
@@ -156,7 +163,7 @@ pub struct StopRequest {
 }
 
 /// Whether a request may come again, on any node and after any crash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Repeats {
     /// Never: nobody else knows its command.
     Never,
@@ -230,7 +237,7 @@ pub enum Recall {
 }
 
 /// Whether anybody is in a room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Attendance {
     /// Somebody.
     Somebody,
@@ -241,7 +248,7 @@ pub enum Attendance {
 }
 
 /// A client asks to delete a recording.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeleteRequest {
     /// Names the request.
     pub command: CommandId,
@@ -256,7 +263,7 @@ pub struct DeleteRequest {
 }
 
 /// A recording that is known by its document alone.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UnheldRecording {
     /// The document.
     pub recording: Recording,
@@ -265,7 +272,7 @@ pub struct UnheldRecording {
 }
 
 /// An egress as somebody showed it to us.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sighting {
     /// The view.
     pub info: EgressInfo,
@@ -278,7 +285,7 @@ pub struct Sighting {
 }
 
 /// Who showed an egress to us.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Source {
     /// An incoming webhook: a hint, perhaps old.
     Webhook,

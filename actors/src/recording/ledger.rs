@@ -165,6 +165,9 @@ pub struct Current {
     pub track: Track,
     /// The request that waits for it; none once answered, or if it was adopted.
     pub command: Option<CommandId>,
+    /// The request that began it, answered or not: it may come again from another node. None if it was adopted.
+    #[serde(default)]
+    pub begun_by: Option<CommandId>,
     /// Adopt it before, stop it after; none if it was adopted.
     pub deadline: Option<Timestamp>,
     /// What was asked for.

@@ -92,6 +92,7 @@ impl Draft<'_> {
                 | H::EgressSeen(_)
                 | H::Looked { .. }
                 | H::RecorderLeft { .. }
+                | H::Cancelled { .. }
                 | H::Unheld(_)
                 | H::FoundStale { .. }
                 | H::FoundOrphan { .. }
@@ -113,6 +114,7 @@ impl Draft<'_> {
             H::EgressSeen(sighting) => self.sighted(sighting),
             H::Looked { uid, evidence } => self.looked(uid, evidence),
             H::RecorderLeft { egress, reason } => self.recorder_left(egress, *reason),
+            H::Cancelled { command } => self.cancelled(command),
             H::Unheld(found) => self.unheld(found),
             H::FoundStale { recording, updated_at } => self.found_stale(recording, *updated_at),
             H::FoundOrphan { uid } => self.found_orphan(uid),

@@ -11,6 +11,8 @@ pub enum Rule {
     CommitBeforeEffect,
     /// A commit that was applied though its answer was lost is recognised by its decision's id.
     RecogniseOwnCommit,
+    /// A start that is asked for again finds in the row what it began.
+    FindOwnStart,
     /// Effects that failed, or that a crash left pending, are carried out again.
     RepeatEffects,
     /// StartEgress goes out at most once per uid, and only by the actor that saved the intent.
@@ -87,9 +89,10 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::CommitBeforeEffect,
         Self::RecogniseOwnCommit,
+        Self::FindOwnStart,
         Self::RepeatEffects,
         Self::OnlySaverSends,
         Self::NeverRepeatUnknown,

@@ -3,6 +3,9 @@
 //! Owns the sequence decide, commit, carry out, answer. While a commit is under way further events wait in
 //! the queue; the actor keeps handling messages all the time.
 
+mod owner;
+mod shown;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -10,11 +13,12 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
-use super::commit::{self, Committed, Header, Loaded, Removed};
+use self::shown::log_change;
+use super::commit::{self, Committed, Found, Header, Removed};
 use super::replies::Replies;
 use super::supervisor::SupervisorMessage;
-use super::{Observed, RoomMessage, Shared, effects, meet};
-use crate::ids::{CommandId, EgressId, RecordingId, RoomId};
+use super::{RoomMessage, Shared, Taken, Told, effects, meet};
+use crate::ids::{CommandId, RoomId};
 use crate::ports::clock::{fresh_claim, fresh_secrets, fresh_uid};
 use crate::recording::Timestamp;
 use crate::recording::effect::{Answer, Effect, Refusal};
@@ -48,7 +52,7 @@ pub enum Own {
 }
 
 /// See [`Own::Loaded`].
-pub struct LoadedRow(Loaded);
+pub struct LoadedRow(Found);
 /// See [`Own::Committed`].
 pub struct CommitEnd(Committed);
 /// See [`Own::Removed`].
@@ -68,7 +72,7 @@ pub(super) struct Start {
 struct Input {
     what: Happening,
     command: Option<CommandId>,
-    stored: Option<oneshot::Sender<()>>,
+    stored: Option<oneshot::Sender<Taken>>,
 }
 
 /// A decision whose commit is under way.
@@ -88,6 +92,8 @@ enum Standing {
     Removing,
     /// The supervisor was asked to let this actor go.
     Leaving,
+    /// The same, since another node owns the room.
+    LeavingToOwner,
 }
 
 /// The actor's state.
@@ -109,6 +115,8 @@ pub(super) struct RoomActorState {
     wake: Option<(Timestamp, AbortHandle)>,
     flush: Option<AbortHandle>,
     flush_due: bool,
+    /// Whether the row is to be read and claimed anew before anything else is decided.
+    read_again: bool,
 }
 
 impl Actor for RoomActor {
@@ -138,6 +146,7 @@ impl Actor for RoomActor {
             wake: None,
             flush: None,
             flush_due: false,
+            read_again: false,
         };
         actor.load();
         Ok(actor)
@@ -173,7 +182,7 @@ impl RoomActorState {
             RoomMessage::Request { reply, .. }
                 if self.replies.len() >= self.shared.world.limits.commands_per_room =>
             {
-                let _ = reply.send(Answer::Refused(Refusal::Overloaded));
+                let _ = reply.send(Told::Answer(Answer::Refused(Refusal::Overloaded)));
             }
             RoomMessage::Request { command, deadline, what, reply } => {
                 self.replies.add(command.clone(), deadline, &what, reply);
@@ -183,14 +192,18 @@ impl RoomActorState {
                 self.queue.push_back(Input { what, command: None, stored: Some(stored) });
             }
             RoomMessage::TakeUp => {}
+            RoomMessage::ReadAgain => self.read_again = true,
             RoomMessage::Observe(reply) => {
                 let _ = reply.send(self.observe());
             }
             RoomMessage::Own(own) => self.receive_own(own),
         }
-        if matches!(self.standing, Standing::Leaving) {
+        match self.standing {
             // The supervisor had already sent this when it was asked; it will keep the actor.
-            self.standing = Standing::Ready;
+            Standing::Leaving => self.standing = Standing::Ready,
+            // The same, and by now the room may be nobody's.
+            Standing::LeavingToOwner => self.load(),
+            _ => {}
         }
     }
 
@@ -217,11 +230,15 @@ impl RoomActorState {
 
     /// Goes on as far as possible: decides what is queued, then tidies up, then plans the next wake.
     fn advance(&mut self) {
-        while matches!(self.standing, Standing::Ready) {
+        if self.read_again && matches!(self.standing, Standing::Ready) {
+            self.read_again = false;
+            self.load();
+        }
+        while matches!(self.standing, Standing::Ready) && self.may_act() {
             let Some(input) = self.queue.pop_front() else { break };
             self.decide(input);
         }
-        if matches!(self.standing, Standing::Ready) {
+        if matches!(self.standing, Standing::Ready) && self.may_act() {
             self.replies.part_with_overdue(self.shared.world.clock.now(), &self.state);
             self.tidy_up();
         } else {
@@ -267,7 +284,7 @@ impl RoomActorState {
             self.replies.begun(command);
         }
         if let Some(stored) = input.stored {
-            let _ = stored.send(());
+            let _ = stored.send(Taken::Stored);
         }
         for effect in decision.effects {
             match effect {
@@ -299,36 +316,8 @@ impl RoomActorState {
                     // Not decided yet as far as the row goes: it is decided anew on what the row says.
                     self.queue.push_front(undecided.input);
                 }
-                self.replies.drop_begun();
                 self.load();
             }
-        }
-    }
-
-    fn load(&mut self) {
-        self.standing = Standing::Loading;
-        self.generation += 1;
-        let (shared, room, myself) = (self.shared.clone(), self.room.clone(), self.myself.clone());
-        tokio::spawn(async move {
-            let loaded = commit::load(&shared, &room).await;
-            let _ = myself.cast(RoomMessage::Own(Own::Loaded(Box::new(LoadedRow(loaded)))));
-        });
-    }
-
-    fn loaded(&mut self, loaded: Loaded) {
-        self.header = loaded.header;
-        self.state = State::fresh(self.room.clone());
-        self.lags = false;
-        self.standing = Standing::Ready;
-        let found = loaded.state.is_some();
-        self.state.durable = loaded.state.unwrap_or_default();
-        self.shared.live.is_now(&self.room, &self.state.durable);
-        if found && self.state.durable.current.is_none() {
-            // Whoever had the row before may have died in between.
-            meet::let_go(&self.shared, &self.room);
-        }
-        if found {
-            self.queue.push_front(Input { what: Happening::TakenUp, command: None, stored: None });
         }
     }
 
@@ -356,13 +345,7 @@ impl RoomActorState {
         } else if self.lags {
             self.flush();
         } else if self.header.revision.is_none() && self.replies.len() == 0 {
-            self.standing = Standing::Leaving;
-            let ask = SupervisorMessage::Passivate {
-                room: self.room.clone(),
-                actor: self.myself.get_id(),
-                delivered: self.delivered,
-            };
-            let _ = self.supervisor.cast(ask);
+            self.ask_to_leave(Standing::Leaving);
         }
     }
 
@@ -404,7 +387,8 @@ impl RoomActorState {
     }
 
     fn arm_wake(&mut self) {
-        let busy = !matches!(self.standing, Standing::Ready | Standing::Leaving);
+        let idle = matches!(self.standing, Standing::Ready | Standing::Leaving | Standing::LeavingToOwner);
+        let busy = !idle || !self.may_act();
         let due = if busy {
             self.replies.next_deadline()
         } else {
@@ -433,23 +417,6 @@ impl RoomActorState {
             timer.abort();
         }
     }
-
-    fn observe(&self) -> Observed {
-        let standing = match self.standing {
-            Standing::Loading => "loading",
-            Standing::Ready => "ready",
-            Standing::Committing(_) | Standing::Flushing => "committing",
-            Standing::Removing => "removing",
-            Standing::Leaving => "leaving",
-        };
-        Observed {
-            room: self.room.clone(),
-            standing,
-            phase: self.state.durable.phase,
-            state: self.state.durable.clone(),
-            waiting: self.replies.len(),
-        }
-    }
 }
 
 /// What LiveKit showed is true whoever asked; everything else belongs to the claim under which it was begun.
@@ -460,25 +427,4 @@ fn is_evidence(what: &Happening) -> bool {
             | Happening::StopAnswered { result: Ok(_), .. }
             | Happening::EgressSeen(_)
     )
-}
-
-/// Says what becomes of the room's recorder, once per change.
-fn log_change(before: &State, decision: &Decision) {
-    let (old, new) = (&before.durable, &decision.state.durable);
-    if old.phase == new.phase {
-        return;
-    }
-    let track = new.current.as_ref().or(old.current.as_ref()).map(|current| &current.track);
-    let egress = track.and_then(|track| track.egress.as_ref());
-    let recording = track.and_then(|track| {
-        Some(RecordingId::new(before.room.clone(), track.egress.clone()?, track.uid.clone()).to_string())
-    });
-    tracing::info!(
-        room.id = %before.room,
-        recording.id = recording,
-        egress.id = egress.map(EgressId::as_str),
-        from = old.phase.name(),
-        to = new.phase.name(),
-        "recorder changes phase"
-    );
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Shared;
-use crate::ids::{ClaimId, RoomId};
+use crate::ids::{ClaimId, NodeId, RoomId};
 use crate::ports::PortError;
 use crate::ports::clock::{fresh_claim, fresh_decision};
 use crate::ports::coordination::Standing;
@@ -43,6 +43,15 @@ pub(super) enum Removed {
     Unclear,
 }
 
+/// What was found of a room.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// It is ours now, or nobody's yet.
+    Ours(Box<Loaded>),
+    /// This node owns it, and lives.
+    Elsewhere(NodeId),
+}
+
 /// A row that was taken up, or the absence of one.
 #[derive(Debug)]
 pub(super) struct Loaded {
@@ -51,13 +60,13 @@ pub(super) struct Loaded {
     pub(super) state: Option<RoomState>,
 }
 
-/// Reads the room's row and claims it. Tries until the store answers; the wait of each request is bounded by
+/// Reads the room's row and claims it, unless its owner lives. Tries until the store answers; the wait of each request is bounded by
 /// its own deadline.
-pub(super) async fn load(shared: &Arc<Shared>, room: &RoomId) -> Loaded {
+pub(super) async fn load(shared: &Arc<Shared>, room: &RoomId) -> Found {
     let mut tries = 0;
     loop {
         match try_load(shared, room).await {
-            Ok(Some(loaded)) => return loaded,
+            Ok(Some(found)) => return found,
             // Another node was quicker; its row is read anew.
             Ok(None) => {}
             Err(error) => {
@@ -71,19 +80,16 @@ pub(super) async fn load(shared: &Arc<Shared>, room: &RoomId) -> Loaded {
     }
 }
 
-async fn try_load(shared: &Arc<Shared>, room: &RoomId) -> Result<Option<Loaded>, PortError> {
+async fn try_load(shared: &Arc<Shared>, room: &RoomId) -> Result<Option<Found>, PortError> {
     let world = &shared.world;
     let claim = fresh_claim(&*world.entropy);
     let Some(found) = bounded(shared, world.ledger.load(room)).await? else {
         let header = Header { claim, epoch: 1, revision: None };
-        return Ok(Some(Loaded { header, state: None }));
+        return Ok(Some(Found::Ours(Box::new(Loaded { header, state: None }))));
     };
-    if found.owner != world.node {
-        let standing = bounded(shared, world.coordination.standing(&found.owner)).await?;
-        if standing == Standing::Alive {
-            let detail = format!("room '{room}' is held by node '{}', which is alive", found.owner);
-            return Err(PortError::unavailable("owner", detail));
-        }
+    let is_others = found.owner != world.node && !world.cluster.peers.suspects().contains(&found.owner);
+    if is_others && bounded(shared, world.coordination.standing(&found.owner)).await? == Standing::Alive {
+        return Ok(Some(Found::Elsewhere(found.owner)));
     }
     let expected = Expected::At { claim: found.claim.clone(), revision: found.revision };
     let row = Row {
@@ -98,7 +104,7 @@ async fn try_load(shared: &Arc<Shared>, room: &RoomId) -> Result<Option<Loaded>,
     match bounded(shared, world.ledger.write(&row, &expected)).await? {
         Written::Stored => {
             tracing::info!(room.id = %room, epoch = row.epoch, phase = row.state.phase.name(), "room claimed");
-            Ok(Some(Loaded { header, state: Some(row.state) }))
+            Ok(Some(Found::Ours(Box::new(Loaded { header, state: Some(row.state) }))))
         }
         Written::Refused(_) => Ok(None),
     }

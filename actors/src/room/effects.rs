@@ -58,13 +58,13 @@ async fn carry_out(shared: &Arc<Shared>, room: &RoomId, effect: Effect) -> Optio
         }
         Effect::StartEgress { uid, order } => {
             tracing::info!(room.id = %room, uid = %uid, "asking LiveKit to record");
-            let result = media_server.start_egress(&order).await;
+            let result = if_held(shared, media_server.start_egress(&order)).await;
             log_call(room, "StartEgress", &result);
             Some(Happening::StartAnswered { uid, result })
         }
         Effect::StopEgress { uid: _, egress } => {
             tracing::info!(room.id = %room, egress.id = %egress, "asking LiveKit to stop recording");
-            let result = media_server.stop_egress(&egress).await;
+            let result = if_held(shared, media_server.stop_egress(&egress)).await;
             log_call(room, "StopEgress", &result);
             Some(Happening::StopAnswered { egress, result })
         }
@@ -97,6 +97,18 @@ async fn carry_out(shared: &Arc<Shared>, room: &RoomId, effect: Effect) -> Optio
             None
         }
         Effect::Answer { .. } => None,
+    }
+}
+
+/// Calls LiveKit for something that changes anything, if this node's lease still holds.
+async fn if_held(
+    shared: &Arc<Shared>,
+    call: impl Future<Output = Result<EgressInfo, CallError>>,
+) -> Result<EgressInfo, CallError> {
+    if shared.world.cluster.lease.is_held() {
+        call.await
+    } else {
+        Err(CallError::NotSent("this node's lease has lapsed".to_owned()))
     }
 }
 

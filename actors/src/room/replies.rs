@@ -2,7 +2,8 @@
 
 use tokio::sync::oneshot;
 
-use crate::ids::CommandId;
+use super::Told;
+use crate::ids::{CommandId, NodeId};
 use crate::recording::Timestamp;
 use crate::recording::effect::{Answer, Effect, Refusal};
 use crate::recording::event::Happening;
@@ -18,7 +19,7 @@ struct Reply {
     repeats: bool,
     /// Whether the decision that the request asked for is committed.
     begun: bool,
-    sender: oneshot::Sender<Answer>,
+    sender: oneshot::Sender<Told>,
 }
 
 /// The requests that wait.
@@ -37,7 +38,7 @@ impl Replies {
         command: CommandId,
         deadline: Timestamp,
         what: &Happening,
-        sender: oneshot::Sender<Answer>,
+        sender: oneshot::Sender<Told>,
     ) {
         let is_start = matches!(what, Happening::StartRequested(_));
         let repeats = what.repeatable().is_some();
@@ -54,7 +55,7 @@ impl Replies {
     /// Answers whoever waits for a command. A client that went away is owed nothing.
     pub(super) fn answer(&mut self, command: &CommandId, answer: &Answer) {
         for reply in self.waiting.extract_if(.., |reply| reply.command == *command) {
-            let _ = reply.sender.send(answer.clone());
+            let _ = reply.sender.send(Told::Answer(answer.clone()));
         }
     }
 
@@ -77,7 +78,7 @@ impl Replies {
         };
         for reply in self.waiting.extract_if(.., is_over) {
             let answer = decided(state, &reply.command).cloned();
-            let _ = reply.sender.send(answer.unwrap_or(Answer::Refused(Refusal::UnderWay)));
+            let _ = reply.sender.send(Told::Answer(answer.unwrap_or(Answer::Refused(Refusal::UnderWay))));
         }
     }
 
@@ -111,14 +112,22 @@ impl Replies {
                 _ if stop_is_owed(committed, &reply.command) => Refusal::StopOwed,
                 _ => Refusal::Unavailable { dependency: "store" },
             };
-            let _ = reply.sender.send(answer.unwrap_or(Answer::Refused(refusal)));
+            let _ = reply.sender.send(Told::Answer(answer.unwrap_or(Answer::Refused(refusal))));
         }
     }
 
-    /// Somebody else decides for this room now, or the row cannot be read: what these requests asked for is
-    /// not known to be carried out or not. They are dropped without an answer.
-    pub(super) fn drop_begun(&mut self) {
-        self.waiting.retain(|reply| !reply.begun);
+    /// Another node owns the room. Its row says what was begun there for these requests.
+    pub(super) fn all_move_to(&mut self, owner: &NodeId) {
+        for reply in self.waiting.drain(..) {
+            let _ = reply.sender.send(Told::Moved(owner.clone()));
+        }
+    }
+
+    /// The row was read and claimed anew, by us: what was begun before for these requests is found in it.
+    pub(super) fn begun_move_to(&mut self, owner: &NodeId) {
+        for reply in self.waiting.extract_if(.., |reply| reply.begun) {
+            let _ = reply.sender.send(Told::Moved(owner.clone()));
+        }
     }
 }
 

@@ -59,6 +59,8 @@ pub enum SupervisorMessage {
         /// Told so.
         reply: oneshot::Sender<bool>,
     },
+    /// This node's lease had lapsed and is held again: every room is read anew.
+    ReadAgain,
     /// How many room actors there are.
     Count(oneshot::Sender<usize>),
     /// Makes a room's actor fall, to prove that it is restarted.
@@ -118,6 +120,7 @@ impl Actor for Supervisor {
             SupervisorMessage::IsAwake { room, reply } => {
                 let _ = reply.send(state.rooms.contains_key(&room));
             }
+            SupervisorMessage::ReadAgain => state.read_again(),
             SupervisorMessage::Count(reply) => {
                 let _ = reply.send(state.rooms.len());
             }
@@ -175,6 +178,15 @@ impl SupervisorState {
             None => entry.held.push(message),
         }
         Ok(())
+    }
+
+    fn read_again(&mut self) {
+        for entry in self.rooms.values_mut() {
+            if let Some(actor) = &entry.actor {
+                entry.delivered += 1;
+                let _ = actor.cast(RoomMessage::ReadAgain);
+            }
+        }
     }
 
     async fn spawn(

@@ -98,6 +98,7 @@ impl Stage {
             blobs: Arc::new(DirectoryBlobs::open(self.folder.path()).await.unwrap()),
             media_probe: Arc::new(NoProbe),
             notifier: Arc::new(NobodyToNotify),
+            cluster: reelkeeper_actors::cluster::Cluster::alone(),
             keys: self.stores.memory.clone(),
             media_server: self.livekit.clone(),
             clock: self.clock.clone(),

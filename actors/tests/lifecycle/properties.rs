@@ -14,8 +14,8 @@ use reelkeeper_actors::recording::lifecycle::{Commit, next_wake};
 use reelkeeper_actors::recording::{Recording, RecordingStatus};
 
 use crate::story::{
-    Story, delete, file, found, gone, looked_into_room, lost, name_of, recorder_left, runs, seen, start,
-    start_failed, started, stop, stop_failed, stopped, twirp, webhook,
+    Story, command, delete, file, found, gone, looked_into_room, lost, name_of, recorder_left, runs, seen,
+    start, start_failed, started, stop, stop_failed, stopped, twirp, webhook,
 };
 
 fn status() -> impl Strategy<Value = EgressStatus> {
@@ -45,6 +45,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         4 => (uid(), status(), document()).prop_map(|(u, s, d)| webhook(u, s, d)),
         1 => (uid(), status(), document()).prop_map(|(u, s, d)| seen(u, s, d, Source::Call)),
         1 => (uid(), status(), document()).prop_map(|(u, s, d)| seen(u, s, d, Source::Recorder)),
+        1 => Just(Happening::Cancelled { command: command("start") }),
         1 => uid().prop_map(|u| Happening::FoundOrphan { uid: Uid::from_trusted(u) }),
         2 => (uid(), status()).prop_map(|(u, s)| found(u, s)),
         2 => uid().prop_map(gone),

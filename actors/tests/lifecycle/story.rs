@@ -288,6 +288,7 @@ pub fn name_of(what: &Happening) -> String {
             listed => format!("looked {uid} {listed:?}, file {:?}", evidence.file),
         },
         Happening::RecorderLeft { egress, reason } => format!("recorder left {egress} {reason:?}"),
+        Happening::Cancelled { command } => format!("cancelled {command}"),
         Happening::Unheld(found) => {
             format!("document of {} {}", found.recording.recording_id.uid, found.recording.status.name())
         }

@@ -7,8 +7,9 @@ use reelkeeper_actors::recording::event::{Happening, Source};
 use reelkeeper_actors::recording::ledger::Phase;
 
 use crate::story::{
-    DEADLINE, Story, delete, file, found, found_stale, gone, looked_into_room, lost, name_of, recorder_left,
-    seen, start, start_failed, started, stop, stop_failed, stopped, summary, twirp, unheld, webhook,
+    DEADLINE, Story, command, delete, file, found, found_stale, gone, looked_into_room, lost, name_of,
+    recorder_left, seen, start, start_failed, started, stop, stop_failed, stopped, summary, twirp, unheld,
+    webhook,
 };
 
 /// A story that stands in the phase, with `u1` as the current uid where there is one. A start stands there
@@ -87,6 +88,7 @@ fn events(phase: Phase) -> Vec<(i64, Happening)> {
         (10, unheld("u7", RecordingStatus::Active)),
         (10, unheld("u7", RecordingStatus::Ending)),
         (400_000, found_stale("u1", 2_000)),
+        (10, Happening::Cancelled { command: command("start") }),
         (10, Happening::FoundOrphan { uid: Uid::from_trusted("u1") }),
         (10, seen("u7", Active, Some(RecordingStatus::Failed), Source::Call)),
         (10, seen("u7", Active, Some(RecordingStatus::Failed), Source::Recorder)),

@@ -381,6 +381,7 @@ async fn build(stage: &Arc<Stage>, run: &Arc<Run>) -> Option<Node> {
         blobs: run.clone(),
         media_probe: Arc::new(NoProbe),
         notifier: run.clone(),
+        cluster: reelkeeper_actors::cluster::Cluster::alone(),
         media_server: run.clone(),
         clock: run.clone(),
         entropy: stage.around.chance.clone(),

@@ -14,7 +14,7 @@ use futures::TryStreamExt as _;
 use reelkeeper_actors::ids::{NodeId, RoomId};
 use reelkeeper_actors::meeting::joining::{self, compared};
 use reelkeeper_actors::ports::PortError;
-use reelkeeper_actors::ports::coordination::{Coordination, NAMES_MAX, Standing};
+use reelkeeper_actors::ports::coordination::{Coordination, Member, NAMES_MAX, Standing};
 
 use super::MongoStore;
 use super::failure::is_duplicate;
@@ -99,11 +99,23 @@ fn later(ttl: Duration) -> Document {
 
 #[async_trait]
 impl Coordination for MongoCoordination {
-    async fn renew(&self, node: &NodeId, ttl: Duration) -> Result<(), PortError> {
+    async fn renew_at(&self, node: &NodeId, address: &str, ttl: Duration) -> Result<(), PortError> {
         let leases = self.store.agreed(LEASES);
-        let renew =
-            leases.update_one(doc! {"_id": node.as_str()}, vec![doc! {"$set": {"endsAt": later(ttl)}}]);
+        let lease = doc! {"$set": {"endsAt": later(ttl), "address": {"$literal": address}}};
+        let renew = leases.update_one(doc! {"_id": node.as_str()}, vec![lease]);
         self.run(node, async { renew.upsert(true).await }).await.map(drop)
+    }
+
+    async fn nodes(&self) -> Result<Vec<Member>, PortError> {
+        let leases = self.store.agreed(LEASES);
+        let living = doc! {"address": {"$exists": true}, "$expr": {"$gt": ["$endsAt", "$$NOW"]}};
+        let found = leases.find(living).max_time(self.store.deadline);
+        let found: Vec<Document> = self.run(&"nodes", async { found.await?.try_collect().await }).await?;
+        let read = found.iter().filter_map(|lease| {
+            let node = NodeId::from_trusted(lease.get_str("_id").ok()?);
+            Some(Member { node, address: lease.get_str("address").ok()?.to_owned() })
+        });
+        Ok(read.collect())
     }
 
     async fn leave(&self, node: &NodeId) -> Result<(), PortError> {

@@ -10,6 +10,7 @@ use ::mongodb::options::IndexOptions;
 use reelkeeper_actors::ports::{PortError, PortErrorKind};
 
 use super::MongoStore;
+use super::inbox::{ANSWERS_LAST, INBOX};
 
 /// What the names of Meet's collections begin with.
 const MEETS: &str = "meet";
@@ -63,6 +64,8 @@ fn all() -> Vec<Index> {
         index("reelkeeper_keys", doc! {"entered": 1}, plain()),
         index("reelkeeper_outbox", doc! {"state": 1, "subject": 1, "number": 1}, plain()),
         index("reelkeeper_outbox", doc! {"state": 1, "deliveredAt": 1}, plain()),
+        index(INBOX, doc! {"owner": 1, "answeredAt": 1, "order": 1}, plain()),
+        index(INBOX, doc! {"answeredAt": 1}, Kind::Ends(ANSWERS_LAST)),
         index("reelkeeper_leases", doc! {"endsAt": 1}, Kind::Ends(AT_ONCE)),
         index("reelkeeper_names", doc! {"room": 1}, plain()),
         index("reelkeeper_names", doc! {"endsAt": 1}, Kind::Ends(AT_ONCE)),

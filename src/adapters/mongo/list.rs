@@ -146,9 +146,9 @@ fn filter(query: &RecordingQuery, stretch: Document) -> Document {
         all.push(doc! {"roomId": room.as_str()});
     }
     let by_id = query.room_id.as_ref().map(|room| doc! {"roomId": room.as_str()});
-    let by_name = query.room_name.as_ref().map(|part| match pattern(part) {
-        Some(pattern) => doc! {"roomName": {"$regex": pattern, "$options": "i"}},
-        None => doc! {"roomName": {"$in": []}},
+    let by_name = query.room_name.as_ref().map(|part| {
+        let matches = pattern(part).map(|pattern| doc! {"$regex": pattern, "$options": "i"});
+        doc! {"roomName": matches.unwrap_or_else(|| doc! {"$in": []})}
     });
     match (by_id, by_name) {
         (Some(by_id), Some(by_name)) => all.push(doc! {"$or": [by_id, by_name]}),

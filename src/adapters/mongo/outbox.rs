@@ -45,7 +45,7 @@ fn firsts() -> Vec<Document> {
 }
 
 /// As a limit of MongoDB's.
-fn bounded(limit: usize) -> i64 {
+pub(super) fn bounded(limit: usize) -> i64 {
     i64::try_from(limit.min(DELIVERIES_MAX)).unwrap_or(i64::MAX)
 }
 

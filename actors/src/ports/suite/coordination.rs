@@ -19,8 +19,10 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Runs every case.
 pub async fn coordination(coordination: &dyn Coordination) {
-    a_lease_says_who_lives(coordination).await;
+    // First: a backend that knows nothing yet believes nobody dead for as long as the first lease lasts.
     a_lease_ends_by_itself(coordination).await;
+    a_lease_says_who_lives(coordination).await;
+    nodes_are_listed_with_their_addresses(coordination).await;
     a_renewed_lease_outlives_its_first_term(coordination).await;
     whoever_takes_a_place_survives(coordination).await;
     a_name_is_reserved_once_in_a_room(coordination).await;
@@ -49,7 +51,7 @@ async fn until_gone(coordination: &dyn Coordination, node: &NodeId) {
 
 async fn a_lease_says_who_lives(coordination: &dyn Coordination) {
     let (one, other) = (node(), node());
-    expect(coordination, &one, Standing::Gone, "before any lease").await;
+    expect(coordination, &one, Standing::Gone, "before it takes a lease").await;
     coordination.leave(&one).await.expect("leaving without a lease");
     coordination.renew(&one, LONG).await.expect("first lease");
     expect(coordination, &one, Standing::Alive, "with a lease").await;
@@ -59,6 +61,27 @@ async fn a_lease_says_who_lives(coordination: &dyn Coordination) {
     coordination.renew(&one, LONG).await.expect("lease after leaving");
     expect(coordination, &one, Standing::Alive, "back again").await;
     coordination.leave(&one).await.expect("leaving again");
+}
+
+async fn nodes_are_listed_with_their_addresses(coordination: &dyn Coordination) {
+    let (one, other, short) = (node(), node(), node());
+    coordination.renew_at(&one, "10.0.0.1:7000", LONG).await.expect("a lease");
+    coordination.renew(&other, LONG).await.expect("a lease");
+    coordination.renew(&short, SHORT).await.expect("a short lease");
+    until_gone(coordination, &short).await;
+    let listed = async |node: &NodeId| {
+        let nodes = coordination.nodes().await.expect("nodes");
+        nodes.into_iter().find(|member| member.node == *node).map(|member| member.address)
+    };
+    assert_eq!(listed(&one).await.as_deref(), Some("10.0.0.1:7000"));
+    assert_eq!(listed(&other).await.as_deref(), Some(""));
+    assert_eq!(listed(&short).await, None, "its lease ended");
+    coordination.renew_at(&one, "10.0.0.1:7001", LONG).await.expect("renewed elsewhere");
+    assert_eq!(listed(&one).await.as_deref(), Some("10.0.0.1:7001"));
+    for node in [one, other] {
+        coordination.leave(&node).await.expect("leaving");
+        assert_eq!(listed(&node).await, None, "it left");
+    }
 }
 
 async fn a_lease_ends_by_itself(coordination: &dyn Coordination) {

@@ -232,6 +232,7 @@ fn full_state() -> RoomState {
         phase: Phase::Uncertain,
         current: Some(Current {
             track: track.clone(),
+            begun_by: Some(CommandId::from_trusted(fresh())),
             command: Some(CommandId::from_trusted("command")),
             deadline: Some(Timestamp(1)),
             layout: Layout::SingleSpeaker,

@@ -7,7 +7,7 @@
 
 use super::super::effect::{Answer, Effect, Refusal};
 use super::super::event::{Recall, Repeatable, Repeats, StartRequest, StopRequest};
-use super::super::ledger::{Asked, Begun, Owed, Waiting, Wants};
+use super::super::ledger::{Asked, Begun, Owed, Phase, Waiting, Wants};
 use super::super::policy;
 use super::super::rules::Rule;
 use super::draft::Draft;
@@ -53,8 +53,50 @@ impl Draft<'_> {
     }
 
     fn begin_recalled(&mut self, request: &Repeatable) {
+        if let Repeatable::Start(start) = request
+            && self.has_begun(&start.command)
+            && self.policy.keeps(Rule::FindOwnStart)
+        {
+            return self.wait_with_current(start);
+        }
         let phase = self.state.durable.phase;
         self.decide(phase, &request.clone().into());
+    }
+
+    fn has_begun(&self, command: &CommandId) -> bool {
+        self.current().is_some_and(|current| current.begun_by.as_ref() == Some(command))
+    }
+
+    /// The request began the current recording at an owner that stepped down or died, and comes again.
+    fn wait_with_current(&mut self, request: &StartRequest) {
+        let recording = match self.state.durable.phase {
+            Phase::Starting | Phase::Uncertain => None,
+            Phase::Idle | Phase::Active | Phase::Stopping => {
+                let track = self.current().map(|current| &current.track);
+                track.and_then(|track| track.recording(&self.state.durable.room_name))
+            }
+        };
+        let (command, deadline) = (request.command.clone(), request.deadline);
+        let Some(recording) = recording else {
+            self.start_is_begun(request);
+            self.state.memory.waiting.push(Waiting { command, deadline, wants: Wants::Start });
+            return;
+        };
+        let id = recording.recording_id.clone();
+        self.answer_after(&command, &id, Answer::Recording(Box::new(recording)));
+    }
+
+    /// The node that waited for a start's answer could not reach its owner, and has answered 503: nobody wants
+    /// the recording, whether it runs by now or not.
+    pub(super) fn cancelled(&mut self, command: &CommandId) {
+        if !self.has_begun(command) {
+            return;
+        }
+        match self.state.durable.phase {
+            Phase::Starting | Phase::Uncertain => self.give_up(),
+            Phase::Active => self.stop_current(),
+            Phase::Idle | Phase::Stopping => {}
+        }
     }
 
     fn waits(&self, command: &CommandId) -> bool {

@@ -29,6 +29,7 @@ impl Draft<'_> {
         self.state.durable.current = Some(Current {
             track: self.fresh_track(request.deadline.plus(policy::CALL_GRACE)),
             command: Some(request.command.clone()),
+            begun_by: Some(request.command.clone()),
             deadline: Some(request.deadline),
             layout: request.layout,
             encoding: request.encoding.clone(),
@@ -78,15 +79,20 @@ impl Draft<'_> {
     }
 
     pub(super) fn stop_active(&mut self, request: &StopRequest) {
-        let Some(uid) = self.current_with(&request.recording.egress) else {
+        if self.current_with(&request.recording.egress).is_none() {
             return self.stop_what_is_not_current(request);
-        };
-        if let Some(current) = &mut self.state.durable.current {
-            current.stopping_since = Some(self.at);
         }
+        self.wait_for_stop(request);
+        self.stop_current();
+    }
+
+    /// What records ends, by our decision.
+    pub(super) fn stop_current(&mut self) {
+        let Some(current) = &mut self.state.durable.current else { return };
+        current.stopping_since = Some(self.at);
+        let uid = current.track.uid.clone();
         self.state.durable.phase = Phase::Stopping;
         self.look_anew(&uid);
-        self.wait_for_stop(request);
         self.owe_stop(&uid);
     }
 

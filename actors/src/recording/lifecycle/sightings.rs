@@ -180,6 +180,7 @@ impl Draft<'_> {
         self.state.durable.current = Some(Current {
             track,
             command: None,
+            begun_by: None,
             deadline: starts.then(|| self.at.plus(self.policy.start_timeout)),
             layout: info.layout,
             encoding: info.encoding.clone(),

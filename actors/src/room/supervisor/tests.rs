@@ -5,6 +5,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, advance};
 
 use super::*;
+use crate::cluster::Cluster;
 use crate::embedded::{AloneCoordination, DirectoryBlobs, MemoryStore};
 use crate::ids::{ClaimId, NodeId};
 use crate::ports::PortError;
@@ -74,11 +75,15 @@ impl Stage {
             blobs: Arc::new(blobs),
             media_probe: Arc::new(NoProbe),
             notifier: Arc::new(NobodyToNotify),
+            cluster: Cluster::alone(),
             media_server: Arc::new(media_server),
             clock,
             entropy: Arc::new(SystemEntropy),
         };
-        let (supervisor, tree) = Actor::spawn(None, Supervisor, Shared::new(world)).await.unwrap();
+        let (supervisor, tree) =
+            Actor::spawn(None, Supervisor, Shared::new(world, tokio::sync::mpsc::channel(1).0))
+                .await
+                .unwrap();
         Self { supervisor, tree }
     }
 

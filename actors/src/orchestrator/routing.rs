@@ -1,0 +1,393 @@
+//! The way to a room's owner, wherever that is.
+//!
+//! Owns the route of requests and news: first this node's actor, which reads the room's row; if another node owns
+//! the room, the gateway; if that node cannot be spoken to, the inbox; and again from the beginning when the owner's
+//! lease is gone. A request that goes elsewhere goes as a command that may come again, so it is carried out once
+//! whichever way it takes (design 7). Decides nothing about recordings.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use ractor::ActorRef;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Command, Orchestrator};
+use crate::cluster::wire::{Asked, Letter, Reply};
+use crate::ids::{CommandId, NodeId, RoomId};
+use crate::ports::PortError;
+use crate::ports::clock::fresh_command;
+use crate::ports::coordination::Standing;
+use crate::ports::inbox::Waiting;
+use crate::ports::keys::{KeptCommand, Operation, ScopedKey};
+use crate::ports::peers::PeerError;
+use crate::recording::Timestamp;
+use crate::recording::effect::{Answer, Refusal};
+use crate::recording::event::{Happening, Repeats, Source};
+use crate::room::commit::bounded;
+use crate::room::supervisor::SupervisorMessage;
+use crate::room::{RoomMessage, Shared, Taken, Told, news};
+
+/// How long after its deadline a request waits for the owner's answer before it is cut off.
+const BACKSTOP: Duration = Duration::from_secs(5);
+/// The same for an owner elsewhere.
+const BACKSTOP_ELSEWHERE: Duration = Duration::from_secs(1);
+/// Pause before an owner is looked for again, and between two looks for an answer.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// Between two looks whether an owner that keeps us waiting lives.
+const LOOK_FOR_OWNER: Duration = Duration::from_secs(1);
+/// Letters of the inbox that are read at once.
+const LETTERS: usize = 64;
+/// Whose the keys of requests are that went from node to node.
+const NODES: &str = "reelkeeper";
+
+/// A request on its way.
+struct Errand<'a> {
+    room: &'a RoomId,
+    command: CommandId,
+    deadline: Timestamp,
+    what: Happening,
+    /// The last owner elsewhere, which may know of it.
+    sent_to: Option<NodeId>,
+}
+
+impl Orchestrator {
+    pub(super) async fn ask(
+        &self,
+        room: &RoomId,
+        command: &Command,
+        deadline: Timestamp,
+        what: Happening,
+    ) -> Result<Answer, Refusal> {
+        let mut errand = Errand { room, command: command.id.clone(), deadline, what, sent_to: None };
+        let limit = self.left_until(deadline) + BACKSTOP;
+        match tokio::time::timeout(limit, self.run(&mut errand)).await {
+            Ok(answer) => answer,
+            Err(_) => self.give_up(&errand, command.repeats).await,
+        }
+    }
+
+    async fn run(&self, errand: &mut Errand<'_>) -> Result<Answer, Refusal> {
+        loop {
+            let is_over = errand.deadline <= self.shared.world.clock.now();
+            if errand.sent_to.is_some() && is_over {
+                return self.give_up(errand, Repeats::Never).await;
+            }
+            let Errand { command, deadline, what, .. } = &*errand;
+            let owner = match self.ask_here(errand.room, command.clone(), *deadline, what.clone()).await {
+                // What this node knows nothing of may have been begun where it was sent before.
+                Some(Told::Answer(Answer::Refused(Refusal::Unavailable { .. } | Refusal::Overloaded)))
+                    if errand.sent_to.is_some() =>
+                {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                    continue;
+                }
+                Some(Told::Answer(answer)) => return Ok(answer),
+                Some(Told::Moved(owner)) => owner,
+                // Neither success nor failure is known to be true.
+                None => return Err(Refusal::Unanswerable),
+            };
+            self.as_command(errand).await?;
+            if owner == self.shared.world.node {
+                continue;
+            }
+            errand.sent_to = Some(owner.clone());
+            if let Some(answer) = self.ask_there(errand, &owner).await {
+                return Ok(answer);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    async fn ask_here(
+        &self,
+        room: &RoomId,
+        command: CommandId,
+        deadline: Timestamp,
+        what: Happening,
+    ) -> Option<Told> {
+        let (reply, told) = oneshot::channel();
+        self.deliver(room, RoomMessage::Request { command, deadline, what, reply });
+        told.await.ok()
+    }
+
+    /// From here on the request may be carried out anywhere, by whoever finds it: once, and with its answer kept.
+    async fn as_command(&self, errand: &mut Errand<'_>) -> Result<(), Refusal> {
+        let operation = match &mut errand.what {
+            Happening::StartRequested(start) if start.repeats == Repeats::Never => {
+                start.repeats = Repeats::AsSameCommand;
+                Operation::Start
+            }
+            Happening::StopRequested(stop) if stop.repeats == Repeats::Never => {
+                stop.repeats = Repeats::AsSameCommand;
+                Operation::Stop
+            }
+            _ => return Ok(()),
+        };
+        let key = ScopedKey {
+            caller: NODES.to_owned(),
+            room: errand.room.clone(),
+            operation,
+            key: errand.command.to_string(),
+        };
+        let new = KeptCommand {
+            command: errand.command.clone(),
+            request: String::new(),
+            entered: self.shared.world.clock.now(),
+            answer: None,
+        };
+        self.store(self.shared.world.keys.enter(&key, &new, Timestamp(0))).await.map(drop)
+    }
+
+    /// Asks another node, until it answers or is gone. None: the owner is to be looked for again.
+    async fn ask_there(&self, errand: &Errand<'_>, owner: &NodeId) -> Option<Answer> {
+        let world = &self.shared.world;
+        let letter = Letter::write(errand.room, &errand.what, world.clock.now())?.to_text();
+        let limit = self.left_until(errand.deadline) + BACKSTOP_ELSEWHERE;
+        let asked = tokio::select! {
+            asked = world.cluster.peers.ask(owner, letter.clone().into_bytes(), limit) => Some(asked),
+            () = self.until_gone(owner) => None,
+        };
+        match asked {
+            Some(Ok(reply)) => match Reply::read(&reply) {
+                Reply::Moved(_) => None,
+                Reply::Unreadable | Reply::Stored | Reply::NotStored => {
+                    self.ask_by_inbox(errand, owner, letter).await
+                }
+                reply => reply.answer(),
+            },
+            Some(Err(PeerError::Unreachable(_))) => self.ask_by_inbox(errand, owner, letter).await,
+            Some(Err(PeerError::Lost(why))) => {
+                tracing::debug!(room.id = %errand.room, owner = %owner, why, "owner gave no answer");
+                None
+            }
+            None => None,
+        }
+    }
+
+    /// Puts the request where the owner, or its successor, finds it; waits for the answer as long as it lives.
+    async fn ask_by_inbox(&self, errand: &Errand<'_>, owner: &NodeId, letter: String) -> Option<Answer> {
+        let id = errand.command.to_string();
+        self.put(&id, errand.room, owner, letter).await.ok()?;
+        let inbox = &self.shared.world.cluster.inbox;
+        let answered = async {
+            loop {
+                if let Ok(Some(reply)) = bounded(&self.shared, inbox.letter_answer(&id)).await {
+                    return Reply::read(reply.as_bytes()).answer();
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        tokio::select! {
+            answer = answered => answer,
+            () = self.until_gone(owner) => None,
+            () = tokio::time::sleep(self.left_until(errand.deadline)) => None,
+        }
+    }
+
+    /// Returns when a node's lease is gone. A coordination that is away says nothing.
+    async fn until_gone(&self, node: &NodeId) {
+        let world = &self.shared.world;
+        loop {
+            tokio::time::sleep(LOOK_FOR_OWNER).await;
+            let standing = bounded(&self.shared, world.coordination.standing(node)).await;
+            if matches!(standing, Ok(Standing::Gone)) || world.cluster.peers.suspects().contains(node) {
+                return;
+            }
+        }
+    }
+
+    /// The deadline passed. What may be carried out elsewhere is told in the inbox, and only then answered
+    /// (design 4).
+    async fn give_up(&self, errand: &Errand<'_>, repeats: Repeats) -> Result<Answer, Refusal> {
+        let Some(owner) = &errand.sent_to else {
+            // Whoever asks again learns what became of it.
+            let again = repeats == Repeats::AsSameCommand;
+            return Err(if again { Refusal::UnderWay } else { Refusal::Unanswerable });
+        };
+        let command = &errand.command;
+        let (id, what, refusal) = match &errand.what {
+            Happening::StartRequested(_) => {
+                let what = Happening::Cancelled { command: command.clone() };
+                (format!("cancel-{command}"), what, Refusal::TimedOutStarting)
+            }
+            Happening::StopRequested(_) => (command.to_string(), errand.what.clone(), Refusal::StopOwed),
+            _ => {
+                let refusal = Refusal::DeletionOwed { dependency: "owner" };
+                (command.to_string(), errand.what.clone(), refusal)
+            }
+        };
+        let letter = Letter::write(errand.room, &what, self.shared.world.clock.now());
+        let letter = letter.ok_or(Refusal::Unanswerable)?.to_text();
+        let put = self.put(&id, errand.room, owner, letter).await;
+        put.map_err(|_| Refusal::Unanswerable)?;
+        Err(refusal)
+    }
+
+    async fn put(&self, id: &str, room: &RoomId, owner: &NodeId, letter: String) -> Result<(), PortError> {
+        let waiting = Waiting { id: id.to_owned(), room: room.clone(), owner: owner.clone(), letter };
+        let put = bounded(&self.shared, self.shared.world.cluster.inbox.put_letter(&waiting)).await;
+        if let Err(error) = &put {
+            tracing::warn!(room.id = %room, %error, "letter for the room's owner cannot be stored");
+        }
+        put
+    }
+
+    /// Tells a room's owner; returns when the news cannot be lost any more.
+    pub(crate) async fn tell(&self, room: &RoomId, what: Happening) -> Result<(), PortError> {
+        let told =
+            tokio::time::timeout(self.shared.world.limits.request_timeout, self.tell_owner(room, what));
+        told.await.unwrap_or_else(|_| Err(not_stored(room)))
+    }
+
+    async fn tell_owner(&self, room: &RoomId, what: Happening) -> Result<(), PortError> {
+        let world = &self.shared.world;
+        loop {
+            let owner = match self.tell_here(room, what.clone()).await {
+                Some(Taken::Stored) => return Ok(()),
+                Some(Taken::Moved(owner)) if owner == world.node => continue,
+                Some(Taken::Moved(owner)) => owner,
+                None => return Err(not_stored(room)),
+            };
+            let Some(letter) = Letter::write(room, &what, world.clock.now()) else { return Ok(()) };
+            let letter = letter.to_text();
+            let asked = world.cluster.peers.ask(&owner, letter.clone().into_bytes(), BACKSTOP).await;
+            match asked.map(|reply| Reply::read(&reply)) {
+                Ok(Reply::Stored) => return Ok(()),
+                Ok(Reply::Moved(_)) => tokio::time::sleep(LOOK_AGAIN).await,
+                // In the inbox it is as safe as in the row.
+                Ok(_) | Err(_) => {
+                    let id = fresh_command(&*world.entropy).to_string();
+                    return self.put(&id, room, &owner, letter).await;
+                }
+            }
+        }
+    }
+
+    async fn tell_here(&self, room: &RoomId, what: Happening) -> Option<Taken> {
+        let (stored, taken) = oneshot::channel();
+        self.deliver(room, RoomMessage::News { what, stored });
+        taken.await.ok()
+    }
+
+    /// Carries out what another node sends, if this one owns the room.
+    pub async fn receive(&self, letter: &[u8]) -> Reply {
+        let world = &self.shared.world;
+        let Some(letter) = Letter::read(letter) else { return Reply::Unreadable };
+        let room = letter.room.clone();
+        match letter.asked(world.clock.now(), world.policy.start_timeout.max(world.limits.request_timeout)) {
+            Asked::Request { command, deadline, what } => {
+                let told = self.ask_here(&room, command, deadline, what);
+                match tokio::time::timeout(self.left_until(deadline) + BACKSTOP, told).await {
+                    Ok(Some(Told::Answer(answer))) => Reply::of_answer(Some(answer)),
+                    Ok(Some(Told::Moved(owner))) => Reply::Moved(owner),
+                    Ok(None) | Err(_) => Reply::of_answer(None),
+                }
+            }
+            Asked::News(what) => {
+                let taken = self.tell_here(&room, what);
+                match tokio::time::timeout(world.limits.request_timeout, taken).await {
+                    Ok(Some(Taken::Stored)) => Reply::Stored,
+                    Ok(Some(Taken::Moved(owner))) => Reply::Moved(owner),
+                    Ok(None) | Err(_) => Reply::NotStored,
+                }
+            }
+        }
+    }
+
+    /// Reads letters meant for a node, this one or one that is gone, and carries them out. Returns how many there
+    /// were.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn empty_inbox(&self, owner: &NodeId) -> Result<usize, PortError> {
+        let inbox = &self.shared.world.cluster.inbox;
+        let letters = bounded(&self.shared, inbox.letters(Some(owner), LETTERS)).await?;
+        let count = letters.len();
+        futures::future::join_all(letters.into_iter().map(|letter| self.open(letter))).await;
+        Ok(count)
+    }
+
+    /// Owners that letters are meant for.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub(crate) async fn owners_in_inbox(&self) -> Result<Vec<NodeId>, PortError> {
+        let letters = bounded(&self.shared, self.shared.world.cluster.inbox.letters(None, LETTERS)).await?;
+        let owners: std::collections::BTreeSet<_> = letters.into_iter().map(|letter| letter.owner).collect();
+        Ok(owners.into_iter().collect())
+    }
+
+    async fn open(&self, waiting: Waiting) {
+        let reply = loop {
+            match self.receive(waiting.letter.as_bytes()).await {
+                Reply::Moved(owner) if owner == self.shared.world.node => {}
+                reply => break reply,
+            }
+        };
+        let inbox = &self.shared.world.cluster.inbox;
+        let done = match reply {
+            // Somebody else's by now: whoever put it looks for the new owner, and so does the sweep.
+            Reply::Moved(owner) => {
+                let moved = Waiting { id: format!("{}+", waiting.id), owner, ..waiting.clone() };
+                match bounded(&self.shared, inbox.put_letter(&moved)).await {
+                    Ok(()) => bounded(&self.shared, inbox.answer_letter(&waiting.id, "")).await,
+                    Err(error) => Err(error),
+                }
+            }
+            Reply::NotStored => Ok(()),
+            reply => bounded(&self.shared, inbox.answer_letter(&waiting.id, &reply.to_text())).await,
+        };
+        if let Err(error) = done {
+            tracing::warn!(room.id = %waiting.room, %error, "letter stays in the inbox");
+        }
+    }
+
+    /// Reads every room anew: this node's lease had lapsed.
+    pub(crate) fn read_all_again(&self) {
+        let _ = self.supervisor.cast(SupervisorMessage::ReadAgain);
+    }
+
+    /// Sees to it that a room's row is read, and claimed if it may be.
+    pub(crate) fn wake(&self, room: &RoomId) {
+        self.deliver(room, RoomMessage::TakeUp);
+    }
+
+    /// What this node shares, for the parts of the cluster.
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
+fn not_stored(room: &RoomId) -> PortError {
+    PortError::unavailable("store", format!("news of room '{room}' are not stored yet"))
+}
+
+/// Tells owners what this node learned of rooms that they own by now, as long as the node is up.
+pub(super) async fn hand_on(
+    shared: Weak<Shared>,
+    supervisor: ActorRef<SupervisorMessage>,
+    mut learned: mpsc::Receiver<(RoomId, Happening)>,
+) {
+    while let Some((room, what)) = learned.recv().await {
+        let Some(shared) = shared.upgrade() else { return };
+        let orchestrator = Orchestrator {
+            shared: shared.clone(),
+            supervisor: supervisor.clone(),
+            draining: Arc::default(),
+            requests: tokio_util::task::TaskTracker::new(),
+        };
+        let what = match what {
+            Happening::StartAnswered { result: Ok(info), .. }
+            | Happening::StopAnswered { result: Ok(info), .. } => {
+                match news::sighting(&shared, info, Source::Call).await {
+                    Ok(sighting) => Happening::EgressSeen(sighting),
+                    Err(_) => continue,
+                }
+            }
+            what => what,
+        };
+        if let Err(error) = orchestrator.tell(&room, what).await {
+            tracing::debug!(room.id = %room, %error, "owner was not told what was learned");
+        }
+    }
+}

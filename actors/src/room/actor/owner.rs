@@ -1,0 +1,82 @@
+//! Whether this node owns the room: its row is read and claimed, or the room is left to whoever has it.
+
+use super::{Input, LoadedRow, Own, RoomActorState, Standing, is_evidence};
+use crate::ids::NodeId;
+use crate::recording::event::Happening;
+use crate::recording::ledger::State;
+use crate::room::commit::{self, Found, Header, Loaded};
+use crate::room::supervisor::SupervisorMessage;
+use crate::room::{RoomMessage, Taken, meet};
+
+impl RoomActorState {
+    pub(super) fn load(&mut self) {
+        self.standing = Standing::Loading;
+        self.generation += 1;
+        let (shared, room, myself) = (self.shared.clone(), self.room.clone(), self.myself.clone());
+        tokio::spawn(async move {
+            let found = commit::load(&shared, &room).await;
+            let _ = myself.cast(RoomMessage::Own(Own::Loaded(Box::new(LoadedRow(found)))));
+        });
+    }
+
+    pub(super) fn loaded(&mut self, found: Found) {
+        match found {
+            Found::Ours(loaded) => self.begin_with(*loaded),
+            Found::Elsewhere(owner) => self.leave_to(&owner),
+        }
+    }
+
+    fn begin_with(&mut self, loaded: Loaded) {
+        // What was begun under an earlier claim is asked for anew, on what the row says.
+        self.replies.begun_move_to(&self.shared.world.node);
+        self.header = loaded.header;
+        self.state = State::fresh(self.room.clone());
+        self.lags = false;
+        self.standing = Standing::Ready;
+        let found = loaded.state.is_some();
+        self.state.durable = loaded.state.unwrap_or_default();
+        self.shared.live.is_now(&self.room, &self.state.durable);
+        if found && self.state.durable.current.is_none() {
+            // Whoever had the row before may have died in between.
+            meet::let_go(&self.shared, &self.room);
+        }
+        if found {
+            self.queue.push_front(Input { what: Happening::TakenUp, command: None, stored: None });
+        }
+    }
+
+    /// Another node owns the room: whoever waits is sent there, and what was learned meanwhile is told there.
+    fn leave_to(&mut self, owner: &NodeId) {
+        self.state = State::fresh(self.room.clone());
+        self.lags = false;
+        self.shared.live.is_now(&self.room, &self.state.durable);
+        self.replies.all_move_to(owner);
+        for Input { what, command, stored } in self.queue.drain(..) {
+            match stored {
+                Some(stored) => drop(stored.send(Taken::Moved(owner.clone()))),
+                // A full queue forgets: the owner looks for itself.
+                None if command.is_none() && is_evidence(&what) => {
+                    let _ = self.shared.learned.try_send((self.room.clone(), what));
+                }
+                None => {}
+            }
+        }
+        self.header = Header { revision: None, ..self.header.clone() };
+        self.ask_to_leave(Standing::LeavingToOwner);
+    }
+
+    pub(super) fn ask_to_leave(&mut self, standing: Standing) {
+        self.standing = standing;
+        let ask = SupervisorMessage::Passivate {
+            room: self.room.clone(),
+            actor: self.myself.get_id(),
+            delivered: self.delivered,
+        };
+        let _ = self.supervisor.cast(ask);
+    }
+
+    /// Whether this node still holds its lease. While it does not, events wait.
+    pub(super) fn may_act(&self) -> bool {
+        self.shared.world.cluster.lease.is_held()
+    }
+}

@@ -1,0 +1,117 @@
+//! A room has one owner, whoever is asked, and gets another when that one is gone.
+
+use std::time::Duration;
+
+use reelkeeper_actors::recording::RecordingStatus;
+use reelkeeper_actors::recording::effect::Refusal;
+use tokio::time::{Instant, sleep};
+
+use crate::stage::{Stage, Way};
+
+#[tokio::test(start_paused = true)]
+async fn whichever_node_is_asked_the_owner_answers() {
+    let stage = Stage::set().await;
+    let (a, b) = stage.pair().await;
+    let room = stage.room("room-1").await;
+    let recording = a.start(&room).await.unwrap();
+    assert_eq!(stage.owner(&room).await, Some(a.id.clone()));
+    assert_eq!(b.start(&room).await, Err(Refusal::AlreadyRecording));
+    let stopped = b.stop(&recording.recording_id).await.unwrap();
+    assert_eq!(stopped.recording_id, recording.recording_id);
+    stage.until_complete(&recording.recording_id).await;
+    assert_eq!(b.stop(&recording.recording_id).await, Err(Refusal::AlreadyStopped));
+    b.orchestrator.delete(&recording.recording_id).await.unwrap();
+    assert_eq!(stage.status(&recording.recording_id).await, None);
+    stage.until("nobody owns the room", async || stage.owner(&room).await.is_none()).await;
+    let again = b.start(&room).await.unwrap();
+    assert_eq!(stage.owner(&room).await, Some(b.id.clone()), "whoever is asked first");
+    a.stop(&again.recording_id).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_that_cannot_be_spoken_to_finds_its_letters() {
+    let stage = Stage::set().await;
+    let (a, b) = stage.pair().await;
+    stage.way_to(&a, Way::Cut);
+    let room = stage.room("room-1").await;
+    let recording = a.start(&room).await.unwrap();
+    let began = Instant::now();
+    assert_eq!(b.start(&room).await, Err(Refusal::AlreadyRecording));
+    assert_eq!(b.stop(&recording.recording_id).await.unwrap().recording_id, recording.recording_id);
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    stage.until_complete(&recording.recording_id).await;
+    assert_eq!(stage.letters().await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_got_lost_is_asked_for_again() {
+    let stage = Stage::set().await;
+    let (a, b) = stage.pair().await;
+    let room = stage.room("room-1").await;
+    let first = a.start(&room).await.unwrap();
+    stage.way_to(&a, Way::LosesAnswers);
+    let stopping = tokio::spawn(async move { (b.stop(&first.recording_id).await, b) });
+    sleep(Duration::from_secs(2)).await;
+    stage.way_to(&a, Way::Open);
+    let (stopped, _b) = stopping.await.unwrap();
+    assert!(stopped.is_ok(), "the stop was carried out once, and its answer kept: {stopped:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_is_gone_loses_its_rooms_at_once() {
+    let stage = Stage::set().await;
+    let (mut a, b) = stage.pair().await;
+    let rooms = [stage.room("room-1").await, stage.room("room-2").await, stage.room("room-3").await];
+    let mut recordings = Vec::new();
+    for room in &rooms {
+        recordings.push(a.start(room).await.unwrap().recording_id);
+    }
+    Stage::renews_no_more(&mut a);
+    stage.way_to(&a, Way::Silent);
+    let began = Instant::now();
+    for room in &rooms {
+        stage.until("b owns the room", async || stage.owner(room).await == Some(b.id.clone())).await;
+    }
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    // The old owner runs on unaware: it finds out when it writes, and asks the new one.
+    let stopped = a.stop(&recordings[0]).await.unwrap();
+    assert_eq!(stopped.recording_id, recordings[0]);
+    b.stop(&recordings[1]).await.unwrap();
+    for id in &recordings[..2] {
+        stage.until_complete(id).await;
+    }
+    assert_eq!(stage.status(&recordings[2]).await, Some(RecordingStatus::Active));
+    assert_eq!(stage.running(&rooms[2]), 1, "it records on untouched");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_outlives_its_owner() {
+    let stage = Stage::set().await;
+    let (mut a, b) = stage.pair().await;
+    let room = stage.room("room-1").await;
+    // The owner is `a`, which holds the room by an unsettled recording.
+    let first = a.start(&room).await.unwrap();
+    a.stop(&first.recording_id).await.unwrap();
+    Stage::renews_no_more(&mut a);
+    stage.way_to(&a, Way::Silent);
+    let began = Instant::now();
+    let second = b.start(&room).await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    assert_eq!(stage.status(&second.recording_id).await, Some(RecordingStatus::Active));
+    assert_eq!(stage.running(&room), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_was_given_up_is_stopped_when_its_owner_answers_again() {
+    let stage = Stage::set().await;
+    let (a, b) = stage.pair().await;
+    let room = stage.room("room-1").await;
+    // `a` owns the room, takes the start, and its answers never arrive; its lease lives on.
+    let first = a.start(&room).await.unwrap();
+    a.stop(&first.recording_id).await.unwrap();
+    stage.way_to(&a, Way::LosesAnswers);
+    let refused = b.start(&room).await;
+    assert_eq!(refused, Err(Refusal::TimedOutStarting), "nobody knows better");
+    stage.until("whatever ran is stopped", async || stage.running(&room) == 0).await;
+    stage.until("the letter is read", async || stage.letters().await == 0).await;
+}
