@@ -110,8 +110,32 @@ async fn an_outage_is_named_in_time_and_over_by_itself() {
     assert_eq!(error.kind, PortErrorKind::Unavailable, "{error}");
     service.start_again().await;
     // The first call after it, though the old connection died unseen.
-    assert_eq!(coordination.standing(&node()).await.unwrap(), Standing::Gone, "it lost everything");
+    let standing = coordination.standing(&node()).await.unwrap();
+    assert_eq!(standing, Standing::Alive, "it lost everything, so a missing lease says nothing");
     coordination.renew(&node(), LONG).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_all_leases_were_lost_nobody_counts_as_gone_for_one_lease() {
+    let mut service = redis("").await;
+    let coordination = connect(&format!("redis://127.0.0.1:{}", service.port())).await;
+    let (lost, renewing) = (NodeId::from_trusted("lost"), NodeId::from_trusted("renewing"));
+    coordination.renew(&lost, LONG).await.unwrap();
+    service.kill().await;
+    service.start_again().await;
+    let lease = Duration::from_secs(2);
+    eventually("it is back", async || coordination.renew(&renewing, lease).await.ok()).await;
+    let renewed = Instant::now();
+    assert_eq!(coordination.standing(&lost).await.unwrap(), Standing::Alive, "it may live");
+    eventually("it counts as gone", async || {
+        let standing = coordination.standing(&lost).await.unwrap();
+        (standing == Standing::Gone).then_some(())
+    })
+    .await;
+    assert!(renewed.elapsed() + Duration::from_millis(100) >= lease, "{:?}", renewed.elapsed());
+    coordination.renew(&lost, LONG).await.unwrap();
+    coordination.leave(&lost).await.unwrap();
+    assert_eq!(coordination.standing(&lost).await.unwrap(), Standing::Gone, "who leaves says so");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -101,6 +101,16 @@ impl Process {
         self.send(Signal::TERM);
     }
 
+    /// SIGSTOP: it does nothing, and its connections stay.
+    pub fn freeze(&self) {
+        self.send(Signal::STOP);
+    }
+
+    /// SIGCONT.
+    pub fn thaw(&self) {
+        self.send(Signal::CONT);
+    }
+
     fn send(&self, signal: Signal) {
         let id = i32::try_from(self.id()).ok().and_then(Pid::from_raw).expect("a process id");
         kill_process(id, signal).expect("a child can be sent a signal");
@@ -119,8 +129,6 @@ fn command(folder: &Path, livekit: SocketAddr, options: &[(&str, &str)]) -> Comm
     let mut command = Command::new(env!("CARGO_BIN_EXE_reelkeeper"));
     command
         .arg("serve")
-        .args(["--listen", "127.0.0.1:0"])
-        .args(["--store", &format!("sqlite://{folder}/reelkeeper.db")])
         .args(["--blobs", &format!("file://{folder}/blobs")])
         .args(["--livekit", &format!("http://{livekit}")])
         // What the caller's shell sets must not decide a test.
@@ -129,6 +137,8 @@ fn command(folder: &Path, livekit: SocketAddr, options: &[(&str, &str)]) -> Comm
         .env("REELKEEPER_LIVEKIT_API_SECRET", livekit::API_SECRET)
         .env("REELKEEPER_INITIAL_API_KEY", API_KEY)
         .env("REELKEEPER_LOG_FORMAT", "json")
+        .env("REELKEEPER_LISTEN", "127.0.0.1:0")
+        .env("REELKEEPER_STORE", format!("sqlite://{folder}/reelkeeper.db"))
         .envs(options.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -1,0 +1,36 @@
+//! The cluster: several nodes as real processes, on a real MongoDB and Redis, with the simulated LiveKit in the
+//! test's process. They are killed, frozen and asked to end, and whichever is left answers.
+//!
+//! Processes, because ractor's registries are one per process. Read `stage.rs`, then `routes.rs` (all live) and
+//! `deaths.rs` (not all do).
+
+#![allow(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout, reason = "these are tests")]
+
+#[path = "../processes/api.rs"]
+#[allow(dead_code, reason = "the ring of processes uses more of it")]
+mod api;
+#[path = "../backends/servers.rs"]
+#[allow(dead_code, reason = "the ring of the backends uses more of it")]
+mod backends;
+mod deaths;
+#[path = "../processes/livekit.rs"]
+#[allow(dead_code, reason = "the ring of processes uses more of it")]
+mod livekit;
+#[path = "../processes/process.rs"]
+#[allow(dead_code, reason = "the ring of processes uses more of it")]
+mod process;
+mod routes;
+#[path = "../real/stack"]
+#[allow(dead_code, unused_imports, reason = "the ring of real services uses more of it")]
+mod stack {
+    mod ports;
+    mod process;
+    mod tools;
+
+    pub use self::ports::free_port;
+    pub use self::process::{Process, Program, before, eventually};
+    pub use self::tools::Tools;
+}
+mod stage;
+#[path = "../processes/wait.rs"]
+mod wait;

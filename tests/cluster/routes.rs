@@ -1,0 +1,51 @@
+//! Every node lives: whichever is asked, the room's owner answers.
+
+use std::time::{Duration, Instant};
+
+use crate::stage::{Door, Leases, Node, Stage};
+
+const ALL: [(Door, Leases); 4] = [
+    (Door::Open, Leases::Redis),
+    (Door::None, Leases::Redis),
+    (Door::Open, Leases::Store),
+    (Door::None, Leases::Store),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whichever_node_is_asked_the_owner_answers() {
+    for (door, leases) in ALL {
+        println!("{door:?}, leases in {leases:?}");
+        let stage = Stage::set(door, leases).await;
+        let [a, b]: [Node; 2] = stage.nodes().await;
+        let room = stage.room(&a).await;
+        let recording = a.start(&room).await;
+        let began = Instant::now();
+        let again = b.api.start(&room).await.expect("an answer");
+        assert_eq!((again.status, again.message().contains("already")), (409, true), "{again:?}");
+        b.stop(&recording).await;
+        println!("a refused start and a stop elsewhere took {:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+        stage.until_status(&b, &recording, "complete").await;
+        let deleted = b.api.delete(&recording).await.expect("an answer");
+        assert_eq!(deleted.status, 200, "{deleted:?}");
+        assert_eq!(a.api.get(&recording).await.expect("an answer").status, 404);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn starts_of_one_room_at_every_node_make_one_recording() {
+    let stage = Stage::set(Door::Open, Leases::Redis).await;
+    let nodes: [Node; 3] = stage.nodes().await;
+    for _ in 0..5 {
+        let room = stage.room(&nodes[0]).await;
+        let starts = nodes.iter().flat_map(|node| [node, node]).map(|node| node.api.start(&room));
+        let answers: Vec<_> = futures::future::join_all(starts).await.into_iter().flatten().collect();
+        let mut statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
+        statuses.sort_unstable();
+        assert_eq!(statuses, [201, 409, 409, 409, 409, 409], "{answers:?}");
+        assert_eq!(stage.livekit.live(&room).len(), 1);
+        let recording = answers.iter().find(|answer| answer.status == 201).unwrap().recording();
+        nodes[2].stop(&recording).await;
+        stage.until_status(&nodes[1], &recording, "complete").await;
+    }
+}

@@ -1,0 +1,138 @@
+//! Nodes, what they share, and a client of each.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use reelkeeper_actors::ids::{RecordingId, RoomId};
+use tempfile::TempDir;
+
+use crate::api::Api;
+use crate::backends::{self, Backend};
+use crate::livekit::{LiveKit, quick};
+use crate::process::Process;
+use crate::stack::free_port;
+use crate::wait::until;
+
+/// A node's lease here: short, so that nobody waits long for it to end.
+pub const LEASE: Duration = Duration::from_secs(5);
+/// Longer than anything takes that is waited for.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// How nodes reach each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// Over the gateway.
+    Open,
+    /// Through the store only.
+    None,
+}
+
+/// Where leases lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leases {
+    /// In Redis.
+    Redis,
+    /// In the store.
+    Store,
+}
+
+/// What all nodes share.
+pub struct Stage {
+    pub livekit: LiveKit,
+    pub mongo: Backend,
+    pub redis: Backend,
+    folder: TempDir,
+    door: Door,
+    leases: Leases,
+}
+
+/// A node that is up.
+pub struct Node {
+    pub process: Process,
+    pub api: Api,
+}
+
+impl Stage {
+    pub async fn set(door: Door, leases: Leases) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (mongo, redis) = tokio::join!(backends::mongo(), backends::redis(""));
+        let livekit = LiveKit::start(&folder.path().join("blobs"), quick(), None).await;
+        Self { livekit, mongo, redis, folder, door, leases }
+    }
+
+    /// Starts a node. LiveKit tells the first one everything.
+    pub async fn node(&self) -> Node {
+        let cluster = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())).to_string();
+        let coordination = match self.leases {
+            Leases::Redis => format!("redis://127.0.0.1:{}", self.redis.port()),
+            Leases::Store => "store://".to_owned(),
+        };
+        let lease = format!("{}s", LEASE.as_secs());
+        let store = backends::mongo_uri(self.mongo.port(), "cluster");
+        let mut options = vec![
+            ("REELKEEPER_STORE", store.as_str()),
+            ("REELKEEPER_COORDINATION", &coordination),
+            ("REELKEEPER_LEASE_TTL", &lease),
+            ("REELKEEPER_DRAIN_TIMEOUT", "10s"),
+            ("REELKEEPER_LOG", "info,reelkeeper=debug,reelkeeper_actors=debug"),
+        ];
+        if self.door == Door::Open {
+            options.push(("REELKEEPER_CLUSTER_LISTEN", &cluster));
+            options.push(("REELKEEPER_CLUSTER_SECRET", "a-secret-of-this-cluster"));
+        }
+        let process = Process::start(self.folder.path(), self.livekit.address(), &options).await;
+        let process = process.unwrap_or_else(|ended| panic!("{}\n{}", ended.status, ended.log));
+        let api = Api::of(process.address());
+        Node { process, api }
+    }
+
+    /// So many nodes, each connected to all others if there is a door.
+    pub async fn nodes<const N: usize>(&self) -> [Node; N] {
+        let nodes = futures::future::join_all((0..N).map(|_| self.node())).await;
+        if self.door == Door::Open {
+            for node in &nodes {
+                let connected =
+                    |node: &Node| node.process.log().text().matches("connected to a node").count();
+                until("all are connected", PATIENCE, async || {
+                    if connected(node) + 1 >= N { Ok(()) } else { Err("too few".to_owned()) }
+                })
+                .await;
+            }
+        }
+        nodes.try_into().unwrap_or_else(|_| unreachable!("as many as were asked for"))
+    }
+
+    /// A room with somebody in it.
+    pub async fn room(&self, node: &Node) -> RoomId {
+        let made = node.api.make_room("a room").await.expect("an answer");
+        assert_eq!(made.status, 201, "{made:?}");
+        let room = RoomId::from_trusted(made.body["roomId"].as_str().unwrap());
+        self.livekit.add_room(&room);
+        room
+    }
+
+    pub async fn until_status(&self, node: &Node, recording: &RecordingId, status: &str) {
+        until(&format!("{recording} is {status}"), PATIENCE, async || {
+            let shown = node.api.get(recording).await.map(|answer| answer.body["status"].clone());
+            if shown.as_ref().is_some_and(|shown| shown == status) {
+                Ok(())
+            } else {
+                Err(format!("{shown:?}"))
+            }
+        })
+        .await;
+    }
+}
+
+impl Node {
+    pub async fn start(&self, room: &RoomId) -> RecordingId {
+        let answer = self.api.start(room).await.expect("an answer");
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer.recording()
+    }
+
+    pub async fn stop(&self, recording: &RecordingId) {
+        let answer = self.api.stop(recording).await.expect("an answer");
+        assert_eq!(answer.status, 202, "{answer:?}");
+    }
+}
