@@ -39,7 +39,7 @@ use crate::config::{BlobsUrl, Config};
 use crate::http::passwords::Passwords;
 use crate::http::tokens::Tokens;
 use crate::http::{self, HttpSettings, HttpState};
-use crate::simulator;
+use crate::{simulator, telemetry};
 
 use self::cluster::ClusterPart;
 use self::media_server::MediaServerPart;
@@ -132,6 +132,7 @@ impl App {
     /// # Errors
     /// When a backend cannot be opened or the address cannot be listened on.
     pub async fn start(config: Config, node: NodeId) -> Result<Self, AppError> {
+        telemetry::metrics::recorder();
         let opening = Opening::begin(config.startup_timeout);
         let stores = Stores::open(&opening, &config).await?;
         let coordination = stores.coordination.clone();
@@ -324,6 +325,7 @@ fn http_state(
         catalog: stores.catalog.clone(),
         accounts: stores.accounts.clone(),
         blobs: stores.blobs.clone(),
+        outbox: stores.outbox.clone(),
         ledger: stores.ledger.clone(),
         coordination: stores.coordination.clone(),
         media_server: media_server.port.clone(),

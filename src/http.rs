@@ -8,6 +8,7 @@ pub mod access_log;
 pub mod auth;
 pub mod base_path;
 pub mod body;
+pub mod cluster;
 pub mod cors;
 pub mod error;
 #[cfg(test)]
@@ -19,6 +20,7 @@ pub mod livekit_webhook;
 pub mod login_limits;
 pub mod media;
 pub mod members;
+pub mod metrics;
 #[cfg(test)]
 mod odd;
 pub mod openapi;
@@ -57,6 +59,7 @@ use reelkeeper_actors::ports::clock::{Clock, Entropy};
 use reelkeeper_actors::ports::coordination::Coordination;
 use reelkeeper_actors::ports::ledger::Ledger;
 use reelkeeper_actors::ports::media_server::{IncomingWebhooks, MediaServer};
+use reelkeeper_actors::ports::outbox::Outbox;
 use reelkeeper_actors::recording::FileLayout;
 use tower::util::MapRequest;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -92,6 +95,8 @@ pub struct HttpState {
     pub accounts: Arc<dyn Accounts>,
     /// The files.
     pub blobs: Arc<dyn Blobs>,
+    /// Asked only how much waits.
+    pub outbox: Arc<dyn Outbox>,
     /// Asked only whether it answers.
     pub ledger: Arc<dyn Ledger>,
     /// Asked only whether it answers.
@@ -191,7 +196,7 @@ const PUBLIC: [&str; 12] = [
     "/api/v1/docs",
 ];
 /// What lies below the base path and is no public API: accounts, and the members of rooms.
-const INTERNAL: [&str; 8] = [
+const INTERNAL: [&str; 9] = [
     "/internal-api/v1/auth/login",
     "/internal-api/v1/auth/logout",
     "/internal-api/v1/auth/refresh",
@@ -200,10 +205,11 @@ const INTERNAL: [&str; 8] = [
     "/internal-api/v1/rooms/{room_id}/token",
     "/internal-api/v1/rooms/{room_id}/roles",
     "/internal-api/v1/rooms/{room_id}/roles/{secret}",
+    "/internal-api/v1/cluster",
 ];
 
 /// What lies at the root, whatever the base path.
-const AT_ROOT: [&str; 3] = ["/livez", "/readyz", "/livekit/webhook"];
+const AT_ROOT: [&str; 4] = ["/livez", "/readyz", "/livekit/webhook", "/metrics"];
 
 /// All routes.
 pub fn router(state: HttpState) -> Router {
@@ -212,7 +218,7 @@ pub fn router(state: HttpState) -> Router {
     let [health, rooms, room, room_config, recordings, download, recording, url, stop, media, docs @ ..] =
         &below_base;
     let at_root = AT_ROOT.map(str::to_owned);
-    let [livez, readyz, webhook] = &at_root;
+    let [livez, readyz, webhook, metrics] = &at_root;
     let internal = INTERNAL.map(|path| settings.base_path.join(path));
     let paths = Paths::new(&[below_base.as_slice(), internal.as_slice(), at_root.as_slice()].concat());
 
@@ -260,6 +266,7 @@ pub fn router(state: HttpState) -> Router {
         .route(livez, get(health::live))
         .route(readyz, get(health::ready))
         .route(health, get(health::health))
+        .route(metrics, get(metrics::show))
         .layer(budget(PROBES));
 
     let all = api.merge(logins).merge(media).merge(webhooks).merge(probes).merge(documents);
@@ -279,8 +286,10 @@ fn around(state: &HttpState, routes: Router<HttpState>) -> Router<HttpState> {
         .layer(from_fn(unanswered::close))
 }
 
-/// A user's tokens and account, and the members of rooms.
-fn member_routes([_, logout, refresh, profile, _, token, roles, role]: &[String; 8]) -> Router<HttpState> {
+/// A user's tokens and account, the members of rooms, and the cluster.
+fn member_routes(
+    [_, logout, refresh, profile, _, token, roles, role, cluster]: &[String; 9],
+) -> Router<HttpState> {
     Router::new()
         .route(logout, post(users::logout))
         .route(refresh, post(users::refresh))
@@ -288,10 +297,11 @@ fn member_routes([_, logout, refresh, profile, _, token, roles, role]: &[String;
         .route(token, post(members::token))
         .route(roles, get(members::roles))
         .route(role, get(members::role))
+        .route(cluster, get(cluster::show))
 }
 
 /// What computes a hash.
-fn login_routes([login, _, _, _, change_password, ..]: &[String; 8]) -> Router<HttpState> {
+fn login_routes([login, _, _, _, change_password, ..]: &[String; 9]) -> Router<HttpState> {
     Router::new().route(login, post(users::login)).route(change_password, post(users::change_password))
 }
 

@@ -8,6 +8,7 @@ mod keyed;
 mod meetings;
 mod routing;
 mod taking_up;
+mod view;
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -38,6 +39,7 @@ use crate::room::supervisor::{Supervisor, SupervisorMessage};
 use crate::room::{Observed, RoomMessage, Shared, World, news};
 
 pub use self::meetings::JoinRefusal;
+pub use self::view::ClusterView;
 
 /// What was learned of others' rooms and is not told there yet; more is forgotten, since owners look for themselves.
 const LEARNED_MAX: usize = 1024;

@@ -383,3 +383,55 @@ fn secrets_stay_out_of_debug_output() {
     let config = good(&[LIVEKIT, ("LIVEKIT_API_SECRET", "hush"), ("MEET_INITIAL_API_KEY", "hush")]);
     assert!(!format!("{config:?}").contains("hush"));
 }
+
+#[test]
+fn the_example_of_a_cluster_is_a_good_configuration() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/config/cluster.toml");
+    let flags = Flags { config: Some(path.into()), ..Flags::default() };
+    let env = [
+        ("REELKEEPER_CLUSTER_SECRET", "a-secret-for-trying-out"),
+        ("REELKEEPER_BLOBS_ACCESS_KEY", "demo"),
+        ("REELKEEPER_BLOBS_SECRET_KEY", "demo-secret"),
+        ("REELKEEPER_LIVEKIT_API_SECRET", "a-secret-of-at-least-32-characters"),
+    ];
+    let (config, warnings) = load(&flags, &[&env[..]].concat()).unwrap();
+    assert_eq!(warnings, []);
+    let door = config.cluster.door.unwrap();
+    assert_eq!((door.listen.port(), door.advertise), (7946, None));
+}
+
+#[test]
+fn a_door_needs_a_secret_and_other_nodes() {
+    let mongo = ("REELKEEPER_STORE", "mongodb://db");
+    let redis = ("REELKEEPER_COORDINATION", "redis://cache");
+    let listen = ("REELKEEPER_CLUSTER_LISTEN", "0.0.0.0:7946");
+    let secret = ("REELKEEPER_CLUSTER_SECRET", "sixteen-letters-");
+    let cases: [(&[(&str, &str)], &str); 6] = [
+        (&[mongo, redis, listen, secret], ""),
+        (&[mongo, redis, listen], "cluster.secret (REELKEEPER_CLUSTER_SECRET): cluster.listen is set"),
+        (&[listen, secret], "coordination.url (REELKEEPER_COORDINATION): memory:// knows no other nodes"),
+        (
+            &[mongo, redis, listen, ("REELKEEPER_CLUSTER_SECRET", "hush")],
+            "cluster.secret (REELKEEPER_CLUSTER_SECRET): \"(hidden)\"",
+        ),
+        (
+            &[mongo, redis, secret, ("REELKEEPER_CLUSTER_LISTEN", "7946")],
+            "cluster.listen (REELKEEPER_CLUSTER_LISTEN): \"7946\"",
+        ),
+        (
+            &[mongo, redis, listen, secret, ("REELKEEPER_CLUSTER_ADVERTISE", "node-1")],
+            "cluster.advertise (REELKEEPER_CLUSTER_ADVERTISE): \"node-1\"",
+        ),
+    ];
+    for (env, expected) in cases {
+        let found = match load(&Flags::default(), &[&[LIVEKIT][..], env].concat()) {
+            Ok(_) => Vec::new(),
+            Err(faults) => faults.faults.iter().map(Fault::to_string).collect(),
+        };
+        assert!(
+            found.is_empty() == expected.is_empty() && found.iter().take(1).all(|f| f.starts_with(expected)),
+            "{env:?}: {found:?}"
+        );
+        assert!(!found.join("").contains("hush"), "{found:?}");
+    }
+}

@@ -105,6 +105,7 @@ async fn app(world: &Arc<World>, settings: HttpSettings) -> Router {
         catalog: world.clone(),
         accounts: world.clone(),
         blobs: world.clone(),
+        outbox: Arc::new(reelkeeper_actors::embedded::MemoryStore::new()),
         ledger: world.clone(),
         coordination: world.clone(),
         media_server: world.clone(),

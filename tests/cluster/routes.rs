@@ -33,6 +33,32 @@ async fn whichever_node_is_asked_the_owner_answers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_node_shows_all_of_them() {
+    let stage = Stage::set(Door::Open, Leases::Redis).await;
+    let [a, b]: [Node; 2] = stage.nodes().await;
+    let room = stage.room(&a).await;
+    let recording = a.start(&room).await;
+    for node in [&a, &b] {
+        let shown = node.cluster().await;
+        assert_eq!((shown["holdsLease"].as_bool(), shown["orphanedRooms"].as_u64()), (Some(true), Some(0)));
+        let nodes = shown["nodes"].as_array().unwrap();
+        assert_eq!(nodes.len(), 2, "{shown}");
+        assert!(nodes.iter().all(|node| node["address"].is_string() && node["suspect"] == false), "{shown}");
+        let rooms: Vec<_> = nodes.iter().map(|node| node["rooms"].as_u64().unwrap()).collect();
+        assert_eq!(rooms.iter().sum::<u64>(), 1, "{shown}");
+    }
+    b.stop(&recording).await;
+    stage.until_status(&a, &recording, "complete").await;
+    let (at_a, at_b) = (a.metrics().await, b.metrics().await);
+    assert!(at_a.contains("reelkeeper_recordings_total{status=\"complete\"} 1"), "{at_a}");
+    assert!(at_b.contains("reelkeeper_gateway_seconds_count 1"), "{at_b}");
+    for metrics in [at_a, at_b] {
+        assert!(metrics.contains("reelkeeper_dependency_up{dependency=\"coordination\"} 1"), "{metrics}");
+        assert!(metrics.contains("reelkeeper_lease_held 1"), "{metrics}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn starts_of_one_room_at_every_node_make_one_recording() {
     let stage = Stage::set(Door::Open, Leases::Redis).await;
     let nodes: [Node; 3] = stage.nodes().await;

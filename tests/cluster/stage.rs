@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use reelkeeper_actors::ids::{RecordingId, RoomId};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::api::Api;
@@ -129,6 +130,25 @@ impl Node {
         let answer = self.api.start(room).await.expect("an answer");
         assert_eq!(answer.status, 201, "{answer:?}");
         answer.recording()
+    }
+
+    /// What it shows of the cluster to an admin.
+    pub async fn cluster(&self) -> Value {
+        let url = |path: &str| format!("http://{}/meet/internal-api/v1{path}", self.process.address());
+        let http = reqwest::Client::new();
+        let login = json!({"username": "admin", "password": "admin"});
+        let login = http.post(url("/auth/login")).json(&login).send().await.unwrap();
+        let login: Value = login.json().await.unwrap();
+        let token = login["accessToken"].as_str().unwrap();
+        let shown = http.get(url("/cluster")).bearer_auth(token).send().await.unwrap();
+        assert_eq!(shown.status(), 200);
+        shown.json().await.unwrap()
+    }
+
+    /// What it counts.
+    pub async fn metrics(&self) -> String {
+        let url = format!("http://{}/metrics", self.process.address());
+        reqwest::get(url).await.unwrap().text().await.unwrap()
     }
 
     pub async fn stop(&self, recording: &RecordingId) {

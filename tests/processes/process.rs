@@ -102,11 +102,13 @@ impl Process {
     }
 
     /// SIGSTOP: it does nothing, and its connections stay.
+    #[allow(dead_code, reason = "the ring of the cluster uses it")]
     pub fn freeze(&self) {
         self.send(Signal::STOP);
     }
 
     /// SIGCONT.
+    #[allow(dead_code, reason = "the ring of the cluster uses it")]
     pub fn thaw(&self) {
         self.send(Signal::CONT);
     }

@@ -18,6 +18,7 @@ use ractor_cluster::{
     client_connect,
 };
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::wire::Reply;
@@ -156,12 +157,15 @@ impl Gateway {
         let place = self.place_for(node).try_acquire_owned();
         let _place = place.map_err(|_| unreachable("too many letters are under way to it"))?;
         let door: ActorRef<GatewayMessage> = door.into();
-        match door.call(|reply| GatewayMessage::Letter(letter, reply), Some(limit)).await {
+        let sent = Instant::now();
+        let answer = match door.call(|reply| GatewayMessage::Letter(letter, reply), Some(limit)).await {
             Ok(CallResult::Success(answer)) => Ok(answer),
             Ok(CallResult::Timeout) => Err(PeerError::Lost("not in time".to_owned())),
             Ok(CallResult::SenderError) => Err(PeerError::Lost("the connection broke".to_owned())),
             Err(error) => Err(PeerError::Unreachable(error.to_string())),
-        }
+        };
+        metrics::histogram!("reelkeeper_gateway_seconds").record(sent.elapsed().as_secs_f64());
+        answer
     }
 
     /// Pings a node that has a connection; one that is silent is spoken to no more until it answers again.
@@ -205,7 +209,12 @@ impl Gateway {
 #[async_trait]
 impl Peers for Gateway {
     async fn ask(&self, node: &NodeId, letter: Vec<u8>, limit: Duration) -> Result<Vec<u8>, PeerError> {
-        self.send(node, letter, limit).await
+        let answer = self.send(node, letter, limit).await;
+        if let Err(error) = &answer {
+            let kind = if matches!(error, PeerError::Lost(_)) { "lost" } else { "unreachable" };
+            metrics::counter!("reelkeeper_gateway_errors_total", "kind" => kind).increment(1);
+        }
+        answer
     }
 
     fn suspects(&self) -> Vec<NodeId> {

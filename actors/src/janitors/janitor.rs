@@ -233,8 +233,14 @@ async fn hand_over(findings: &[Finding], counts: &mut Counts, orchestrator: &Orc
 }
 
 /// One line for a pass that found anything out of order; what is only kept is in order.
-fn log_pass(task: &str, counts: Counts) {
+fn log_pass(task: &'static str, counts: Counts) {
     let Counts { found, handed_over, reported, kept, failed } = counts;
+    for (result, count) in
+        [("handed_over", handed_over), ("reported", reported), ("kept", kept), ("failed", failed)]
+    {
+        metrics::counter!("reelkeeper_swept_total", "task" => task, "result" => result)
+            .increment(count as u64);
+    }
     if handed_over + reported + failed > 0 {
         tracing::info!(task, found, handed_over, reported, kept, failed, "swept");
     } else if found > 0 {

@@ -13,7 +13,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
-use self::shown::log_change;
+use self::shown::{count_change, log_change};
 use super::commit::{self, Committed, Found, Header, Removed};
 use super::replies::Replies;
 use super::supervisor::SupervisorMessage;
@@ -275,6 +275,7 @@ impl RoomActorState {
 
     fn take_effect(&mut self, decision: Decision, input: Input) {
         let recorded = self.state.durable.current.is_some();
+        count_change(&self.state, &decision);
         self.state = decision.state;
         self.shared.live.is_now(&self.room, &self.state.durable);
         if recorded && self.state.durable.current.is_none() {
@@ -311,6 +312,7 @@ impl RoomActorState {
                 self.lags = false;
             }
             (standing, Committed::Fenced) => {
+                metrics::counter!("reelkeeper_fenced_writes_total").increment(1);
                 tracing::warn!(room.id = %self.room, "room was claimed by somebody else, stepping down");
                 if let Standing::Committing(undecided) = standing {
                     // Not decided yet as far as the row goes: it is decided anew on what the row says.

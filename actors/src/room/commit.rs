@@ -87,8 +87,12 @@ async fn try_load(shared: &Arc<Shared>, room: &RoomId) -> Result<Option<Found>, 
         let header = Header { claim, epoch: 1, revision: None };
         return Ok(Some(Found::Ours(Box::new(Loaded { header, state: None }))));
     };
-    let is_others = found.owner != world.node && !world.cluster.peers.suspects().contains(&found.owner);
-    if is_others && bounded(shared, world.coordination.standing(&found.owner)).await? == Standing::Alive {
+    let is_others = found.owner != world.node;
+    let is_suspect = is_others && world.cluster.peers.suspects().contains(&found.owner);
+    if is_others
+        && !is_suspect
+        && bounded(shared, world.coordination.standing(&found.owner)).await? == Standing::Alive
+    {
         return Ok(Some(Found::Elsewhere(found.owner)));
     }
     let expected = Expected::At { claim: found.claim.clone(), revision: found.revision };
@@ -103,6 +107,10 @@ async fn try_load(shared: &Arc<Shared>, room: &RoomId) -> Result<Option<Found>, 
     let header = Header { claim, epoch: row.epoch, revision: Some(row.revision) };
     match bounded(shared, world.ledger.write(&row, &expected)).await? {
         Written::Stored => {
+            metrics::counter!("reelkeeper_claims_total").increment(1);
+            if is_others {
+                metrics::counter!("reelkeeper_takeovers_total").increment(1);
+            }
             tracing::info!(room.id = %room, epoch = row.epoch, phase = row.state.phase.name(), "room claimed");
             Ok(Some(Found::Ours(Box::new(Loaded { header, state: Some(row.state) }))))
         }

@@ -31,6 +31,11 @@ pub(crate) struct LiveRecordings {
 }
 
 impl LiveRecordings {
+    /// How many rooms record.
+    pub(crate) fn count(&self) -> usize {
+        self.busy().len()
+    }
+
     /// A room's state is this from now on.
     pub(super) fn is_now(&self, room: &RoomId, state: &RoomState) {
         if state.current.is_some() {

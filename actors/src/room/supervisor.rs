@@ -224,6 +224,7 @@ impl SupervisorState {
         if now.since(entry.started) >= RECOVERED {
             entry.falls = 0;
         }
+        metrics::counter!("reelkeeper_actor_restarts_total").increment(1);
         entry.actor = None;
         entry.falls += 1;
         entry.aside = entry.falls >= FALLS_MAX;

@@ -2,7 +2,7 @@
 
 use super::{RoomActorState, Standing};
 use crate::ids::{EgressId, RecordingId};
-use crate::recording::ledger::State;
+use crate::recording::ledger::{Cause, State};
 use crate::recording::lifecycle::Decision;
 use crate::room::Observed;
 
@@ -21,6 +21,25 @@ impl RoomActorState {
             phase: self.state.durable.phase,
             state: self.state.durable.clone(),
             waiting: self.replies.len(),
+        }
+    }
+}
+
+/// Counts what a decision says of recordings.
+pub(super) fn count_change(before: &State, decision: &Decision) {
+    for unsettled in &decision.state.durable.unsettled {
+        let uid = &unsettled.track.uid;
+        let was_lost = before.durable.unsettled.iter().any(|u| u.track.uid == *uid && u.cause == Cause::Lost);
+        if unsettled.cause == Cause::Lost && !was_lost {
+            metrics::counter!("reelkeeper_lost_total").increment(1);
+        }
+    }
+    for track in decision.state.durable.tracks() {
+        let shown = before.durable.tracks().find(|t| t.uid == track.uid).and_then(|track| track.shown);
+        let Some(now) = track.shown.filter(|now| shown != Some(*now) && now.is_terminal()) else { continue };
+        metrics::counter!("reelkeeper_recordings_total", "status" => now.name()).increment(1);
+        if let Some(before) = shown.filter(|shown| shown.is_terminal()) {
+            metrics::counter!("reelkeeper_corrections_total", "from" => before.name()).increment(1);
         }
     }
 }

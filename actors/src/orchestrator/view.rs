@@ -1,0 +1,95 @@
+//! The cluster as this node sees it, for whoever runs it.
+
+use std::collections::BTreeMap;
+
+use super::Orchestrator;
+use crate::ids::NodeId;
+use crate::ports::PortError;
+use crate::ports::coordination::Member;
+use crate::room::commit::bounded;
+
+/// Rows read at once.
+const PAGE: usize = 256;
+/// Most rows that are counted: enough for any cluster, and a bound for the store.
+const ROWS_MAX: usize = 100_000;
+/// Most letters that are counted.
+const LETTERS_MAX: usize = 1_000;
+
+/// What one node sees of all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterView {
+    /// The node that looks.
+    pub node: NodeId,
+    /// Whether it holds its lease; without one it does nothing.
+    pub holds_lease: bool,
+    /// The nodes that hold a lease.
+    pub members: Vec<Member>,
+    /// Nodes that lost their connection and refuse another.
+    pub suspects: Vec<NodeId>,
+    /// Rooms with a row, by their owners, living or not; at most 100 000.
+    pub rooms: BTreeMap<NodeId, usize>,
+    /// How often these rooms were claimed.
+    pub claims: u64,
+    /// Letters in the inbox that nobody answered yet; at most 1000.
+    pub letters: usize,
+}
+
+impl Orchestrator {
+    /// Looks at the leases, the rows and the inbox.
+    ///
+    /// # Errors
+    /// When coordination or the store is away.
+    pub async fn cluster_view(&self) -> Result<ClusterView, PortError> {
+        let (shared, world) = (&self.shared, &self.shared.world);
+        let members = bounded(shared, world.coordination.nodes()).await?;
+        let (mut rooms, mut claims, mut counted, mut after) = (BTreeMap::new(), 0, 0, None);
+        while counted < ROWS_MAX {
+            let rows = bounded(shared, world.ledger.rows(after.as_ref(), PAGE)).await?;
+            for row in &rows {
+                *rooms.entry(row.owner.clone()).or_default() += 1;
+                claims += row.epoch;
+            }
+            counted += rows.len();
+            if rows.len() < PAGE {
+                break;
+            }
+            after = rows.last().map(|row| row.room.clone());
+        }
+        Ok(ClusterView {
+            node: world.node.clone(),
+            holds_lease: world.cluster.lease.is_held(),
+            members,
+            suspects: world.cluster.peers.suspects(),
+            rooms,
+            claims,
+            letters: self.open_letters().await?,
+        })
+    }
+
+    /// Letters in the inbox that nobody answered yet; at most 1000.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn open_letters(&self) -> Result<usize, PortError> {
+        let inbox = &self.shared.world.cluster.inbox;
+        Ok(bounded(&self.shared, inbox.letters(None, LETTERS_MAX)).await?.len())
+    }
+
+    /// Requests and webhooks under way on this node.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.shared.world.limits.admitted.saturating_sub(self.shared.admission.available_permits())
+    }
+
+    /// Recordings that this node's rooms hold as live.
+    #[must_use]
+    pub fn live_recordings(&self) -> usize {
+        self.shared.live.count()
+    }
+
+    /// Whether this node holds its lease.
+    #[must_use]
+    pub fn holds_lease(&self) -> bool {
+        self.shared.world.cluster.lease.is_held()
+    }
+}

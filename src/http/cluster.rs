@@ -1,0 +1,82 @@
+//! `/internal-api/v1/cluster`: the nodes, whose rooms are whose, and what waits, for admins.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use reelkeeper_actors::access::user::UserRole;
+use reelkeeper_actors::orchestrator::ClusterView;
+use serde::Serialize;
+
+use super::HttpState;
+use super::auth::{self, Credentials};
+use super::error::Failure;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Cluster {
+    node_id: String,
+    holds_lease: bool,
+    nodes: Vec<Node>,
+    /// Rooms whose owner holds no lease; they are claimed by whoever lives.
+    orphaned_rooms: usize,
+    claims: u64,
+    inbox: usize,
+    outbox: Outbox,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Node {
+    #[serde(rename = "nodeId")]
+    id: String,
+    address: Option<String>,
+    suspect: bool,
+    rooms: usize,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Outbox {
+    waiting: u64,
+    dead: u64,
+}
+
+/// Shows the cluster as this node sees it.
+///
+/// # Errors
+/// 401, 403, 503.
+pub async fn show(State(state): State<HttpState>, credentials: Credentials) -> Result<Response, Failure> {
+    auth::user(&state, &credentials, UserRole::Admin).await?;
+    let view = state.orchestrator.cluster_view().await?;
+    let depth = state.outbox.depth().await?;
+    let outbox = Outbox { waiting: depth.waiting, dead: depth.dead };
+    Ok(Json(shown(view, outbox)).into_response())
+}
+
+fn shown(view: ClusterView, outbox: Outbox) -> Cluster {
+    let mut rooms: BTreeMap<_, _> = view.rooms;
+    let nodes = view.members.into_iter().map(|member| Node {
+        suspect: view.suspects.contains(&member.node),
+        rooms: rooms.remove(&member.node).unwrap_or_default(),
+        address: Some(member.address).filter(|address| !address.is_empty()),
+        id: member.node.to_string(),
+    });
+    let mut nodes: Vec<Node> = nodes.collect();
+    if !nodes.iter().any(|node| node.id == view.node.as_str()) {
+        // A node that is alone keeps no lease.
+        let rooms = rooms.remove(&view.node).unwrap_or_default();
+        nodes.push(Node { id: view.node.to_string(), address: None, suspect: false, rooms });
+    }
+    nodes.sort_by(|one, other| one.id.cmp(&other.id));
+    Cluster {
+        node_id: view.node.to_string(),
+        holds_lease: view.holds_lease,
+        nodes,
+        orphaned_rooms: rooms.values().sum(),
+        claims: view.claims,
+        inbox: view.letters,
+        outbox,
+    }
+}
