@@ -1,8 +1,8 @@
 //! The cluster: several nodes as real processes, on a real MongoDB and Redis, with the simulated LiveKit in the
 //! test's process. They are killed, frozen and asked to end, and whichever is left answers.
 //!
-//! Processes, because ractor's registries are one per process. Read `stage.rs`, then `routes.rs` (all live) and
-//! `deaths.rs` (not all do).
+//! Processes, because ractor's registries are one per process. Read `stage.rs`, then `routes.rs` (all live), `deaths.rs`
+//! (not all do) and `history.rs` (anything may happen).
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout, reason = "these are tests")]
 
@@ -13,6 +13,7 @@ mod api;
 #[allow(dead_code, reason = "the ring of the backends uses more of it")]
 mod backends;
 mod deaths;
+mod history;
 #[path = "../processes/livekit.rs"]
 #[allow(dead_code, reason = "the ring of processes uses more of it")]
 mod livekit;
@@ -20,6 +21,8 @@ mod livekit;
 #[allow(dead_code, reason = "the ring of processes uses more of it")]
 mod process;
 mod routes;
+#[path = "../processes/seed.rs"]
+mod seed;
 #[path = "../real/stack"]
 #[allow(dead_code, unused_imports, reason = "the ring of real services uses more of it")]
 mod stack {

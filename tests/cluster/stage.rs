@@ -51,6 +51,8 @@ pub struct Stage {
 pub struct Node {
     pub process: Process,
     pub api: Api,
+    /// Where it listens for clients and for other nodes.
+    addresses: [SocketAddr; 2],
 }
 
 impl Stage {
@@ -61,9 +63,20 @@ impl Stage {
         Self { livekit, mongo, redis, folder, door, leases }
     }
 
-    /// Starts a node. LiveKit tells the first one everything.
+    /// Starts a node.
     pub async fn node(&self) -> Node {
-        let cluster = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())).to_string();
+        self.run([(); 2].map(|()| SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())))).await
+    }
+
+    /// Starts a node again, at the same addresses, once it is gone.
+    pub async fn again(&self, node: Node) -> Node {
+        let addresses = node.addresses;
+        node.process.kill().await;
+        self.run(addresses).await
+    }
+
+    async fn run(&self, addresses: [SocketAddr; 2]) -> Node {
+        let [listen, cluster] = addresses.map(|address| address.to_string());
         let coordination = match self.leases {
             Leases::Redis => format!("redis://127.0.0.1:{}", self.redis.port()),
             Leases::Store => "store://".to_owned(),
@@ -71,10 +84,16 @@ impl Stage {
         let lease = format!("{}s", LEASE.as_secs());
         let store = backends::mongo_uri(self.mongo.port(), "cluster");
         let mut options = vec![
-            ("REELKEEPER_STORE", store.as_str()),
+            ("REELKEEPER_LISTEN", listen.as_str()),
+            ("REELKEEPER_STORE", &store),
             ("REELKEEPER_COORDINATION", &coordination),
             ("REELKEEPER_LEASE_TTL", &lease),
             ("REELKEEPER_DRAIN_TIMEOUT", "10s"),
+            ("REELKEEPER_START_TIMEOUT", "10s"),
+            ("REELKEEPER_STOP_TIMEOUT", "10s"),
+            ("REELKEEPER_RECONCILE_INTERVAL", "3s"),
+            ("REELKEEPER_UNHELD_GC_INTERVAL", "10s"),
+            ("REELKEEPER_DUE_ROWS_INTERVAL", "10s"),
             ("REELKEEPER_LOG", "info,reelkeeper=debug,reelkeeper_actors=debug"),
         ];
         if self.door == Door::Open {
@@ -84,7 +103,7 @@ impl Stage {
         let process = Process::start(self.folder.path(), self.livekit.address(), &options).await;
         let process = process.unwrap_or_else(|ended| panic!("{}\n{}", ended.status, ended.log));
         let api = Api::of(process.address());
-        Node { process, api }
+        Node { process, api, addresses }
     }
 
     /// So many nodes, each connected to all others if there is a door.

@@ -79,6 +79,12 @@ impl LiveKit {
         Self { control, address, dead: RefCell::default(), _running: closing.drop_guard() }
     }
 
+    /// Sends its webhooks there too.
+    #[allow(dead_code, reason = "the ring of the cluster uses it")]
+    pub fn tell(&self, told: SocketAddr) {
+        self.control.add_webhook(&format!("http://{told}/livekit/webhook"));
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address

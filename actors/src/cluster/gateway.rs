@@ -17,7 +17,7 @@ use ractor_cluster::{
     ClientConnectErr, NodeEventSubscription, NodeServer, NodeServerMessage, RactorClusterMessage,
     client_connect,
 };
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -82,6 +82,8 @@ struct Peer {
 pub struct Gateway {
     peers: Arc<Mutex<BTreeMap<NodeId, Peer>>>,
     places: Mutex<BTreeMap<NodeId, Arc<Semaphore>>>,
+    /// Told when a connection broke: who died refuses another, and that should be known soon.
+    broken: Arc<Notify>,
 }
 
 /// An open gateway; it closes with this.
@@ -128,7 +130,7 @@ impl Gateway {
         let opened = Actor::spawn(None, server, ()).await;
         let (server, _) =
             opened.map_err(|error| GatewayError(format!("cannot listen on {address}: {error}")))?;
-        let events = Box::new(Events { peers: self.peers.clone() });
+        let events = Box::new(Events { peers: self.peers.clone(), broken: self.broken.clone() });
         let subscribe = NodeServerMessage::SubscribeToEvents { id: GROUP.to_owned(), subscription: events };
         let _ = server.cast(subscribe);
         let opened = Actor::spawn(None, Door, orchestrator).await;
@@ -246,14 +248,23 @@ async fn rounds(
         }
         let dialling = missing.into_iter().map(|member| gateway.dial(member, server.clone()));
         let pinging = connected.into_iter().map(|node| gateway.ping(node));
-        tokio::join!(futures::future::join_all(dialling), futures::future::join_all(pinging));
-        tokio::time::sleep(ROUND).await;
+        let (dialling, pinging) = (futures::future::join_all(dialling), futures::future::join_all(pinging));
+        let round = async {
+            tokio::join!(dialling, pinging);
+            tokio::time::sleep(ROUND).await;
+        };
+        // A ping to whom nobody reaches takes long; a connection that broke is looked after at once.
+        tokio::select! {
+            () = round => {}
+            () = gateway.broken.notified() => {}
+        }
     }
 }
 
 /// What the connections tell.
 struct Events {
     peers: Arc<Mutex<BTreeMap<NodeId, Peer>>>,
+    broken: Arc<Notify>,
 }
 
 /// The node at the other end of a connection, as it named itself.
@@ -283,6 +294,7 @@ impl NodeEventSubscription for Events {
         };
         tracing::info!(peer.id = %node, "connection to a node broke");
         (peer.session, peer.broke) = (None, true);
+        self.broken.notify_one();
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::ids::{NodeId, RoomId};
@@ -19,6 +20,8 @@ use crate::room::commit::bounded;
 
 /// Between two looks at the leases of all nodes.
 const WATCH: Duration = Duration::from_secs(1);
+/// Between two looks at who is suspect.
+const SUSPECT: Duration = Duration::from_millis(100);
 /// Pause after a renewal that failed.
 const RENEW_AGAIN: Duration = Duration::from_millis(500);
 /// How long rooms are left to the node that hashing names.
@@ -97,41 +100,54 @@ async fn keep_lease(orchestrator: Orchestrator, terms: Terms) {
 async fn watch_others(orchestrator: Orchestrator, tell: watch::Sender<Vec<Member>>) {
     let shared = orchestrator.shared().clone();
     let world = &shared.world;
-    let (mut known, mut suspected, mut still_missing) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let (mut known, mut suspected) = (BTreeSet::new(), BTreeSet::new());
+    let mut look = Instant::now();
     loop {
-        if let Ok(mut members) = bounded(&shared, world.coordination.nodes()).await {
-            members.sort();
-            let living: BTreeSet<NodeId> = members.iter().map(|member| member.node.clone()).collect();
-            let mut missing: BTreeSet<NodeId> = known.difference(&living).cloned().collect();
-            missing.remove(&world.node);
-            for node in missing {
-                // A lease that is missing because all were lost says nothing of its node.
-                match bounded(&shared, world.coordination.standing(&node)).await {
-                    Ok(Standing::Gone) => {
-                        tracing::warn!(peer.id = %node, "node is gone, its rooms are taken over");
-                        tokio::spawn(take_over(orchestrator.clone(), node, living.clone()));
-                    }
-                    Ok(Standing::Alive) | Err(_) => drop(still_missing.insert(node)),
-                }
+        if Instant::now() >= look {
+            look = Instant::now() + WATCH;
+            if let Ok(members) = bounded(&shared, world.coordination.nodes()).await {
+                known = look_at(&orchestrator, known, members, &tell).await;
             }
-            tell.send_if_modified(|before| {
-                let differs = *before != members;
-                *before = members;
-                differs
-            });
-            known = living;
-            known.append(&mut still_missing);
         }
         let suspects: BTreeSet<NodeId> = world.cluster.peers.suspects().into_iter().collect();
         for node in suspects.difference(&suspected) {
             tracing::warn!(peer.id = %node, "node refuses connections, its rooms are taken over");
-            let mut living = known.clone();
-            living.remove(node);
+            let living = known.iter().filter(|living| *living != node).cloned().collect();
             tokio::spawn(take_over(orchestrator.clone(), node.clone(), living));
         }
         suspected = suspects;
-        tokio::time::sleep(if suspected.is_empty() { WATCH } else { WATCH / 4 }).await;
+        tokio::time::sleep(SUSPECT).await;
     }
+}
+
+/// Compares the nodes that hold a lease with those that held one before. Returns whom to watch from now on.
+async fn look_at(
+    orchestrator: &Orchestrator,
+    known: BTreeSet<NodeId>,
+    mut members: Vec<Member>,
+    tell: &watch::Sender<Vec<Member>>,
+) -> BTreeSet<NodeId> {
+    let shared = orchestrator.shared();
+    let world = &shared.world;
+    members.sort();
+    let living: BTreeSet<NodeId> = members.iter().map(|member| member.node.clone()).collect();
+    let mut watched = living.clone();
+    for node in known.difference(&living).filter(|node| **node != world.node) {
+        // A lease that is missing because all were lost says nothing of its node.
+        match bounded(shared, world.coordination.standing(node)).await {
+            Ok(Standing::Gone) => {
+                tracing::warn!(peer.id = %node, "node is gone, its rooms are taken over");
+                tokio::spawn(take_over(orchestrator.clone(), node.clone(), living.clone()));
+            }
+            Ok(Standing::Alive) | Err(_) => drop(watched.insert(node.clone())),
+        }
+    }
+    tell.send_if_modified(|before| {
+        let differs = *before != members;
+        *before = members;
+        differs
+    });
+    watched
 }
 
 /// Claims the rooms of a node that is gone: first those that hashing gives to this one, then what is left.

@@ -32,8 +32,8 @@ const BACKSTOP: Duration = Duration::from_secs(5);
 /// The same for an owner elsewhere.
 const BACKSTOP_ELSEWHERE: Duration = Duration::from_secs(1);
 /// Pause before an owner is looked for again, and between two looks for an answer.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
-/// Between two looks whether an owner that keeps us waiting lives.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// Between two looks whether an owner that keeps us waiting holds its lease.
 const LOOK_FOR_OWNER: Duration = Duration::from_secs(1);
 /// Letters of the inbox that are read at once.
 const LETTERS: usize = 64;
@@ -187,11 +187,18 @@ impl Orchestrator {
     /// Returns when a node's lease is gone. A coordination that is away says nothing.
     async fn until_gone(&self, node: &NodeId) {
         let world = &self.shared.world;
+        let mut look = tokio::time::Instant::now() + LOOK_FOR_OWNER;
         loop {
-            tokio::time::sleep(LOOK_FOR_OWNER).await;
-            let standing = bounded(&self.shared, world.coordination.standing(node)).await;
-            if matches!(standing, Ok(Standing::Gone)) || world.cluster.peers.suspects().contains(node) {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            if world.cluster.peers.suspects().contains(node) {
                 return;
+            }
+            if tokio::time::Instant::now() >= look {
+                look += LOOK_FOR_OWNER;
+                let standing = bounded(&self.shared, world.coordination.standing(node)).await;
+                if matches!(standing, Ok(Standing::Gone)) {
+                    return;
+                }
             }
         }
     }
