@@ -50,6 +50,8 @@ use self::parts::{Stores, Webhooks};
 const FAREWELL: Duration = Duration::from_secs(2);
 /// What of the drain timeout is kept for closing connections and stores: a tenth, at most this.
 const CLOSING: Duration = Duration::from_secs(3);
+/// How long a node that leaves to others still takes requests; at most a fifth of the drain timeout.
+const NOTICE: Duration = Duration::from_secs(3);
 /// How much longer than its deadline a call of a store is waited for.
 const STORE_GRACE: Duration = Duration::from_millis(500);
 /// How often idempotency keys are looked for that are too old.
@@ -288,6 +290,13 @@ impl App {
             _ = &mut tree => Err(AppError::Tree("too many rooms keep failing".to_owned())),
             served = &mut serving => Err(AppError::Serve(served_error(served))),
         };
+        if ended.is_ok() && cluster.has_others() {
+            // Whoever spreads the requests sees it, and goes to the others; then nobody is listened to any more.
+            tracing::info!("leaving to the other nodes");
+            orchestrator.announce_leave();
+            tokio::time::sleep(NOTICE.min(config.drain_timeout / 5)).await;
+            closing.cancel();
+        }
         tracing::info!("draining");
         janitors.stop();
         let closing_takes = CLOSING.min(config.drain_timeout / 10);

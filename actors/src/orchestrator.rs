@@ -69,6 +69,7 @@ pub struct StartOptions {
 pub struct Orchestrator {
     shared: Arc<Shared>,
     supervisor: ActorRef<SupervisorMessage>,
+    leaving: Arc<AtomicBool>,
     draining: Arc<AtomicBool>,
     /// The requests of clients under way, webhooks not among them: a drain waits for these.
     requests: TaskTracker,
@@ -106,8 +107,8 @@ impl Orchestrator {
         let (learned, news) = mpsc::channel(LEARNED_MAX);
         let shared = Shared::new(world, learned);
         let (supervisor, tree) = Actor::spawn(None, Supervisor, shared.clone()).await?;
-        let (draining, requests) = (Arc::default(), TaskTracker::new());
-        let this = Self { shared, supervisor, draining, requests };
+        let (leaving, draining, requests) = (Arc::default(), Arc::default(), TaskTracker::new());
+        let this = Self { shared, supervisor, leaving, draining, requests };
         tokio::spawn(routing::hand_on(Arc::downgrade(&this.shared), this.supervisor.clone(), news));
         Ok((this, tree))
     }
@@ -337,7 +338,16 @@ impl Orchestrator {
 
     /// Whether this node is about to leave.
     #[must_use]
-    pub fn is_draining(&self) -> bool {
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed) || self.is_draining()
+    }
+
+    /// Says that this node is about to leave, to whoever asks whether it wants requests. It still takes them.
+    pub fn announce_leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }
 

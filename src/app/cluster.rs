@@ -93,6 +93,11 @@ impl ClusterPart {
         Ok(opened)
     }
 
+    /// Whether other nodes live.
+    pub(super) fn has_others(&self) -> bool {
+        self.running.as_ref().is_some_and(|(membership, _)| membership.members().borrow().len() > 1)
+    }
+
     /// Takes part no more. The lease is still held.
     pub(super) async fn end(self) {
         let Some((membership, open)) = self.running else { return };

@@ -31,7 +31,7 @@ pub async fn live() -> &'static str {
 /// # Errors
 /// 503 otherwise.
 pub async fn health(State(state): State<HttpState>) -> Result<&'static str, Failure> {
-    if state.orchestrator.is_draining() {
+    if state.orchestrator.is_leaving() {
         return Err(Failure::Draining);
     }
     let away = |_| Failure::Port(PortError::unavailable("store", "no answer to a probe"));
@@ -63,7 +63,7 @@ pub async fn ready(State(state): State<HttpState>) -> Response {
         ("blobs", blobs),
         ("livekit", livekit),
     ]);
-    let draining = state.orchestrator.is_draining();
+    let draining = state.orchestrator.is_leaving();
     let ready = !draining && dependencies.values().all(|standing| standing == OK);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let last_webhook = state.last_webhook.shown();

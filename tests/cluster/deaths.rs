@@ -2,10 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use reelkeeper_actors::ids::RoomId;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{Answer, Api};
 use crate::livekit::Point;
 use crate::stage::{Door, LEASE, Leases, Node, Stage};
 use crate::wait::until;
 
+/// Recordings that run through a rolling restart.
+const LIVE: usize = 24;
 /// Longer than a lease, its noticing and a busy machine take.
 const TAKEN_OVER: Duration = Duration::from_secs(20);
 
@@ -79,22 +85,35 @@ async fn a_frozen_owner_steps_down_when_it_wakes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rolling_restart_loses_nothing() {
+async fn a_rolling_restart_loses_nothing_and_refuses_nobody() {
     let stage = Stage::set(Door::Open, Leases::Redis).await;
     let nodes: [Node; 3] = stage.nodes().await;
     let mut recordings = Vec::new();
-    for at in 0..12 {
+    for at in 0..LIVE {
         let room = stage.room(&nodes[0]).await;
         recordings.push((room.clone(), nodes[at % 3].start(&room).await));
     }
-    let mut nodes = nodes.into_iter();
-    let mut fresh = Vec::new();
-    for node in nodes.by_ref() {
-        node.process.terminate();
-        let status = node.process.ended_within(Duration::from_secs(30)).await;
-        assert!(status.success(), "{status}");
-        fresh.push(stage.node().await);
-    }
+    let balancer: Vec<Api> = nodes.iter().map(|node| node.api.clone()).collect();
+    let rooms = [stage.room(&nodes[0]).await, stage.room(&nodes[1]).await];
+    let restarted = CancellationToken::new();
+    let restarting = async {
+        let mut fresh = Vec::new();
+        for node in nodes {
+            node.process.terminate();
+            let node = stage.once_left(node).await;
+            until("it wants requests", TAKEN_OVER, async || match node.api.ready().await {
+                Some(answer) if answer.status == 200 => Ok(()),
+                answer => Err(format!("{answer:?}")),
+            })
+            .await;
+            fresh.push(node);
+        }
+        restarted.cancel();
+        fresh
+    };
+    let clients = rooms.each_ref().map(|room| records_on(&balancer, room, &restarted));
+    let (fresh, served) = tokio::join!(restarting, futures::future::join_all(clients));
+    println!("recordings made meanwhile: {served:?}; {LIVE} ran on");
     for (at, (room, recording)) in recordings.iter().enumerate() {
         stage.until_status(&fresh[at % 3], recording, "active").await;
         assert_eq!(stage.livekit.live(room).len(), 1, "none was stopped");
@@ -105,4 +124,35 @@ async fn a_rolling_restart_loses_nothing() {
     for (_, recording) in &recordings {
         stage.until_status(&fresh[0], recording, "complete").await;
     }
+}
+
+/// Starts and stops recordings all the time through a load balancer, which looks at /readyz and tries another node
+/// only if one refuses the connection. Returns how many were made.
+async fn records_on(nodes: &[Api], room: &RoomId, end: &CancellationToken) -> usize {
+    let mut made = 0;
+    while !end.is_cancelled() {
+        let started = balanced(nodes, made, async |api| api.start(room).await).await;
+        assert_eq!(started.status, 201, "{started:?}");
+        let stopped = balanced(nodes, made + 1, async |api| api.stop(&started.recording()).await).await;
+        assert_eq!(stopped.status, 202, "{stopped:?}");
+        until("it is over", TAKEN_OVER, async || {
+            let shown = balanced(nodes, made, async |api| api.get(&started.recording()).await).await;
+            if shown.body["status"] == "complete" { Ok(()) } else { Err(format!("{shown:?}")) }
+        })
+        .await;
+        made += 1;
+    }
+    made
+}
+
+async fn balanced(nodes: &[Api], first: usize, ask: impl AsyncFn(&Api) -> Option<Answer>) -> Answer {
+    for at in (first..).take(10 * nodes.len()) {
+        let api = &nodes[at % nodes.len()];
+        if api.ready().await.is_some_and(|answer| answer.status == 200)
+            && let Some(answer) = ask(api).await
+        {
+            return answer;
+        }
+    }
+    panic!("no node wants requests");
 }

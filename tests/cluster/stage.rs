@@ -75,6 +75,14 @@ impl Stage {
         self.run(addresses).await
     }
 
+    /// Starts a node again at the same addresses, once it has left in good order.
+    pub async fn once_left(&self, node: Node) -> Node {
+        let addresses = node.addresses;
+        let status = node.process.ended_within(PATIENCE).await;
+        assert!(status.success(), "{status}");
+        self.run(addresses).await
+    }
+
     async fn run(&self, addresses: [SocketAddr; 2]) -> Node {
         let [listen, cluster] = addresses.map(|address| address.to_string());
         let coordination = match self.leases {

@@ -380,6 +380,7 @@ pub(super) async fn hand_on(
         let orchestrator = Orchestrator {
             shared: shared.clone(),
             supervisor: supervisor.clone(),
+            leaving: Arc::default(),
             draining: Arc::default(),
             requests: tokio_util::task::TaskTracker::new(),
         };
