@@ -10,6 +10,9 @@
 //! a name (`stories.rs`). Each rule of the lifecycle is taken away to see that somebody notices
 //! (`mutations.rs`).
 //!
+//! The same is played with three to five nodes (`network.rs`), each of which may be frozen, cut off from the others,
+//! from the stores, the leases or LiveKit, or wrongly taken for dead.
+//!
 //! `REELKEEPER_SEED` = the first seed; `REELKEEPER_HISTORIES` = how many from there on, thousands more if asked.
 
 #[path = "simulation/answers.rs"]
@@ -28,6 +31,8 @@ mod livekit;
 mod mutations;
 #[path = "simulation/needs.rs"]
 mod needs;
+#[path = "simulation/network.rs"]
+mod network;
 #[path = "simulation/node.rs"]
 mod node;
 #[path = "simulation/original.rs"]
@@ -60,6 +65,8 @@ use self::stage::{Stage, Told};
 
 /// How many histories are played unless the environment says otherwise.
 const HISTORIES: u64 = 10_000;
+/// The same of several nodes.
+const CLUSTER_HISTORIES: u64 = 2_000;
 /// Histories that are played at once.
 const THREADS: usize = 2;
 
@@ -92,6 +99,7 @@ fn play(plan: &Plan, shown: bool) -> Outcome {
         promises.check_rooms().await;
         promises.check_end().await;
         let told = lock(&stage.told).clone();
+        stage.ends();
         Outcome { broken: promises.broken(), timeline: stage.around.timeline.lines(), told }
     })
 }
@@ -117,14 +125,13 @@ fn from_environment(name: &str) -> Option<u64> {
 }
 
 /// Plays the histories of some seeds on two threads. Those that break a promise, and what they break.
-fn failing(seeds: Range<u64>) -> BTreeMap<u64, Vec<Broken>> {
+fn failing(seeds: Range<u64>, history: fn(u64) -> Plan) -> BTreeMap<u64, Vec<Broken>> {
     let next = Arc::new(AtomicU64::new(seeds.start));
     let threads = [(); THREADS].map(|()| {
         let (next, end) = (next.clone(), seeds.end);
         std::thread::spawn(move || {
             let seeds = std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)));
-            let played =
-                seeds.take_while(|seed| *seed < end).map(|seed| (seed, play(&Plan::of(seed), false)));
+            let played = seeds.take_while(|seed| *seed < end).map(|seed| (seed, play(&history(seed), false)));
             let failing = played.filter(|(_, outcome)| !outcome.broken.is_empty());
             failing.map(|(seed, outcome)| (seed, outcome.broken)).collect::<Vec<_>>()
         })
@@ -133,7 +140,7 @@ fn failing(seeds: Range<u64>) -> BTreeMap<u64, Vec<Broken>> {
 }
 
 /// Tells everything about the first history that breaks each promise, and the seeds of the others.
-fn tell(failing: &BTreeMap<u64, Vec<Broken>>) -> String {
+fn tell(failing: &BTreeMap<u64, Vec<Broken>>, history: fn(u64) -> Plan) -> String {
     let mut promises = BTreeMap::<&str, Vec<u64>>::new();
     for (seed, broken) in failing {
         let broken: BTreeSet<_> = broken.iter().map(|broken| broken.promise).collect();
@@ -144,18 +151,19 @@ fn tell(failing: &BTreeMap<u64, Vec<Broken>>) -> String {
     let mut told = Vec::new();
     for (promise, seeds) in promises {
         told.push(format!("{promise}: {} histories, seeds {seeds:?}", seeds.len()));
-        told.push(tell_one(seeds[0], promise));
+        told.push(tell_one(seeds[0], history(seeds[0]), promise));
     }
     told.join("\n\n")
 }
 
-fn tell_one(seed: u64, promise: &str) -> String {
-    let plan = cut_down(Plan::of(seed), promise);
+fn tell_one(seed: u64, history: Plan, promise: &str) -> String {
+    let plan = cut_down(history, promise);
     let steps: Vec<_> = plan.steps.iter().map(|(at, step)| format!("    ({at}, {step:?}),")).collect();
     let story = play(&plan, true);
     let until = story.timeline.iter().position(|line| line.contains("BROKEN")).unwrap_or(0);
     format!(
-        "REELKEEPER_SEED={seed} cut down to {} rooms, {:?}:\n{}\n{:#?}\n{}",
+        "REELKEEPER_SEED={seed} cut down to {} nodes, {} rooms, {:?}:\n{}\n{:#?}\n{}",
+        plan.nodes,
         plan.rooms,
         plan.timing,
         steps.join("\n"),
@@ -169,8 +177,17 @@ fn whatever_happens_the_promises_hold() {
     let first = from_environment("REELKEEPER_SEED").unwrap_or(1);
     let histories = from_environment("REELKEEPER_HISTORIES").unwrap_or(HISTORIES);
     println!("seeds {first} to {}", first + histories - 1);
-    let failing = failing(first..first + histories);
-    assert!(failing.is_empty(), "{} histories fail\n{}", failing.len(), tell(&failing));
+    let failing = failing(first..first + histories, Plan::of);
+    assert!(failing.is_empty(), "{} histories fail\n{}", failing.len(), tell(&failing, Plan::of));
+}
+
+#[test]
+fn whatever_happens_to_several_nodes_the_promises_hold() {
+    let first = from_environment("REELKEEPER_SEED").unwrap_or(1);
+    let histories = from_environment("REELKEEPER_HISTORIES").unwrap_or(CLUSTER_HISTORIES);
+    println!("seeds {first} to {}", first + histories - 1);
+    let failing = failing(first..first + histories, Plan::of_cluster);
+    assert!(failing.is_empty(), "{} histories fail\n{}", failing.len(), tell(&failing, Plan::of_cluster));
 }
 
 #[test]

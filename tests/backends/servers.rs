@@ -161,8 +161,9 @@ pub fn mongo_uri(port: u16, database: &str) -> String {
 /// A Redis; without a password if that is empty.
 pub async fn redis(password: &str) -> Backend {
     let args = |port, folder: &str| {
-        let mut args =
-            words(&format!("--port {port} --bind 127.0.0.1 --appendonly no --dir {folder} --requirepass"));
+        let mut args = words(&format!(
+            "--port {port} --bind 127.0.0.1 --appendonly no --databases 1024 --dir {folder} --requirepass"
+        ));
         args.extend([password.to_owned(), "--save".to_owned(), String::new()]);
         args
     };
@@ -184,7 +185,7 @@ impl Sentinel {
         let master = redis(password).await;
         let args = |port, folder: &str| {
             let mut args = words(&format!(
-                "--port {port} --bind 127.0.0.1 --appendonly no --dir {folder} --requirepass {password} \
+                "--port {port} --bind 127.0.0.1 --appendonly no --databases 1024 --dir {folder} --requirepass {password} \
                  --masterauth {password} --replicaof 127.0.0.1 {} --repl-diskless-sync-delay 0",
                 master.port
             ));

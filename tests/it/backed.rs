@@ -4,7 +4,7 @@
 //! All tests of a run share the three; each has a database and a bucket of its own, and rooms that nobody else has.
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 use tempfile::TempDir;
 
@@ -51,6 +51,17 @@ pub fn folder() -> TempDir {
     tempfile::Builder::new().prefix(&name).rand_bytes(0).tempdir().unwrap()
 }
 
+/// A Redis database that goes with a folder: whoever shares one counts as another node.
+fn database(folder: &Path) -> usize {
+    static KNOWN: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+    let mut known = KNOWN.lock().unwrap();
+    let found = known.iter().position(|known| known == folder);
+    found.unwrap_or_else(|| {
+        known.push(folder.to_owned());
+        known.len() - 1
+    })
+}
+
 fn name(folder: &Path) -> &str {
     folder.file_name().unwrap().to_str().unwrap()
 }
@@ -69,7 +80,7 @@ impl Backed {
         let name = name(folder);
         vec![
             ("REELKEEPER_STORE", backends::mongo_uri(self.mongo, name)),
-            ("REELKEEPER_COORDINATION", format!("redis://127.0.0.1:{}", self.redis)),
+            ("REELKEEPER_COORDINATION", format!("redis://127.0.0.1:{}/{}", self.redis, database(folder))),
             // A service that a test leaves lying is dead soon.
             ("REELKEEPER_LEASE_TTL", "3s".to_owned()),
             ("REELKEEPER_BLOBS", format!("s3://{name}")),

@@ -22,7 +22,7 @@ use crate::ports::keys::{KeptCommand, Operation, ScopedKey};
 use crate::ports::peers::PeerError;
 use crate::recording::Timestamp;
 use crate::recording::effect::{Answer, Refusal};
-use crate::recording::event::{Happening, Repeats, Source};
+use crate::recording::event::{DeleteRequest, Happening, Repeats, Source, StopRequest};
 use crate::room::commit::bounded;
 use crate::room::supervisor::SupervisorMessage;
 use crate::room::{RoomMessage, Shared, Taken, Told, news};
@@ -46,7 +46,7 @@ struct Errand<'a> {
     command: CommandId,
     deadline: Timestamp,
     what: Happening,
-    /// The last owner elsewhere, which may know of it.
+    /// The last owner that may have begun it.
     sent_to: Option<NodeId>,
 }
 
@@ -87,10 +87,10 @@ impl Orchestrator {
                 None => return Err(Refusal::Unanswerable),
             };
             self.as_command(errand).await?;
+            errand.sent_to = Some(owner.clone());
             if owner == self.shared.world.node {
                 continue;
             }
-            errand.sent_to = Some(owner.clone());
             if let Some(answer) = self.ask_there(errand, &owner).await {
                 return Ok(answer);
             }
@@ -211,19 +211,22 @@ impl Orchestrator {
             let again = repeats == Repeats::AsSameCommand;
             return Err(if again { Refusal::UnderWay } else { Refusal::Unanswerable });
         };
-        let command = &errand.command;
-        let (id, what, refusal) = match &errand.what {
-            Happening::StartRequested(_) => {
-                let what = Happening::Cancelled { command: command.clone() };
-                (format!("cancel-{command}"), what, Refusal::TimedOutStarting)
+        let (command, now) = (&errand.command, self.shared.world.clock.now());
+        // Nobody waits any more, so it is carried out whenever it is read.
+        let deadline = now.plus(self.shared.world.limits.request_timeout);
+        let (what, refusal) = match &errand.what {
+            Happening::StopRequested(stop) => {
+                (Happening::StopRequested(StopRequest { deadline, ..stop.clone() }), Refusal::StopOwed)
             }
-            Happening::StopRequested(_) => (command.to_string(), errand.what.clone(), Refusal::StopOwed),
-            _ => {
+            Happening::DeleteRequested(delete) => {
                 let refusal = Refusal::DeletionOwed { dependency: "owner" };
-                (command.to_string(), errand.what.clone(), refusal)
+                (Happening::DeleteRequested(DeleteRequest { deadline, ..delete.clone() }), refusal)
             }
+            _ => (Happening::Cancelled { command: command.clone() }, Refusal::TimedOutStarting),
         };
-        let letter = Letter::write(errand.room, &what, self.shared.world.clock.now());
+        // Beside the request itself, which may lie there with too little time.
+        let id = format!("late-{command}");
+        let letter = Letter::write(errand.room, &what, now);
         let letter = letter.ok_or(Refusal::Unanswerable)?.to_text();
         let put = self.put(&id, errand.room, owner, letter).await;
         put.map_err(|_| Refusal::Unanswerable)?;

@@ -385,7 +385,9 @@ impl RoomActorState {
             Standing::Committing(undecided) => Some(&undecided.decision),
             _ => None,
         };
-        self.replies.give_up_overdue(self.shared.world.clock.now(), &self.state, uncommitted);
+        let world = &self.shared.world;
+        let us = (&world.node, &*world.cluster.lease);
+        self.replies.give_up_overdue(world.clock.now(), &self.state, uncommitted, us);
     }
 
     fn arm_wake(&mut self) {

@@ -3,6 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::Told;
+use crate::cluster::lease::OwnLease;
 use crate::ids::{CommandId, NodeId};
 use crate::recording::Timestamp;
 use crate::recording::effect::{Answer, Effect, Refusal};
@@ -86,11 +87,15 @@ impl Replies {
     /// committed and only waits for its document is true and goes out. If the decision whose commit is under
     /// way says "it records", neither that nor the opposite is known to be true, and the request is dropped
     /// without an answer.
+    ///
+    /// A start that was begun is told so only while this node holds its lease. Another may have adopted it by now,
+    /// so whoever asked cancels it where that one reads it, and then says so.
     pub(super) fn give_up_overdue(
         &mut self,
         now: Timestamp,
         committed: &State,
         uncommitted: Option<&Decision>,
+        (us, lease): (&NodeId, &OwnLease),
     ) {
         for reply in self.waiting.extract_if(.., |reply| reply.deadline <= now) {
             let answer = match decided(committed, &reply.command) {
@@ -108,6 +113,10 @@ impl Replies {
             let begun = begins || (reply.begun && !is_looked_up(committed, &reply.command));
             let refusal = match (decided(committed, &reply.command), reply.is_start, begun) {
                 (Some(Answer::Deleted), ..) => Refusal::DeletionOwed { dependency: "store" },
+                (_, true, true) if answer.is_none() && !lease.is_held() => {
+                    let _ = reply.sender.send(Told::Moved(us.clone()));
+                    continue;
+                }
                 (_, true, true) => Refusal::TimedOutStarting,
                 _ if stop_is_owed(committed, &reply.command) => Refusal::StopOwed,
                 _ => Refusal::Unavailable { dependency: "store" },

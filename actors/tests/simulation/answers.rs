@@ -20,6 +20,8 @@ use crate::truth::{Truth, recording_of};
 const START_ANSWERED: Duration = Duration::from_secs(21);
 /// Any other request.
 const OTHERS_ANSWERED: Duration = Duration::from_secs(11);
+/// How much later another node may answer: it waits for the owner's own word at the deadline, and then cancels.
+const ELSEWHERE: Duration = Duration::from_secs(6);
 /// How long after its end an egress may be the reason for a refused start: a room is free at the latest after
 /// the stop timeout (30 s), or once its recorder is missed (20 s until LiveKit says so, then 35 s).
 const HOLDS_AFTER_END: Duration = Duration::from_mins(1);
@@ -36,6 +38,7 @@ impl Promises {
         let all = lock(&self.stage.told).clone();
         for told in all {
             let limit = if told.what == Asked::Start { START_ANSWERED } else { OTHERS_ANSWERED };
+            let limit = if self.stage.plan.nodes > 1 { limit + ELSEWHERE } else { limit };
             let took = told.answered.since(told.asked);
             let in_time = told.answer == Answer::Nothing || took <= limit;
             self.expect("every answer comes in time", in_time, || told.to_string());

@@ -13,7 +13,7 @@ use reelkeeper_actors::simulator::egress::{WhenFull, Workers};
 use reelkeeper_actors::simulator::faults::{CallTrouble, Fate, Fault, ListScope, WebhookTrouble, What};
 use reelkeeper_actors::simulator::webhooks::EventName;
 
-use crate::plan::{Away, Left, Moment, Pace, Plan, Step, StoreCall, StoreFault, StoreTrouble};
+use crate::plan::{Away, Left, Moment, NodeTrouble, Pace, Plan, Step, StoreCall, StoreFault, StoreTrouble};
 
 impl Plan {
     /// The history of a seed.
@@ -33,7 +33,21 @@ impl Plan {
         // Requests at once are drawn on purpose: a stop right after a start, two starts, a stop and its end.
         steps.sort_by_key(|(at, _)| *at);
         let pace = draw.one(&[Pace::Usual, Pace::Usual, Pace::Usual, Pace::Brisk]);
-        Self { seed, timing: draw.timing(), pace, rooms, steps, without: Vec::new() }
+        Self { seed, timing: draw.timing(), pace, nodes: 1, rooms, steps, without: Vec::new() }
+    }
+
+    /// The history of a seed, with several nodes and what may go wrong around each of them.
+    pub fn of_cluster(seed: u64) -> Self {
+        let mut plan = Self::of(seed);
+        let mut draw = Draw { chance: StdRng::seed_from_u64(!seed), until: 0, lied: true };
+        draw.until = plan.steps.last().map_or(5_000, |(at, _)| (*at).max(5_000));
+        plan.nodes = draw.one(&[3, 3, 4, 5]);
+        for _ in 0..draw.one(&[0, 1, 2, 4, 7]) {
+            let trouble = draw.node_trouble(plan.nodes);
+            plan.steps.push((draw.moment(), trouble));
+        }
+        plan.steps.sort_by_key(|(at, _)| *at);
+        plan
     }
 }
 
@@ -112,6 +126,24 @@ impl Draw {
             25 => Step::Original { room, left: self.left() },
             _ => self.crash(),
         }
+    }
+
+    fn node_trouble(&mut self, nodes: usize) -> Step {
+        use NodeTrouble::{AnswersLost, Frozen, NoLeases, NoLiveKit, NoPeers, NoStore, Suspect};
+        let trouble = self.one(&[
+            Frozen,
+            Frozen,
+            NoPeers,
+            NoPeers,
+            AnswersLost,
+            Suspect,
+            Suspect,
+            NoStore,
+            NoLeases,
+            NoLiveKit,
+        ]);
+        let ms = self.one(&[300, 3_000, 9_000, 18_000, 45_000]);
+        Step::Node { node: self.chance.random_range(0..nodes), trouble, ms }
     }
 
     fn crash(&mut self) -> Step {

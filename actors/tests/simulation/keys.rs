@@ -99,8 +99,10 @@ fn tell(steps: &[(u64, Step)]) -> (Vec<Told>, Vec<String>) {
     let mut steps = steps.to_vec();
     steps.push((STORY_ENDS, Step::Join { room: 0 }));
     let timing = reelkeeper_actors::simulator::clock::Timing::default();
-    let outcome =
-        play(&Plan { seed: 1, timing, pace: Pace::Usual, rooms: 1, steps, without: Vec::new() }, true);
+    let outcome = play(
+        &Plan { seed: 1, timing, pace: Pace::Usual, nodes: 1, rooms: 1, steps, without: Vec::new() },
+        true,
+    );
     let timeline = outcome.timeline.join("\n");
     assert!(outcome.broken.is_empty(), "{:#?}\n{timeline}", outcome.broken);
     (outcome.told, outcome.timeline)

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use reelkeeper_actors::ids::{ClaimId, EgressId, RecordingId, RoomId, Uid};
+use reelkeeper_actors::ids::{ClaimId, EgressId, NodeId, RecordingId, RoomId, Uid};
 use reelkeeper_actors::meeting::Room;
 use reelkeeper_actors::meeting::joining::RoomOrder;
 use reelkeeper_actors::meeting::status::MeetingNews;
@@ -16,7 +16,7 @@ use reelkeeper_actors::ports::PortError;
 use reelkeeper_actors::ports::blobs::{BlobHead, Blobs, ByteStream, ListedBlob};
 use reelkeeper_actors::ports::catalog::list::{Page, RecordingQuery};
 use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, StoredRecording};
-use reelkeeper_actors::ports::clock::Clock;
+use reelkeeper_actors::ports::clock::{Clock, fresh_node};
 use reelkeeper_actors::ports::ledger::{Expected, Ledger, Written};
 use reelkeeper_actors::ports::media_server::{DataMessage, MediaServer, Participant};
 use reelkeeper_actors::ports::notifier::Notifier;
@@ -29,7 +29,7 @@ use reelkeeper_actors::simulator::media_server::Deadlines;
 use tokio::sync::Notify;
 
 use crate::lock;
-use crate::plan::{Moment, StoreCall};
+use crate::plan::{Moment, NodeTrouble, StoreCall};
 use crate::surroundings::Surroundings;
 
 /// Questions for the time in one instant that nobody has reason to ask.
@@ -38,6 +38,9 @@ const SPINS: u32 = 10_000;
 /// One run of the node.
 pub struct Run {
     around: Arc<Surroundings>,
+    /// Which of the nodes it is a run of.
+    pub node: usize,
+    pub id: NodeId,
     skew_ms: i64,
     dead: AtomicBool,
     death: Notify,
@@ -52,11 +55,12 @@ pub struct Run {
 struct Died;
 
 impl Run {
-    pub fn begin(around: Arc<Surroundings>, skew_ms: i64) -> Arc<Self> {
+    pub fn begin(around: Arc<Surroundings>, node: usize, skew_ms: i64) -> Arc<Self> {
+        let id = fresh_node(&*around.chance);
         let (dead, death) = (AtomicBool::new(false), Notify::new());
         let (ends_at, asked_time) = (Mutex::new(None), Mutex::default());
         let spared = AtomicBool::new(false);
-        Arc::new(Self { around, skew_ms, dead, death, ends_at, spared, asked_time })
+        Arc::new(Self { around, node, id, skew_ms, dead, death, ends_at, spared, asked_time })
     }
 
     pub fn around(&self) -> &Surroundings {
@@ -104,7 +108,7 @@ impl Run {
         resume_unwind(Box::new(Died))
     }
 
-    async fn call<T>(&self, name: &str, about: &str, work: impl Future<Output = T>) -> T {
+    pub async fn call<T>(&self, name: &str, about: &str, work: impl Future<Output = T>) -> T {
         if self.is_dead() {
             resume_unwind(Box::new(Died));
         }
@@ -114,6 +118,12 @@ impl Run {
             self.around.timeline.tell(|| format!("node dies before {name}"));
             self.die();
         }
+        let work = async {
+            self.around.network.until_thawed(self.node).await;
+            let done = work.await;
+            self.around.network.until_thawed(self.node).await;
+            done
+        };
         let done = tokio::select! {
             biased;
             () = self.ended() => resume_unwind(Box::new(Died)),
@@ -145,7 +155,13 @@ impl Run {
         about: &str,
         work: impl Future<Output = Result<T, PortError>>,
     ) -> Result<T, PortError> {
-        self.call(call.name(), about, self.around.backing.call(call, work)).await
+        let work = async {
+            if self.around.network.has(self.node, NodeTrouble::NoStore) {
+                return Err(PortError::unavailable("store", "not for this node, as the plan says"));
+            }
+            self.around.backing.call(call, work).await
+        };
+        self.call(call.name(), about, work).await
     }
 
     async fn egress_call(
@@ -159,7 +175,7 @@ impl Run {
             Method::StartEgress => ("StartEgress", deadlines.start),
             _ => ("StopEgress", deadlines.other),
         };
-        let mut result = self.call(name, about, self.around.reach(patience, work)).await;
+        let mut result = self.call(name, about, self.reach(patience, work)).await;
         let mut lies = lock(&self.around.lies);
         if let Some(at) = lies.iter().position(|(of, _)| *of == method) {
             let (_, refusal) = lies.remove(at);
@@ -173,6 +189,17 @@ impl Run {
         result
     }
 
+    async fn reach<T>(
+        &self,
+        patience: std::time::Duration,
+        work: impl Future<Output = Result<T, CallError>>,
+    ) -> Result<T, CallError> {
+        if self.around.network.has(self.node, NodeTrouble::NoLiveKit) {
+            return Err(CallError::NotSent("not for this node, as the plan says".to_owned()));
+        }
+        self.around.reach(patience, work).await
+    }
+
     async fn list<T>(
         &self,
         name: &str,
@@ -181,7 +208,7 @@ impl Run {
         count: impl Fn(&T) -> String,
     ) -> Result<T, CallError> {
         let patience = Deadlines::default().other;
-        let result = self.call(name, about, self.around.reach(patience, work)).await;
+        let result = self.call(name, about, self.reach(patience, work)).await;
         self.around.timeline.tell(|| match &result {
             Ok(found) => format!("  {name} {about}: {}", count(found)),
             Err(error) => format!("  {name} {about}: {error}"),
@@ -211,6 +238,9 @@ impl StoreCall {
             Self::KeepAnswer => "keep answer",
             Self::RecallAnswer => "recall answer",
             Self::ForgetKeys => "forget keys",
+            Self::PutLetter => "put letter",
+            Self::ReadLetters => "read letters",
+            Self::AnswerLetter => "answer letter",
         }
     }
 }

@@ -21,6 +21,8 @@ pub struct Plan {
     pub timing: Timing,
     /// How long we wait.
     pub pace: Pace,
+    /// Nodes; with more than one, clients and webhooks come to each in turn.
+    pub nodes: usize,
     /// Rooms in use.
     pub rooms: usize,
     /// What happens, in order; milliseconds from the start.
@@ -81,9 +83,30 @@ pub enum Step {
     Store(StoreFault),
     /// No store answers for so long.
     StoresAway { ms: u64 },
+    /// Something goes wrong around one of several nodes, for so long.
+    Node { node: usize, trouble: NodeTrouble, ms: u64 },
     /// The node dies at the given call to a port from here on, before it is made or just after it was
     /// carried out, and comes back after a while with another clock.
     Crash { calls: u32, moment: Moment, down_ms: u64, skew_ms: i64 },
+}
+
+/// What goes wrong around one of several nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NodeTrouble {
+    /// It does nothing, and goes on where it stopped.
+    Frozen,
+    /// No letter comes or goes.
+    NoPeers,
+    /// What it answers to other nodes gets lost.
+    AnswersLost,
+    /// The others think that it is dead.
+    Suspect,
+    /// It cannot reach the stores.
+    NoStore,
+    /// It cannot reach the leases.
+    NoLeases,
+    /// It cannot reach LiveKit.
+    NoLiveKit,
 }
 
 /// What becomes of calls to a LiveKit that is away.
@@ -147,6 +170,9 @@ pub enum StoreCall {
     KeepAnswer,
     RecallAnswer,
     ForgetKeys,
+    PutLetter,
+    ReadLetters,
+    AnswerLetter,
 }
 
 /// What becomes of a call to a store.
@@ -203,7 +229,10 @@ impl Plan {
     /// How long, at most, nobody sees anything: the node, the stores and LiveKit are away one after the other.
     pub fn longest_silence(&self) -> Duration {
         let away = self.steps.iter().map(|(_, step)| match step {
-            Step::LiveKitAway { ms, .. } | Step::StoresAway { ms } | Step::Crash { down_ms: ms, .. } => *ms,
+            Step::LiveKitAway { ms, .. }
+            | Step::StoresAway { ms }
+            | Step::Crash { down_ms: ms, .. }
+            | Step::Node { ms, .. } => *ms,
             _ => 0,
         });
         Duration::from_millis(away.sum())
@@ -212,7 +241,8 @@ impl Plan {
     /// Whether a deadline that has passed may lie ahead again: "unwanted" could not be stored when it passed
     /// (design 4: the deadline in the row stands for it), and then the clock was set back.
     pub fn lets_deadlines_return(&self) -> bool {
-        let stores = |step: &Step| matches!(step, Step::Store(_) | Step::StoresAway { .. });
+        let stores =
+            |step: &Step| matches!(step, Step::Store(_) | Step::StoresAway { .. } | Step::Node { .. });
         let set_back = |step: &Step| matches!(step, Step::Crash { skew_ms, .. } if *skew_ms < 0);
         let any = |of: &dyn Fn(&Step) -> bool| self.steps.iter().any(|(_, step)| of(step));
         any(&stores) && any(&set_back)
@@ -222,7 +252,7 @@ impl Plan {
     pub fn shows_at_once(&self) -> bool {
         !self.steps.iter().any(|(_, step)| match step {
             Step::Store(fault) => fault.call != Some(StoreCall::HeadFile),
-            step => matches!(step, Step::StoresAway { .. } | Step::Crash { .. }),
+            step => matches!(step, Step::StoresAway { .. } | Step::Crash { .. } | Step::Node { .. }),
         })
     }
 }

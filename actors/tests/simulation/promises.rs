@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reelkeeper_actors::ids::{EgressId, RecordingId, RoomId};
+use reelkeeper_actors::ports::inbox::Inbox as _;
 use reelkeeper_actors::recording::effect::Refusal;
 use reelkeeper_actors::recording::ledger::Phase;
 use reelkeeper_actors::simulator::calls::Method;
@@ -121,6 +122,8 @@ impl Promises {
         if starts.any(|call| call.outcome == CallOutcome::Waiting) {
             unrest.push("LiveKit has not carried out a start yet".to_owned());
         }
+        let letters = self.stage.around.network.inbox.letters(None, 100).await.expect("memory answers");
+        unrest.extend(letters.iter().map(|letter| format!("letter {} is not read", letter.id)));
         let stopping = self.stopping().await;
         let held = self.held().await;
         let originals = lock(&self.stage.originals).clone();

@@ -1,17 +1,20 @@
 //! Plays a history: the node and its crashes, LiveKit and its webhooks, the clients and what they are told.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use reelkeeper_actors::cluster::Cluster;
+use reelkeeper_actors::cluster::lease::OwnLease;
+use reelkeeper_actors::cluster::membership::{Membership, Terms};
 use reelkeeper_actors::embedded::AloneCoordination;
 use reelkeeper_actors::ids::{EgressId, RecordingId, RoomId};
 use reelkeeper_actors::meeting::{MeetingEndAction, Room, RoomConfig, RoomStatus};
 use reelkeeper_actors::orchestrator::{Orchestrator, StartOptions};
 use reelkeeper_actors::ports::catalog::Catalog as _;
 use reelkeeper_actors::ports::catalog::list::{PAGE_MAX, RecordingQuery};
-use reelkeeper_actors::ports::clock::{Clock, fresh_node};
+use reelkeeper_actors::ports::clock::Clock;
 use reelkeeper_actors::ports::ledger::Ledger as _;
 use reelkeeper_actors::ports::media_probe::NoProbe;
 use reelkeeper_actors::ports::media_server::{LiveKitEvent, LiveKitNews};
@@ -29,12 +32,15 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::backing::Backing;
 use crate::keys;
 use crate::lock;
+use crate::network::{Network, uptime};
 use crate::node::Run;
 use crate::plan::{Away, Plan, Step};
 use crate::surroundings::{Chance, Surroundings};
 use crate::timeline::Timeline;
 use crate::witness::Witness;
 
+/// A node's lease, if there are several.
+const LEASE: Duration = Duration::from_secs(15);
 const START: Timestamp = Timestamp(1_800_000_000_000);
 /// How long LiveKit waits for the answer to a webhook.
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -86,6 +92,8 @@ pub enum Answer {
 struct Node {
     run: Arc<Run>,
     orchestrator: Orchestrator,
+    /// What it does as one of several; ends with its last clone.
+    _membership: Option<Arc<Membership>>,
 }
 
 /// Everybody who takes part.
@@ -101,9 +109,11 @@ pub struct Stage {
     /// Whether no webhook arrives any more.
     deaf: AtomicBool,
     asking: Mutex<usize>,
-    node: Mutex<Option<Node>>,
-    /// How long the node is down after its next death, and its clock's skew from then on.
-    comes_back: Mutex<(u64, i64)>,
+    nodes: Mutex<Vec<Option<Node>>>,
+    /// Whose turn it is to be asked.
+    turn: AtomicUsize,
+    /// How long each node is down after its next death, and its clock's skew from then on.
+    comes_back: Mutex<Vec<(u64, i64)>>,
 }
 
 impl Stage {
@@ -119,8 +129,17 @@ impl Stage {
         let lies = Mutex::default();
         let witness = Witness::default();
         let away = Mutex::new((Timestamp::default(), Away::Refuses));
-        let around =
-            Arc::new(Surroundings { clock, chance, backing, livekit, lies, away, witness, timeline });
+        let around = Arc::new(Surroundings {
+            clock,
+            chance,
+            backing,
+            livekit,
+            lies,
+            away,
+            witness,
+            network: Network::default(),
+            timeline,
+        });
         let rooms: Vec<Room> = (0..plan.rooms).map(room).collect();
         for room in &rooms {
             around.backing.store.insert_room(room).await.expect("a new room can be stored");
@@ -134,13 +153,16 @@ impl Stage {
             shaken: Mutex::default(),
             deaf: AtomicBool::new(false),
             asking: Mutex::default(),
-            node: Mutex::default(),
-            comes_back: Mutex::default(),
+            nodes: Mutex::new(vec![None; plan.nodes]),
+            turn: AtomicUsize::new(0),
+            comes_back: Mutex::new(vec![(0, 0); plan.nodes]),
         });
         for index in 0..stage.rooms.len() {
             stage.join(index);
         }
-        tokio::spawn(keep_node_up(stage.clone()));
+        for node in 0..plan.nodes {
+            tokio::spawn(keep_node_up(stage.clone(), node));
+        }
         tokio::spawn(hand_on_webhooks(stage.clone(), webhooks));
         stage
     }
@@ -177,11 +199,14 @@ impl Stage {
             Step::Store(fault) => self.around.backing.add_fault(fault),
             Step::StoresAway { ms } => self.around.backing.go_away(ms),
             Step::Crash { calls, moment, down_ms, skew_ms } => {
-                *lock(&self.comes_back) = (down_ms, skew_ms);
                 if let Some(node) = self.up() {
+                    lock(&self.comes_back)[node.run.node] = (down_ms, skew_ms);
                     node.run.dies_at(calls, moment);
+                } else if let [only] = &mut lock(&self.comes_back)[..] {
+                    *only = (down_ms, skew_ms);
                 }
             }
+            Step::Node { node, trouble, ms } => self.around.network.trouble(node, trouble, ms),
             Step::Original { room, left } => self.leave_behind(room, left).await,
             Step::Deaf => self.deaf.store(true, Ordering::Relaxed),
             Step::Lie { method, refusal } => lock(&self.around.lies).push((method, refusal)),
@@ -197,27 +222,28 @@ impl Stage {
     pub async fn calm(self: &Arc<Self>) {
         self.around.timeline.tell(|| "all is well from now on".to_owned());
         self.around.backing.heal();
+        self.around.network.heal();
         lock(&self.around.lies).clear();
         lock(&self.around.away).0 = Timestamp::default();
         self.around.livekit.live().with(|world| {
             world.clear_faults();
             world.limit_workers(Workers::default());
         });
-        lock(&self.comes_back).0 = 0;
-        if let Some(node) = self.up() {
+        lock(&self.comes_back).iter_mut().for_each(|back| back.0 = 0);
+        for node in lock(&self.nodes).iter().flatten() {
             node.run.is_spared();
         }
         for room in 0..self.rooms.len() {
             self.join(room);
         }
-        self.within(Duration::from_mins(2), async || self.up().is_some()).await;
+        self.within(Duration::from_mins(2), async || self.all_up()).await;
         // Only a process that starts looks for what an old one left behind.
         if self.is_an_original_unheld().await
             && let Some(node) = self.up()
         {
             self.around.timeline.tell(|| "node is started anew".to_owned());
             node.run.ends();
-            self.within(Duration::from_mins(2), async || self.up().is_some()).await;
+            self.within(Duration::from_mins(2), async || self.all_up()).await;
         }
     }
 
@@ -277,8 +303,16 @@ impl Stage {
         *lock(&self.asking) > 0
     }
 
+    /// A node that is up; with several each in turn.
     fn up(&self) -> Option<Node> {
-        lock(&self.node).clone().filter(|node| !node.run.is_dead())
+        let nodes = lock(&self.nodes);
+        let living: Vec<&Node> = nodes.iter().flatten().filter(|node| !node.run.is_dead()).collect();
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        living.get(turn.checked_rem(living.len())?).map(|node| (*node).clone())
+    }
+
+    fn all_up(&self) -> bool {
+        lock(&self.nodes).iter().all(|node| node.as_ref().is_some_and(|node| !node.run.is_dead()))
     }
 
     /// Waits until nobody waits for an answer.
@@ -303,8 +337,18 @@ impl Stage {
 
     /// How many room actors there are; none while the node is down.
     pub async fn active_rooms(&self) -> Option<usize> {
-        let node = self.up()?;
-        Some(node.orchestrator.active_rooms().await)
+        let nodes = lock(&self.nodes).clone();
+        let mut rooms = 0;
+        for node in nodes.into_iter() {
+            rooms += node?.orchestrator.active_rooms().await;
+        }
+        Some(rooms)
+    }
+
+    /// Nobody is up any more, and nobody knows anybody.
+    pub fn ends(&self) {
+        self.around.network.ends();
+        lock(&self.nodes).clear();
     }
 }
 
@@ -331,7 +375,7 @@ async fn answer_of(node: &Node, room: &Room, what: &Asked, key: Option<u64>) -> 
 }
 
 /// Carries something out inside a run of the node; none if that dies first.
-async fn in_run<T: Send + 'static>(run: &Arc<Run>, work: impl Future<Output = T>) -> Option<T> {
+pub async fn in_run<T: Send + 'static>(run: &Arc<Run>, work: impl Future<Output = T>) -> Option<T> {
     let caught = futures::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(work));
     tokio::select! {
         biased;
@@ -345,15 +389,18 @@ async fn in_run<T: Send + 'static>(run: &Arc<Run>, work: impl Future<Output = T>
 }
 
 /// Starts the node, and starts it again whenever it has died.
-async fn keep_node_up(stage: Arc<Stage>) {
+async fn keep_node_up(stage: Arc<Stage>, number: usize) {
     let mut skew = 0;
     loop {
-        let run = Run::begin(stage.around.clone(), skew);
+        let run = Run::begin(stage.around.clone(), number, skew);
         let node = in_run(&run, build(&stage, &run)).await.flatten();
         if let Some(node) = node {
-            *lock(&stage.node) = Some(node);
+            lock(&stage.nodes)[number] = Some(node);
             run.ended().await;
-            *lock(&stage.node) = None;
+            match lock(&stage.nodes).get_mut(number) {
+                Some(node) => *node = None,
+                None => return,
+            }
         } else {
             run.ends();
             sleep(Duration::from_secs(1)).await;
@@ -361,7 +408,7 @@ async fn keep_node_up(stage: Arc<Stage>) {
         if !stage.around.timeline.falls().is_empty() {
             return;
         }
-        let (down, next) = *lock(&stage.comes_back);
+        let (down, next) = lock(&stage.comes_back)[number];
         skew = next;
         sleep(Duration::from_millis(down)).await;
         stage.around.timeline.tell(|| format!("node starts, its clock off by {skew} ms"));
@@ -370,25 +417,34 @@ async fn keep_node_up(stage: Arc<Stage>) {
 
 /// Builds the node's tree and takes up what earlier runs left; none if the store is away.
 async fn build(stage: &Arc<Stage>, run: &Arc<Run>) -> Option<Node> {
+    let several = stage.plan.nodes > 1;
     let ports = Ports {
-        node: fresh_node(&*stage.around.chance),
+        node: run.id.clone(),
         policy: stage.plan.policy(),
         limits: Limits::default(),
         ledger: run.clone(),
         keys: run.clone(),
         catalog: run.clone(),
-        coordination: Arc::new(AloneCoordination::new()),
+        coordination: if several { run.clone() } else { Arc::new(AloneCoordination::new()) },
         blobs: run.clone(),
         media_probe: Arc::new(NoProbe),
         notifier: run.clone(),
-        cluster: reelkeeper_actors::cluster::Cluster::alone(),
+        cluster: if several {
+            let lease = Arc::new(OwnLease::lasting(LEASE, uptime));
+            Cluster { peers: run.clone(), inbox: run.clone(), lease }
+        } else {
+            Cluster::alone()
+        },
         media_server: run.clone(),
         clock: run.clone(),
         entropy: stage.around.chance.clone(),
     };
     let (orchestrator, _tree) = Orchestrator::start_tree(ports).await.expect("a tree can be started");
+    let terms = Terms { lease: LEASE, address: String::new(), inbox: Duration::from_secs(1) };
+    let membership = several.then(|| Arc::new(Membership::begin(&orchestrator, terms)));
+    stage.around.network.joins(run, &orchestrator);
     orchestrator.take_up().await.ok()?;
-    Some(Node { run: run.clone(), orchestrator })
+    Some(Node { run: run.clone(), orchestrator, _membership: membership })
 }
 
 /// Sends LiveKit's webhooks to the node until it takes them, like LiveKit.

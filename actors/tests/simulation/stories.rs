@@ -25,7 +25,7 @@ fn tell_at(pace: Pace, timing: Timing, steps: &[(u64, Step)]) -> Outcome {
     // Until then it goes as the story has it; afterwards all is well.
     let ends = steps.last().map_or(0, |(at, _)| at + 10_000).max(STORY_ENDS);
     steps.push((ends, Step::Join { room: 0 }));
-    let plan = Plan { seed: 1, timing, pace, rooms: 1, steps, without: Vec::new() };
+    let plan = Plan { seed: 1, timing, pace, nodes: 1, rooms: 1, steps, without: Vec::new() };
     let outcome = play(&plan, true);
     assert!(outcome.broken.is_empty(), "{:#?}\n{}", outcome.broken, outcome.timeline.join("\n"));
     outcome

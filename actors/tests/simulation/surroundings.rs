@@ -15,6 +15,7 @@ use tokio::time::sleep;
 
 use crate::backing::Backing;
 use crate::lock;
+use crate::network::Network;
 use crate::plan::Away;
 use crate::timeline::Timeline;
 use crate::witness::{Verdict, Witness};
@@ -29,6 +30,7 @@ pub struct Surroundings {
     /// Until when LiveKit cannot be reached, and how that shows.
     pub away: Mutex<(Timestamp, Away)>,
     pub witness: Witness,
+    pub network: Network,
     pub timeline: Arc<Timeline>,
 }
 
