@@ -51,6 +51,8 @@ mod surroundings;
 mod timeline;
 #[path = "simulation/truth.rs"]
 mod truth;
+#[path = "simulation/webhooks.rs"]
+mod webhooks;
 #[path = "simulation/witness.rs"]
 mod witness;
 
@@ -66,7 +68,7 @@ use self::stage::{Stage, Told};
 /// How many histories are played unless the environment says otherwise.
 const HISTORIES: u64 = 10_000;
 /// The same of several nodes.
-const CLUSTER_HISTORIES: u64 = 2_000;
+const CLUSTER_HISTORIES: u64 = 1_500;
 /// Histories that are played at once.
 const THREADS: usize = 2;
 

@@ -9,7 +9,12 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "figures are for people")]
 
 mod api;
+mod backed;
+#[path = "../backends/servers.rs"]
+#[allow(dead_code, clippy::unwrap_used, reason = "the ring of the backends, which uses more of it")]
+mod backends;
 mod bare;
+mod bare_s3;
 mod measure;
 mod media;
 mod options;
@@ -17,6 +22,22 @@ mod phases;
 mod processes;
 mod reads;
 mod seed;
+#[path = "../real/stack"]
+#[allow(
+    dead_code,
+    unused_imports,
+    clippy::unwrap_used,
+    reason = "the ring of real services, which uses more of it"
+)]
+mod stack {
+    mod ports;
+    mod process;
+    mod tools;
+
+    pub use self::ports::free_port;
+    pub use self::process::{Process, Program, before, eventually};
+    pub use self::tools::Tools;
+}
 mod starts;
 mod table;
 mod usage;
@@ -33,9 +54,10 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let outcome = match &options.bare {
-        Some(folder) => bare::serve(folder).map_err(Failure::from),
-        None => measure(&options),
+    let outcome = match (&options.bare, &options.bare_s3) {
+        (Some(folder), _) => bare::serve(folder).map_err(Failure::from),
+        (_, Some(server)) => bare_s3::serve(server),
+        (None, None) => measure(&options),
     };
     if let Err(failure) = outcome {
         eprintln!("not measured: {failure}");

@@ -1,9 +1,13 @@
 //! Files, whole and in ranges, many clients at once, beside a bare loop over the same files.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use reelkeeper_actors::ports::blobs::Blobs as _;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use crate::Failure;
 use crate::measure::Measured;
@@ -17,6 +21,8 @@ use crate::usage::Watched;
 pub const FILES: usize = 4;
 /// What a player asks for at a time.
 const RANGE: u64 = 5 * 1024 * 1024;
+/// How long links into a bucket last.
+const LINK_LASTS: Duration = Duration::from_hours(1);
 /// Read at a time by a client.
 const PIECE: usize = 256 * 1024;
 
@@ -43,20 +49,46 @@ pub async fn measure(stage: &Stage, options: &Options, shown: &[Shown]) -> Resul
         let (address, path, key) = stage.api.media(id)?;
         files.push(Target { address, path, key, size: *size });
     }
-    let folder = stage.blobs();
-    let bare = folder.map(|folder| Running::bare(&folder)).transpose()?;
+    let bare = match (&stage.backed, stage.blobs()) {
+        (Some(backed), _) => Some(Running::bare_s3(&backed.s3_address())?),
+        (None, folder) => folder.map(|folder| Running::bare(&folder)).transpose()?,
+    };
     for (how, part) in [("whole", u64::MAX), ("in 5 MiB ranges", RANGE)] {
         let service = line(stage.watched, &format!("media {how}"), part, &files, options).await;
         let Some(bare) = &bare else { continue };
-        let address = bare.origin.trim_start_matches("http://").to_owned();
-        let same = shown.iter().map(|shown| Ok(Target { address: address.clone(), ..bare_target(shown)? }));
-        let same = same.collect::<Result<Vec<_>, Failure>>()?;
+        let address = bare.origin.trim_start_matches("http://");
+        let same = compared_with(stage, shown, address).await?;
         let loops = line(bare.watched(), &format!("bare loop {how}"), part, &same, options).await;
-        if let Some((service, loops)) = service.zip(loops) {
-            println!("| media {how}, beside the bare loop | | | | | | x {:.2} | x 1.5 | |", service / loops);
+        if let Some((service, loops)) = service.processor.zip(loops.processor) {
+            println!("| media {how}, beside the bare loop | | | | | | x {:.2} | x 2 | |", service / loops);
         }
+        let Some(backed) = &stage.backed else { continue };
+        let direct = compared_with(stage, shown, &backed.s3_address()).await?;
+        let direct = line(Watched(None), &format!("direct download {how}"), part, &direct, options).await;
+        let (through, direct) = (service.megabytes_each_second, direct.megabytes_each_second);
+        println!(
+            "| media {how}: {through:.0} MB/s through us, {direct:.0} MB/s directly | | | | | | x {:.2} | x 0.5 | |",
+            through / direct
+        );
     }
     Ok(())
+}
+
+/// The same files as the bare loop, or the S3 server itself, has them.
+async fn compared_with(stage: &Stage, shown: &[Shown], address: &str) -> Result<Vec<Target>, Failure> {
+    let mut targets = Vec::new();
+    for shown in shown {
+        let mut target = Target { address: address.to_owned(), ..bare_target(shown)? };
+        if let Some(backed) = &stage.backed {
+            let bucket = backed.bucket().await;
+            let link = bucket.link(target.path.trim_start_matches('/'), LINK_LASTS).await?;
+            let link = link.ok_or("a bucket has links")?;
+            let path = link.strip_prefix("http://").and_then(|link| link.find('/').map(|at| &link[at..]));
+            path.ok_or("a link has a path")?.clone_into(&mut target.path);
+        }
+        targets.push(target);
+    }
+    Ok(targets)
 }
 
 fn bare_target(shown: &Shown) -> Result<Target, Failure> {
@@ -64,8 +96,16 @@ fn bare_target(shown: &Shown) -> Result<Target, Failure> {
     Ok(Target { address: String::new(), path, key: String::new(), size: shown.size })
 }
 
-/// Every client reads a file in parts of at most this size. Prints a line; the processor time of a part, in ms.
-async fn line(watched: Watched, what: &str, part: u64, files: &[Target], options: &Options) -> Option<f64> {
+/// What a line of the table said.
+struct Told {
+    /// Processor time of a part, in ms.
+    processor: Option<f64>,
+    megabytes_each_second: f64,
+}
+
+/// Every client reads a file in parts of at most this size. Prints a line.
+#[allow(clippy::cast_precision_loss, reason = "files are not that large")]
+async fn line(watched: Watched, what: &str, part: u64, files: &[Target], options: &Options) -> Told {
     let clients = usize::from(options.clients);
     let read_by = files.iter().cycle().take(clients);
     let mut parts: Vec<(Part, Target)> =
@@ -77,11 +117,14 @@ async fn line(watched: Watched, what: &str, part: u64, files: &[Target], options
         let idle = idle.clone();
         async move { idle.read(part, &target).await }
     };
+    let bytes: u64 = parts.iter().map(|((first, last), _)| last + 1 - first).sum();
+    let begun = Instant::now();
     measured.round(clients, parts, read).await;
+    let megabytes_each_second = bytes as f64 / 1e6 / begun.elapsed().as_secs_f64();
     let line = measured.line(what, clients, "constant memory");
-    let each = line.processor_each();
+    let processor = line.processor_each();
     line.print();
-    each
+    Told { processor, megabytes_each_second }
 }
 
 fn parts_of(file: &Target, part: u64) -> impl Iterator<Item = Part> {

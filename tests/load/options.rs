@@ -51,9 +51,25 @@ pub struct Options {
     /// Sends the files of this folder, and nothing else: what media is compared with. Starts itself so.
     #[arg(long, hide = true)]
     pub bare: Option<PathBuf>,
+    /// Sends what this S3 server has, and nothing else. Starts itself so.
+    #[arg(long, hide = true)]
+    pub bare_s3: Option<String>,
+    /// What our own service runs on.
+    #[arg(long, value_name = "WHAT", default_value = "embedded", conflicts_with = "base_url")]
+    pub on: Ground,
     /// Given by `cargo bench`.
     #[arg(long, hide = true)]
     bench: bool,
+}
+
+/// What the service runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Ground {
+    /// SQLite and a folder.
+    Embedded,
+    /// MongoDB (a replica set of one), Redis and an S3 server, which are started too. Their paths are what
+    /// `tests/stack/install light` prints.
+    Backends,
 }
 
 /// A part of the table.

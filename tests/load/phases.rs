@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::options::{Options, Phase};
+use crate::backed::Backed;
+use crate::options::{Ground, Options, Phase};
 use crate::processes::Stage;
 use crate::reads::Shown;
 use crate::table::{self, Line};
@@ -32,9 +33,7 @@ pub async fn run(options: &Options) -> Result<(), Failure> {
     }
     if options.wants(Phase::Reads) {
         for rows in options.rows.iter().copied().filter(|rows| *rows > 0) {
-            let folder = tempfile::tempdir()?;
-            seed::recordings(folder.path(), rows, SMALL_MB).await?;
-            let stage = Stage::open(options, folder).await?;
+            let stage = seeded(options, rows, SMALL_MB, 0).await?;
             // Spread over all of them.
             let apart = (rows / ASKED_FOR).max(1);
             let ids: Vec<_> = (0..rows).step_by(apart).map(|number| seed::id(number).to_string()).collect();
@@ -42,10 +41,7 @@ pub async fn run(options: &Options) -> Result<(), Failure> {
         }
     }
     if options.wants(Phase::Media) {
-        let folder = tempfile::tempdir()?;
-        seed::recordings(folder.path(), media::FILES, options.file_mb).await?;
-        seed::files(folder.path(), media::FILES, options.file_mb)?;
-        let stage = Stage::open(options, folder).await?;
+        let stage = seeded(options, media::FILES, options.file_mb, media::FILES).await?;
         let shown = reads::newest(&stage).await?;
         media::measure(&stage, options, &shown).await?;
     }
@@ -75,7 +71,23 @@ async fn of_another(options: &Options) -> Result<(), Failure> {
 }
 
 async fn empty(options: &Options) -> Result<Stage, Failure> {
-    Stage::open(options, tempfile::tempdir()?).await
+    seeded(options, 0, SMALL_MB, 0).await
+}
+
+/// So many recordings, of which the first have files of this size in MB.
+async fn seeded(options: &Options, rows: usize, megabytes: u64, files: usize) -> Result<Stage, Failure> {
+    let folder = tempfile::tempdir()?;
+    seed::files(folder.path(), files, megabytes)?;
+    let backed = match options.on {
+        Ground::Backends if options.base_url.is_none() => Some(Backed::start(folder.path()).await?),
+        _ => None,
+    };
+    match &backed {
+        _ if rows == 0 => {}
+        Some(backed) => backed.seed((0..rows).map(|number| seed::finished(number, megabytes))).await?,
+        None => seed::recordings(folder.path(), rows, megabytes).await?,
+    }
+    Stage::open(options, folder, backed).await
 }
 
 /// How soon it listens, and what it needs before anybody comes.

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::Failure;
 use crate::api::{Api, Simulator};
+use crate::backed::Backed;
 use crate::options::Options;
 use crate::usage::Watched;
 
@@ -67,6 +68,13 @@ impl Running {
         Ok(running)
     }
 
+    /// The bare loop over what an S3 server has.
+    pub fn bare_s3(server: &str) -> Result<Self, Failure> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["--bare-s3", server]).stdout(Stdio::piped());
+        Self::start(&mut command, standard_output, |line| Some(line.to_owned()))
+    }
+
     /// The bare loop over the files of a folder.
     pub fn bare(folder: &Path) -> Result<Self, Failure> {
         let mut command = Command::new(std::env::current_exe()?);
@@ -81,6 +89,8 @@ pub struct Stage {
     serving: Option<Running>,
     livekit: Option<Running>,
     folder: Option<TempDir>,
+    /// What it runs on, if that was started too.
+    pub backed: Option<Backed>,
     /// The server's process.
     pub watched: Watched,
     /// A client of it.
@@ -91,19 +101,20 @@ pub struct Stage {
 
 impl Stage {
     /// The server that was named, else one of our own on what lies in this folder.
-    pub async fn open(options: &Options, folder: TempDir) -> Result<Self, Failure> {
+    pub async fn open(options: &Options, folder: TempDir, backed: Option<Backed>) -> Result<Self, Failure> {
         if let (Some(base), Some(key)) = (&options.base_url, &options.api_key) {
             return Ok(Self {
                 serving: None,
                 livekit: None,
                 folder: None,
+                backed: None,
                 watched: Watched(options.pid),
                 api: Api::new(base, key)?,
                 simulator: options.simulator.as_deref().map(Simulator::new).transpose()?,
             });
         }
         let running = simulator(options, folder.path())?;
-        let service = serve(options, folder.path(), &running.origin)?;
+        let service = serve(options, folder.path(), &running.origin, backed.as_ref())?;
         let simulator = Simulator::new(&running.origin)?;
         let webhook = format!("{}/livekit/webhook", service.origin);
         simulator.post("webhooks", &json!({ "url": webhook })).await?;
@@ -114,6 +125,7 @@ impl Stage {
             livekit: Some(running),
             serving: Some(service),
             folder: Some(folder),
+            backed,
         })
     }
 
@@ -122,7 +134,7 @@ impl Stage {
         let folder = self.folder.as_ref().ok_or("another's server is not restarted")?;
         drop(self.serving.take());
         let livekit = self.livekit.as_ref().map(|running| running.origin.clone()).unwrap_or_default();
-        let service = serve(options, folder.path(), &livekit)?;
+        let service = serve(options, folder.path(), &livekit, self.backed.as_ref())?;
         self.watched = service.watched();
         self.serving = Some(service);
         Ok(())
@@ -151,12 +163,18 @@ fn simulator(options: &Options, folder: &Path) -> Result<Running, Failure> {
     })
 }
 
-fn serve(options: &Options, folder: &Path, livekit: &str) -> Result<Running, Failure> {
+fn serve(
+    options: &Options,
+    folder: &Path,
+    livekit: &str,
+    backed: Option<&Backed>,
+) -> Result<Running, Failure> {
     let mut command = ours("serve");
     command
         .args(["--listen", "127.0.0.1:0", "--livekit", livekit])
-        .args(["--store", &format!("sqlite://{}/reelkeeper.db", folder.display())])
-        .args(["--blobs", &format!("file://{}/blobs", folder.display())])
+        .env("REELKEEPER_STORE", format!("sqlite://{}/reelkeeper.db", folder.display()))
+        .env("REELKEEPER_BLOBS", format!("file://{}/blobs", folder.display()))
+        .envs(backed.map(Backed::settings).unwrap_or_default())
         .env("REELKEEPER_LIVEKIT_API_KEY", &options.livekit_key)
         .env("REELKEEPER_LIVEKIT_API_SECRET", &options.livekit_secret)
         .env("REELKEEPER_INITIAL_API_KEY", API_KEY)

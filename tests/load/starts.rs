@@ -28,6 +28,7 @@ pub async fn measure(stage: &Stage) -> Result<(), Failure> {
     let most = CROWDS.iter().map(|crowd| crowd.0).max().unwrap_or_default();
     let rooms = rooms(&stage.api, simulator, most).await?;
     for (at_once, times, budget) in CROWDS {
+        let mut redis = 0;
         let (mut starts, mut stops) = (Measured::of(stage.watched), Measured::of(stage.watched));
         for _ in 0..times {
             let api = stage.api.clone();
@@ -35,7 +36,9 @@ pub async fn measure(stage: &Stage) -> Result<(), Failure> {
                 let api = api.clone();
                 async move { api.start(&room).await }
             };
+            let sent = commands(stage).await?;
             let recordings = starts.round(at_once, rooms[..at_once].to_vec(), start).await;
+            redis += commands(stage).await?.saturating_sub(sent);
             let api = stage.api.clone();
             let stop = move |recording: String| {
                 let api = api.clone();
@@ -47,8 +50,22 @@ pub async fn measure(stage: &Stage) -> Result<(), Failure> {
         }
         starts.line("start", at_once, budget).print();
         stops.line("stop", at_once, "").print();
+        if stage.backed.is_some() {
+            println!(
+                "| commands to Redis during {} starts | {at_once} | {redis} | | | | | 6 each | |",
+                at_once * times
+            );
+        }
     }
     Ok(())
+}
+
+/// Commands that Redis was sent so far, if there is one.
+async fn commands(stage: &Stage) -> Result<u64, Failure> {
+    match &stage.backed {
+        Some(backed) => backed.redis_commands().await,
+        None => Ok(0),
+    }
 }
 
 /// Makes rooms with people in them.

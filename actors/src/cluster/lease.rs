@@ -29,6 +29,12 @@ impl OwnLease {
         Self { terms: None, renewed: Mutex::default() }
     }
 
+    /// Whether it never ends: there is nobody else.
+    #[must_use]
+    pub fn is_endless(&self) -> bool {
+        self.terms.is_none()
+    }
+
     /// A lease that lasts for `ttl` after each renewal. It is not held yet.
     #[must_use]
     pub fn lasting(ttl: Duration, uptime: Uptime) -> Self {

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 use self::shown::{count_change, log_change};
-use super::commit::{self, Committed, Found, Header, Removed};
+use super::commit::{self, Claim, Committed, Found, Header, Removed};
 use super::replies::Replies;
 use super::supervisor::SupervisorMessage;
 use super::{RoomMessage, Shared, Taken, Told, effects, meet};
@@ -36,6 +36,8 @@ pub enum Own {
     Loaded(Box<LoadedRow>),
     /// A commit ended.
     Committed(CommitEnd),
+    /// Whether the claim still stood when an answer was to be given from memory.
+    Verified(Claim),
     /// The row of an idle room was to be removed.
     Removed(RemovalEnd),
     /// An effect came back.
@@ -87,6 +89,8 @@ enum Standing {
     Ready,
     /// This decision takes effect when it is stored.
     Committing(Box<Undecided>),
+    /// This decision answers from memory, so the claim is looked at first.
+    Verifying(Box<Undecided>),
     /// The row catches up with effects that were carried out.
     Flushing,
     Removing,
@@ -211,6 +215,7 @@ impl RoomActorState {
         match own {
             Own::Loaded(loaded) => self.loaded(loaded.0),
             Own::Committed(end) => self.committed(end.0),
+            Own::Verified(claim) => self.verified(claim),
             Own::Removed(end) => self.removed(&end.0),
             Own::Outcome { generation, what } => {
                 if generation == self.generation || is_evidence(&what) {
@@ -261,6 +266,7 @@ impl RoomActorState {
                 self.lags = true;
                 self.take_effect(decision, input);
             }
+            Commit::Nothing if self.rests_on_memory(&decision) => self.verify(decision, input),
             Commit::Nothing => self.take_effect(decision, input),
             Commit::Soon => {
                 self.lags = true;
@@ -318,6 +324,8 @@ impl RoomActorState {
                     // Not decided yet as far as the row goes: it is decided anew on what the row says.
                     self.queue.push_front(undecided.input);
                 }
+                // Whoever decides now found it in the row, and may have carried it out.
+                self.replies.begun_move_to(&self.shared.world.node);
                 self.load();
             }
         }
@@ -394,7 +402,7 @@ impl RoomActorState {
         let idle = matches!(self.standing, Standing::Ready | Standing::Leaving | Standing::LeavingToOwner);
         let busy = !idle || !self.may_act();
         let due = if busy {
-            self.replies.next_deadline()
+            self.replies.next_giving_up()
         } else {
             let due = next_wake(&self.state, &self.shared.world.policy);
             due.into_iter().chain(self.replies.next_parting()).min()

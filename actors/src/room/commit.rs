@@ -34,6 +34,15 @@ pub(super) enum Committed {
     Fenced,
 }
 
+/// Whether a row still carries a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// It does.
+    Stands,
+    /// Another one took its place, or the row is gone.
+    Gone,
+}
+
 /// How the removal of a row ended.
 #[derive(Debug)]
 pub(super) enum Removed {
@@ -153,6 +162,25 @@ pub(super) async fn commit(
             Err(error) => {
                 if tries == 0 {
                     tracing::warn!(room.id = %room, %error, "decision cannot be stored, trying again");
+                }
+                tokio::time::sleep(back_off(RETRY, tries)).await;
+                tries += 1;
+            }
+        }
+    }
+}
+
+/// Whether the row still carries this claim: an answer that rests on memory alone is true only then. Tries until the
+/// store answers.
+pub(super) async fn look_at_claim(shared: &Arc<Shared>, room: &RoomId, header: &Header) -> Claim {
+    let mut tries = 0;
+    loop {
+        match bounded(shared, shared.world.ledger.load(room)).await {
+            Ok(Some(row)) if row.claim == header.claim => return Claim::Stands,
+            Ok(_) => return Claim::Gone,
+            Err(error) => {
+                if tries == 0 {
+                    tracing::warn!(room.id = %room, %error, "claim cannot be checked, trying again");
                 }
                 tokio::time::sleep(back_off(RETRY, tries)).await;
                 tries += 1;

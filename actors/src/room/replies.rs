@@ -1,5 +1,7 @@
 //! Who waits for an answer in this process, and what may be said when the store does not answer.
 
+use std::time::Duration;
+
 use tokio::sync::oneshot;
 
 use super::Told;
@@ -10,6 +12,10 @@ use crate::recording::effect::{Answer, Effect, Refusal};
 use crate::recording::event::Happening;
 use crate::recording::ledger::{State, Wants};
 use crate::recording::lifecycle::Decision;
+
+/// How long after its deadline a request still waits for the store: what is decided at the deadline is told once it is
+/// stored.
+const STORE_GRACE: Duration = Duration::from_millis(500);
 
 /// A request whose answer is owed by this process. Several may wait for the same command.
 struct Reply {
@@ -60,9 +66,9 @@ impl Replies {
         }
     }
 
-    /// The earliest deadline.
-    pub(super) fn next_deadline(&self) -> Option<Timestamp> {
-        self.waiting.iter().map(|reply| reply.deadline).min()
+    /// When the first of them can wait no longer for a store.
+    pub(super) fn next_giving_up(&self) -> Option<Timestamp> {
+        self.waiting.iter().map(|reply| reply.deadline.plus(STORE_GRACE)).min()
     }
 
     /// The earliest deadline of a request that may have to leave before its command is answered.
@@ -97,7 +103,7 @@ impl Replies {
         uncommitted: Option<&Decision>,
         (us, lease): (&NodeId, &OwnLease),
     ) {
-        for reply in self.waiting.extract_if(.., |reply| reply.deadline <= now) {
+        for reply in self.waiting.extract_if(.., |reply| reply.deadline.plus(STORE_GRACE) <= now) {
             let answer = match decided(committed, &reply.command) {
                 // The file or the document may still be there.
                 None | Some(Answer::Deleted) => None,

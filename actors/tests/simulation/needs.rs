@@ -30,7 +30,7 @@ fn steps_of_start(rule: Rule) -> Option<Vec<(u64, Step)>> {
         Rule::DeadlineFreesRoom => vec![
             (500, store(StoreCall::WriteRow, 4, StoreTrouble::Slow { ms: 12_000 })),
             (1_000, START),
-            (21_500, START),
+            (21_600, START),
         ],
         Rule::KeepAnswers => vec![(1_000, START_UNDER_KEY), (5_000, STOP), (20_000, START_UNDER_KEY)],
         Rule::RecallFirst => vec![

@@ -17,16 +17,13 @@ use reelkeeper_actors::ports::catalog::list::{PAGE_MAX, RecordingQuery};
 use reelkeeper_actors::ports::clock::Clock;
 use reelkeeper_actors::ports::ledger::Ledger as _;
 use reelkeeper_actors::ports::media_probe::NoProbe;
-use reelkeeper_actors::ports::media_server::{LiveKitEvent, LiveKitNews};
 use reelkeeper_actors::recording::effect::Refusal;
-use reelkeeper_actors::recording::egress::LeaveReason;
 use reelkeeper_actors::recording::{Recording, RecordingStatus, Timestamp};
 use reelkeeper_actors::room::{Limits, World as Ports};
 use reelkeeper_actors::simulator::World as LiveKit;
 use reelkeeper_actors::simulator::clock::TokioClock;
 use reelkeeper_actors::simulator::egress::Workers;
 use reelkeeper_actors::simulator::media_server::SimulatedMediaServer;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::backing::Backing;
@@ -37,17 +34,14 @@ use crate::node::Run;
 use crate::plan::{Away, Plan, Step};
 use crate::surroundings::{Chance, Surroundings};
 use crate::timeline::Timeline;
+use crate::webhooks;
 use crate::witness::Witness;
 
 /// A node's lease, if there are several.
 const LEASE: Duration = Duration::from_secs(15);
 const START: Timestamp = Timestamp(1_800_000_000_000);
-/// How long LiveKit waits for the answer to a webhook.
-const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often it is looked whether something has come true.
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
-/// How often LiveKit sends a webhook before it gives up.
-const WEBHOOK_TRIES: u32 = 6;
 
 /// What a client asked and what it was told.
 #[derive(Debug, Clone)]
@@ -89,9 +83,9 @@ pub enum Answer {
 
 /// A node that is up.
 #[derive(Clone)]
-struct Node {
-    run: Arc<Run>,
-    orchestrator: Orchestrator,
+pub struct Node {
+    pub run: Arc<Run>,
+    pub orchestrator: Orchestrator,
     /// What it does as one of several; ends with its last clone.
     _membership: Option<Arc<Membership>>,
 }
@@ -107,7 +101,7 @@ pub struct Stage {
     /// The egresses whose worker was killed or cut off.
     pub shaken: Mutex<BTreeSet<EgressId>>,
     /// Whether no webhook arrives any more.
-    deaf: AtomicBool,
+    pub deaf: AtomicBool,
     asking: Mutex<usize>,
     nodes: Mutex<Vec<Option<Node>>>,
     /// Whose turn it is to be asked.
@@ -123,7 +117,7 @@ impl Stage {
         let timeline = Timeline::begin(clock.clone(), shown);
         let backing = Backing::new(clock.clone(), timeline.clone());
         let world = LiveKit::new(plan.seed, plan.timing.clone());
-        let (livekit, webhooks) =
+        let (livekit, incoming) =
             SimulatedMediaServer::start(world, clock.clone(), Some(backing.blobs.clone()));
         let chance = Chance::of(plan.seed);
         let lies = Mutex::default();
@@ -163,7 +157,7 @@ impl Stage {
         for node in 0..plan.nodes {
             tokio::spawn(keep_node_up(stage.clone(), node));
         }
-        tokio::spawn(hand_on_webhooks(stage.clone(), webhooks));
+        tokio::spawn(webhooks::hand_on_all(stage.clone(), incoming));
         stage
     }
 
@@ -304,7 +298,7 @@ impl Stage {
     }
 
     /// A node that is up; with several each in turn.
-    fn up(&self) -> Option<Node> {
+    pub fn up(&self) -> Option<Node> {
         let nodes = lock(&self.nodes);
         let living: Vec<&Node> = nodes.iter().flatten().filter(|node| !node.run.is_dead()).collect();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
@@ -445,45 +439,6 @@ async fn build(stage: &Arc<Stage>, run: &Arc<Run>) -> Option<Node> {
     stage.around.network.joins(run, &orchestrator);
     orchestrator.take_up().await.ok()?;
     Some(Node { run: run.clone(), orchestrator, _membership: membership })
-}
-
-/// Sends LiveKit's webhooks to the node until it takes them, like LiveKit.
-async fn hand_on_webhooks(stage: Arc<Stage>, mut webhooks: mpsc::Receiver<LiveKitEvent>) {
-    while let Some(event) = webhooks.recv().await {
-        tokio::spawn(hand_on(stage.clone(), event));
-    }
-}
-
-async fn hand_on(stage: Arc<Stage>, event: LiveKitEvent) {
-    let mut pause = Duration::from_millis(500);
-    for _ in 0..WEBHOOK_TRIES {
-        if stage.deaf.load(Ordering::Relaxed) {
-            return;
-        }
-        if let Some(node) = stage.up().filter(|_| stage.around.away().is_none()) {
-            stage.around.timeline.tell(|| format!("webhook {} {}", event.name, told_by(&event.news)));
-            let taken = timeout(WEBHOOK_TIMEOUT, node.orchestrator.livekit_event(event.clone()));
-            if matches!(in_run(&node.run, taken).await, Some(Ok(Ok(())))) {
-                if let LiveKitNews::RecorderLeft { egress, reason: LeaveReason::Clean } = event.news {
-                    lock(&stage.around.witness.left_in_order).insert(egress);
-                }
-                return;
-            }
-        }
-        sleep(pause).await;
-        pause *= 2;
-    }
-}
-
-fn told_by(news: &LiveKitNews) -> String {
-    match news {
-        LiveKitNews::Egress(info) => format!("{} {:?}", info.egress, info.status),
-        LiveKitNews::RecorderLeft { egress, reason } => format!("{egress} left: {reason:?}"),
-        LiveKitNews::Meeting(news) => format!("{news:?}"),
-        LiveKitNews::PersonJoined { sid } => format!("{sid} joined"),
-        LiveKitNews::PersonLeft { name } => format!("{name} left"),
-        LiveKitNews::Other => String::new(),
-    }
 }
 
 impl std::fmt::Display for Told {

@@ -1,10 +1,12 @@
 //! Whether this node owns the room: its row is read and claimed, or the room is left to whoever has it.
 
-use super::{Input, LoadedRow, Own, RoomActorState, Standing, is_evidence};
+use super::{Input, LoadedRow, Own, RoomActorState, Standing, Undecided, is_evidence};
 use crate::ids::NodeId;
+use crate::recording::effect::Effect;
 use crate::recording::event::Happening;
 use crate::recording::ledger::State;
-use crate::room::commit::{self, Found, Header, Loaded};
+use crate::recording::lifecycle::Decision;
+use crate::room::commit::{self, Claim, Found, Header, Loaded};
 use crate::room::supervisor::SupervisorMessage;
 use crate::room::{RoomMessage, Taken, meet};
 
@@ -73,6 +75,37 @@ impl RoomActorState {
             delivered: self.delivered,
         };
         let _ = self.supervisor.cast(ask);
+    }
+
+    /// Whether a decision answers somebody by what is remembered of a row that another node may have claimed.
+    pub(super) fn rests_on_memory(&self, decision: &Decision) -> bool {
+        let answers = decision.effects.iter().any(|effect| matches!(effect, Effect::Answer { .. }));
+        answers && self.header.revision.is_some() && !self.shared.world.cluster.lease.is_endless()
+    }
+
+    pub(super) fn verify(&mut self, decision: Decision, input: Input) {
+        self.standing = Standing::Verifying(Box::new(Undecided { decision, input }));
+        let (shared, room, myself) = (self.shared.clone(), self.room.clone(), self.myself.clone());
+        let header = self.header.clone();
+        tokio::spawn(async move {
+            let claim = commit::look_at_claim(&shared, &room, &header).await;
+            let _ = myself.cast(RoomMessage::Own(Own::Verified(claim)));
+        });
+    }
+
+    pub(super) fn verified(&mut self, claim: Claim) {
+        match std::mem::replace(&mut self.standing, Standing::Ready) {
+            Standing::Verifying(undecided) if claim == Claim::Stands => {
+                self.take_effect(undecided.decision, undecided.input);
+            }
+            Standing::Verifying(undecided) => {
+                tracing::warn!(room.id = %self.room, "room was claimed by somebody else, stepping down");
+                self.queue.push_front(undecided.input);
+                self.replies.begun_move_to(&self.shared.world.node);
+                self.load();
+            }
+            other => self.standing = other,
+        }
     }
 
     /// Whether this node still holds its lease. While it does not, events wait.

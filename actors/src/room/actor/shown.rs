@@ -11,7 +11,7 @@ impl RoomActorState {
         let standing = match self.standing {
             Standing::Loading => "loading",
             Standing::Ready => "ready",
-            Standing::Committing(_) | Standing::Flushing => "committing",
+            Standing::Committing(_) | Standing::Verifying(_) | Standing::Flushing => "committing",
             Standing::Removing => "removing",
             Standing::Leaving | Standing::LeavingToOwner => "leaving",
         };
