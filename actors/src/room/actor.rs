@@ -15,7 +15,7 @@ use tokio::task::AbortHandle;
 
 use self::shown::{count_change, log_change};
 use super::commit::{self, Claim, Committed, Found, Header, Removed};
-use super::replies::Replies;
+use super::replies::{Ownership, Replies};
 use super::supervisor::SupervisorMessage;
 use super::{RoomMessage, Shared, Taken, Told, effects, meet};
 use crate::ids::{CommandId, RoomId};
@@ -300,7 +300,8 @@ impl RoomActorState {
                     if matches!(&effect, Effect::Look { uid, .. } if self.state.is_current(uid)) {
                         meet::keep(&self.shared, &self.room);
                     }
-                    effects::run(&self.shared, &self.room, effect, self.myself.clone(), self.generation);
+                    let begun = (self.generation, self.header.claim.clone());
+                    effects::run(&self.shared, &self.room, effect, self.myself.clone(), begun);
                 }
             }
         }
@@ -394,7 +395,8 @@ impl RoomActorState {
             _ => None,
         };
         let world = &self.shared.world;
-        let us = (&world.node, &*world.cluster.lease);
+        let is_certain = world.cluster.lease.is_held() && !self.read_again;
+        let us = (&world.node, if is_certain { Ownership::Certain } else { Ownership::Doubtful });
         self.replies.give_up_overdue(world.clock.now(), &self.state, uncommitted, us);
     }
 

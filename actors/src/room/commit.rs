@@ -172,11 +172,11 @@ pub(super) async fn commit(
 
 /// Whether the row still carries this claim: an answer that rests on memory alone is true only then. Tries until the
 /// store answers.
-pub(super) async fn look_at_claim(shared: &Arc<Shared>, room: &RoomId, header: &Header) -> Claim {
+pub(super) async fn look_at_claim(shared: &Arc<Shared>, room: &RoomId, claim: &ClaimId) -> Claim {
     let mut tries = 0;
     loop {
         match bounded(shared, shared.world.ledger.load(room)).await {
-            Ok(Some(row)) if row.claim == header.claim => return Claim::Stands,
+            Ok(Some(row)) if row.claim == *claim => return Claim::Stands,
             Ok(_) => return Claim::Gone,
             Err(error) => {
                 if tries == 0 {

@@ -5,13 +5,21 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::Told;
-use crate::cluster::lease::OwnLease;
 use crate::ids::{CommandId, NodeId};
 use crate::recording::Timestamp;
 use crate::recording::effect::{Answer, Effect, Refusal};
 use crate::recording::event::Happening;
 use crate::recording::ledger::{State, Wants};
 use crate::recording::lifecycle::Decision;
+
+/// Whether nobody else can have decided for the room meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ownership {
+    /// Nobody can.
+    Certain,
+    /// Our lease lapsed, and the row was not read since.
+    Doubtful,
+}
 
 /// How long after its deadline a request still waits for the store: what is decided at the deadline is told once it is
 /// stored.
@@ -101,7 +109,7 @@ impl Replies {
         now: Timestamp,
         committed: &State,
         uncommitted: Option<&Decision>,
-        (us, lease): (&NodeId, &OwnLease),
+        (us, ownership): (&NodeId, Ownership),
     ) {
         for reply in self.waiting.extract_if(.., |reply| reply.deadline.plus(STORE_GRACE) <= now) {
             let answer = match decided(committed, &reply.command) {
@@ -119,7 +127,7 @@ impl Replies {
             let begun = begins || (reply.begun && !is_looked_up(committed, &reply.command));
             let refusal = match (decided(committed, &reply.command), reply.is_start, begun) {
                 (Some(Answer::Deleted), ..) => Refusal::DeletionOwed { dependency: "store" },
-                (_, true, true) if answer.is_none() && !lease.is_held() => {
+                (_, true, true) if answer.is_none() && ownership == Ownership::Doubtful => {
                     let _ = reply.sender.send(Told::Moved(us.clone()));
                     continue;
                 }

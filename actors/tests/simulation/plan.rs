@@ -238,6 +238,12 @@ impl Plan {
         Duration::from_millis(away.sum())
     }
 
+    /// Whether a node is ever frozen.
+    pub fn freezes(&self) -> bool {
+        let frozen = |step: &Step| matches!(step, Step::Node { trouble: NodeTrouble::Frozen, .. });
+        self.steps.iter().any(|(_, step)| frozen(step))
+    }
+
     /// Whether a deadline that has passed may lie ahead again: "unwanted" could not be stored when it passed
     /// (design 4: the deadline in the row stands for it), and then the clock was set back.
     pub fn lets_deadlines_return(&self) -> bool {

@@ -72,8 +72,13 @@ impl Draft<'_> {
         let recording = match self.state.durable.phase {
             Phase::Starting | Phase::Uncertain => None,
             Phase::Idle | Phase::Active | Phase::Stopping => {
-                let track = self.current().map(|current| &current.track);
-                track.and_then(|track| track.recording(&self.state.durable.room_name))
+                let track = self.current().map(|current| &current.track).filter(|track| track.ran);
+                let recording = track.and_then(|track| track.recording(&self.state.durable.room_name));
+                if recording.is_none() {
+                    let reason = "it was stopped while starting".to_owned();
+                    return self.refuse(&request.command, Refusal::StartFailed { reason });
+                }
+                recording
             }
         };
         let (command, deadline) = (request.command.clone(), request.deadline);

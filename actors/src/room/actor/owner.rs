@@ -86,9 +86,9 @@ impl RoomActorState {
     pub(super) fn verify(&mut self, decision: Decision, input: Input) {
         self.standing = Standing::Verifying(Box::new(Undecided { decision, input }));
         let (shared, room, myself) = (self.shared.clone(), self.room.clone(), self.myself.clone());
-        let header = self.header.clone();
+        let claim = self.header.claim.clone();
         tokio::spawn(async move {
-            let claim = commit::look_at_claim(&shared, &room, &header).await;
+            let claim = commit::look_at_claim(&shared, &room, &claim).await;
             let _ = myself.cast(RoomMessage::Own(Own::Verified(claim)));
         });
     }
