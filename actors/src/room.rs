@@ -134,8 +134,10 @@ impl ractor::Message for RoomMessage {}
 pub enum Told {
     /// This is its answer.
     Answer(Answer),
-    /// Another node owns the room: it is to be asked. Whatever this one began for it, that one finds in the row.
+    /// Another node owns the room, and nothing was begun here: it is to be asked.
     Moved(NodeId),
+    /// Whoever owns the room, this node perhaps, finds in the row what was begun for it: it is to be asked.
+    Begun(NodeId),
 }
 
 /// What became of news.

@@ -22,7 +22,7 @@ use crate::ports::keys::{KeptCommand, Operation, ScopedKey};
 use crate::ports::peers::PeerError;
 use crate::recording::Timestamp;
 use crate::recording::effect::{Answer, Refusal};
-use crate::recording::event::{DeleteRequest, Happening, Repeats, Source, StopRequest};
+use crate::recording::event::{DeleteRequest, Happening, Repeats, StopRequest};
 use crate::room::commit::bounded;
 use crate::room::supervisor::SupervisorMessage;
 use crate::room::{RoomMessage, Shared, Taken, Told, news};
@@ -82,11 +82,17 @@ impl Orchestrator {
                     continue;
                 }
                 Some(Told::Answer(answer)) => return Ok(answer),
-                Some(Told::Moved(owner)) => owner,
+                Some(Told::Moved(owner)) => {
+                    self.as_command(errand).await?;
+                    owner
+                }
+                Some(Told::Begun(owner)) => {
+                    self.as_command(errand).await.map_err(|_| Refusal::Unanswerable)?;
+                    owner
+                }
                 // Neither success nor failure is known to be true.
                 None => return Err(Refusal::Unanswerable),
             };
-            self.as_command(errand).await?;
             errand.sent_to = Some(owner.clone());
             if owner == self.shared.world.node {
                 continue;
@@ -224,6 +230,12 @@ impl Orchestrator {
             }
             _ => (Happening::Cancelled { command: command.clone() }, Refusal::TimedOutStarting),
         };
+        if refusal == Refusal::TimedOutStarting {
+            // Whoever reads the request itself only now begins nothing any more.
+            let answer = Answer::Refused(refusal.clone());
+            let kept = bounded(&self.shared, self.shared.world.keys.keep(command, &answer)).await;
+            kept.map_err(|_| Refusal::Unanswerable)?;
+        }
         // Beside the request itself, which may lie there with too little time.
         let id = format!("late-{command}");
         let letter = Letter::write(errand.room, &what, now);
@@ -289,7 +301,7 @@ impl Orchestrator {
                 let told = self.ask_here(&room, command, deadline, what);
                 match tokio::time::timeout(self.left_until(deadline) + BACKSTOP, told).await {
                     Ok(Some(Told::Answer(answer))) => Reply::of_answer(Some(answer)),
-                    Ok(Some(Told::Moved(owner))) => Reply::Moved(owner),
+                    Ok(Some(Told::Moved(owner) | Told::Begun(owner))) => Reply::Moved(owner),
                     Ok(None) | Err(_) => Reply::of_answer(None),
                 }
             }
@@ -390,9 +402,10 @@ pub(super) async fn hand_on(
         let what = match what {
             Happening::StartAnswered { result: Ok(info), .. }
             | Happening::StopAnswered { result: Ok(info), .. } => {
-                match news::sighting(&shared, info, Source::Call).await {
-                    Ok(sighting) => Happening::EgressSeen(sighting),
-                    Err(_) => continue,
+                // It may have waited long, so it is worth as much as a webhook.
+                match news::of_egress(&shared, info).await {
+                    Ok(Some(sighting)) => Happening::EgressSeen(sighting),
+                    Ok(None) | Err(_) => continue,
                 }
             }
             what => what,

@@ -128,7 +128,7 @@ impl Replies {
             let refusal = match (decided(committed, &reply.command), reply.is_start, begun) {
                 (Some(Answer::Deleted), ..) => Refusal::DeletionOwed { dependency: "store" },
                 (_, true, true) if answer.is_none() && ownership == Ownership::Doubtful => {
-                    let _ = reply.sender.send(Told::Moved(us.clone()));
+                    let _ = reply.sender.send(Told::Begun(us.clone()));
                     continue;
                 }
                 (_, true, true) => Refusal::TimedOutStarting,
@@ -142,14 +142,15 @@ impl Replies {
     /// Another node owns the room. Its row says what was begun there for these requests.
     pub(super) fn all_move_to(&mut self, owner: &NodeId) {
         for reply in self.waiting.drain(..) {
-            let _ = reply.sender.send(Told::Moved(owner.clone()));
+            let told = if reply.begun { Told::Begun } else { Told::Moved };
+            let _ = reply.sender.send(told(owner.clone()));
         }
     }
 
     /// The row was read and claimed anew, by us: what was begun before for these requests is found in it.
     pub(super) fn begun_move_to(&mut self, owner: &NodeId) {
         for reply in self.waiting.extract_if(.., |reply| reply.begun) {
-            let _ = reply.sender.send(Told::Moved(owner.clone()));
+            let _ = reply.sender.send(Told::Begun(owner.clone()));
         }
     }
 }
