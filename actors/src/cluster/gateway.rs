@@ -40,6 +40,8 @@ const ROUND: Duration = Duration::from_millis(500);
 const DIAL: Duration = Duration::from_secs(2);
 /// Pings in a row without an answer after which a node counts as silent.
 const MISSES: u32 = 3;
+/// Connections that came to nothing after which that is said.
+const TURNED_AWAY: u32 = 20;
 /// How long a ping may take.
 const PING: Duration = Duration::from_secs(1);
 
@@ -75,6 +77,8 @@ struct Peer {
     /// Pings in a row that it did not answer.
     misses: u32,
     suspect: bool,
+    /// Connections in a row that were made and came to nothing.
+    turned_away: u32,
 }
 
 /// This node's way to the others. Until it is opened there is none.
@@ -204,6 +208,13 @@ impl Gateway {
         let mut peers = lock(&self.peers);
         if let Some(peer) = peers.get_mut(&member.node) {
             peer.suspect = refused && peer.broke;
+            peer.turned_away += u32::from(matches!(dialled, Ok(Ok(()))));
+            if peer.turned_away == TURNED_AWAY {
+                tracing::warn!(
+                    peer.id = %member.node, address = member.address,
+                    "node takes connections and lets nobody in: is cluster.secret the same there?"
+                );
+            }
         }
     }
 }

@@ -36,7 +36,7 @@ pub(super) async fn find(finder: &Finder, actors: &Actors, row: Row) -> Option<F
     let owner = if row.owner == actors.node {
         Ok(Owner::ThisNode)
     } else {
-        finder.store(actors.coordination.standing(&row.owner)).await.map(Owner::Another)
+        actors.standing(finder, &row.owner).await.map(Owner::Another)
     };
     Some(Finding::new(Task::DueRows, row.room, judge(owner)).asking(Ask::Wake))
 }

@@ -3,7 +3,8 @@
 //! Owns which port a task reads, the deadline of each call, and the order of what is read. It changes nothing:
 //! so the same finder serves the janitors of a node and `gc --dry-run` beside it.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ractor::ActorRef;
@@ -18,7 +19,7 @@ use crate::ports::PortError;
 use crate::ports::blobs::{Blobs, ListedBlob};
 use crate::ports::catalog::{Catalog, StoredRecording};
 use crate::ports::clock::Clock;
-use crate::ports::coordination::Coordination;
+use crate::ports::coordination::{Coordination, Standing};
 use crate::ports::ledger::Ledger;
 use crate::ports::media_server::MediaServer;
 use crate::recording::Timestamp;
@@ -29,6 +30,8 @@ use crate::room::live::ActiveList;
 use crate::room::supervisor::SupervisorMessage;
 use crate::room::{Limits, Shared};
 
+/// How long what is known of an owner is believed.
+const STANDING_LASTS: Duration = Duration::from_secs(1);
 /// Rows, or documents, read at once.
 pub(super) const PAGE: usize = 256;
 
@@ -66,6 +69,8 @@ pub(super) struct Actors {
     pub(super) node: NodeId,
     pub(super) coordination: Arc<dyn Coordination>,
     supervisor: ActorRef<SupervisorMessage>,
+    /// What was last asked of an owner, and when: most rows of a page have the same few.
+    standings: Mutex<BTreeMap<NodeId, (Timestamp, Standing)>>,
 }
 
 /// Something to be judged.
@@ -103,6 +108,21 @@ impl Candidate {
 }
 
 impl Actors {
+    /// Whether an owner lives, as of a second ago at most.
+    pub(super) async fn standing(&self, finder: &Finder, owner: &NodeId) -> Result<Standing, PortError> {
+        let (now, known) = (finder.now(), || self.standings.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some((_, standing)) =
+            known().get(owner).filter(|(asked, _)| now.since(*asked) < STANDING_LASTS)
+        {
+            return Ok(*standing);
+        }
+        let standing = finder.store(self.coordination.standing(owner)).await?;
+        let mut known = known();
+        known.retain(|_, (asked, _)| now.since(*asked) < STANDING_LASTS);
+        known.insert(owner.clone(), (now, standing));
+        Ok(standing)
+    }
+
     /// Whether the room has an actor, or will have one again without being asked.
     pub(super) async fn is_awake(&self, room: &RoomId) -> bool {
         let (reply, answer) = oneshot::channel();
@@ -144,7 +164,8 @@ impl Finder {
             lock_grace,
         };
         let (node, coordination) = (world.node.clone(), world.coordination.clone());
-        let actors = Some(Actors { node, coordination, supervisor: supervisor.clone() });
+        let standings = Mutex::default();
+        let actors = Some(Actors { node, coordination, supervisor: supervisor.clone(), standings });
         Self { sources, list: shared.active_list.clone(), actors }
     }
 

@@ -333,7 +333,7 @@ impl Stage {
     pub async fn active_rooms(&self) -> Option<usize> {
         let nodes = lock(&self.nodes).clone();
         let mut rooms = 0;
-        for node in nodes.into_iter() {
+        for node in nodes {
             rooms += node?.orchestrator.active_rooms().await;
         }
         Some(rooms)
