@@ -133,13 +133,24 @@ fn parts_of(file: &Target, part: u64) -> impl Iterator<Item = Part> {
 }
 
 impl Idle {
-    /// Reads a part of a file, and throws it away.
+    /// Reads a part of a file, and throws it away. A connection that waited may have been closed meanwhile.
     async fn read(&self, part: Part, target: &Target) -> Result<(), Failure> {
         let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut connection = match waiting {
-            Some(connection) => connection,
-            None => BufReader::with_capacity(PIECE, TcpStream::connect(&target.address).await?),
-        };
+        if let Some(connection) = waiting
+            && self.read_over(connection, part, target).await.is_ok()
+        {
+            return Ok(());
+        }
+        let fresh = BufReader::with_capacity(PIECE, TcpStream::connect(&target.address).await?);
+        self.read_over(fresh, part, target).await
+    }
+
+    async fn read_over(
+        &self,
+        mut connection: BufReader<TcpStream>,
+        part: Part,
+        target: &Target,
+    ) -> Result<(), Failure> {
         let wanted = part.1 + 1 - part.0;
         // The whole is asked for as a browser's download does.
         let range = match part {
