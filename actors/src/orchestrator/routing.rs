@@ -48,6 +48,8 @@ struct Errand<'a> {
     what: Happening,
     /// The last owner that may have begun it.
     sent_to: Option<NodeId>,
+    /// Whether it lies in the inbox too.
+    lies_there: bool,
 }
 
 impl Orchestrator {
@@ -58,11 +60,27 @@ impl Orchestrator {
         deadline: Timestamp,
         what: Happening,
     ) -> Result<Answer, Refusal> {
-        let mut errand = Errand { room, command: command.id.clone(), deadline, what, sent_to: None };
+        let mut errand =
+            Errand { room, command: command.id.clone(), deadline, what, sent_to: None, lies_there: false };
         let limit = self.left_until(deadline) + BACKSTOP;
-        match tokio::time::timeout(limit, self.run(&mut errand)).await {
+        let answer = match tokio::time::timeout(limit, self.run(&mut errand)).await {
             Ok(answer) => answer,
             Err(_) => self.give_up(&errand, command.repeats).await,
+        };
+        self.take_back(&errand, &answer).await;
+        answer
+    }
+
+    /// Whoever finds the request in the inbox later has nothing to do any more: it has its answer.
+    async fn take_back(&self, errand: &Errand<'_>, answer: &Result<Answer, Refusal>) {
+        if !errand.lies_there || matches!(answer, Err(Refusal::StopOwed)) {
+            return;
+        }
+        let reply = Reply::of_answer(answer.as_ref().ok().cloned()).to_text();
+        let id = errand.command.to_string();
+        let taken = bounded(&self.shared, self.shared.world.cluster.inbox.answer_letter(&id, &reply)).await;
+        if let Err(error) = taken {
+            tracing::warn!(room.id = %errand.room, %error, "letter that was answered stays in the inbox");
         }
     }
 
@@ -145,7 +163,7 @@ impl Orchestrator {
     }
 
     /// Asks another node, until it answers or is gone. None: the owner is to be looked for again.
-    async fn ask_there(&self, errand: &Errand<'_>, owner: &NodeId) -> Option<Answer> {
+    async fn ask_there(&self, errand: &mut Errand<'_>, owner: &NodeId) -> Option<Answer> {
         let world = &self.shared.world;
         let letter = Letter::write(errand.room, &errand.what, world.clock.now())?.to_text();
         let limit = self.left_until(errand.deadline) + BACKSTOP_ELSEWHERE;
@@ -171,8 +189,10 @@ impl Orchestrator {
     }
 
     /// Puts the request where the owner, or its successor, finds it; waits for the answer as long as it lives.
-    async fn ask_by_inbox(&self, errand: &Errand<'_>, owner: &NodeId, letter: String) -> Option<Answer> {
+    async fn ask_by_inbox(&self, errand: &mut Errand<'_>, owner: &NodeId, letter: String) -> Option<Answer> {
         let id = errand.command.to_string();
+        // It may lie there though its answer was lost.
+        errand.lies_there = true;
         self.put(&id, errand.room, owner, letter).await.ok()?;
         let inbox = &self.shared.world.cluster.inbox;
         let answered = async {
