@@ -51,6 +51,8 @@ pub enum Own {
     Wake,
     /// The row lags behind.
     Flush,
+    /// An effect found that the room has another owner.
+    ReadAgain,
 }
 
 /// See [`Own::Loaded`].
@@ -182,6 +184,7 @@ impl RoomActorState {
         if !matches!(message, RoomMessage::Own(_)) {
             self.delivered += 1;
         }
+        let was_leaving = matches!(self.standing, Standing::Leaving | Standing::LeavingToOwner);
         match message {
             RoomMessage::Request { reply, .. }
                 if self.replies.len() >= self.shared.world.limits.commands_per_room =>
@@ -203,6 +206,7 @@ impl RoomActorState {
             RoomMessage::Own(own) => self.receive_own(own),
         }
         match self.standing {
+            _ if !was_leaving => {}
             // The supervisor had already sent this when it was asked; it will keep the actor.
             Standing::Leaving => self.standing = Standing::Ready,
             // The same, and by now the room may be nobody's.
@@ -230,6 +234,7 @@ impl RoomActorState {
                 }
             }
             Own::Flush => (self.flush, self.flush_due) = (None, true),
+            Own::ReadAgain => self.read_again = true,
         }
     }
 

@@ -41,7 +41,7 @@ pub(super) fn run(
             && commit::look_at_claim(&shared, &room, &claim).await == Claim::Gone
         {
             // Whoever owns the room by now may have shown and deleted it.
-            let _ = actor.cast(RoomMessage::ReadAgain);
+            let _ = actor.cast(RoomMessage::Own(Own::ReadAgain));
             return;
         }
         if let Some(what) = carry_out(&shared, &room, effect).await {
