@@ -7,7 +7,7 @@ use futures::StreamExt as _;
 use tokio::time::Instant;
 
 use crate::Failure;
-use crate::table::Line;
+use crate::table::{Budget, Line};
 use crate::usage::{Watched, Watching};
 
 /// Nothing new begins after it.
@@ -21,6 +21,8 @@ pub struct Measured {
     times: Vec<Duration>,
     failed: usize,
     processor: Option<Duration>,
+    /// From the first operation's begin to the last one's end, added up; no wait for quiet in it.
+    working: Duration,
 }
 
 impl Measured {
@@ -33,6 +35,7 @@ impl Measured {
             times: Vec::new(),
             failed: 0,
             processor: Some(Duration::ZERO),
+            working: Duration::ZERO,
         }
     }
 
@@ -51,7 +54,8 @@ impl Measured {
     {
         self.watched.quiet().await;
         let before = self.watched.processor_time();
-        let (deadline, operation) = (Instant::now() + LIMIT, Arc::new(operation));
+        let begun = Instant::now();
+        let (deadline, operation) = (begun + LIMIT, Arc::new(operation));
         let outcomes = futures::stream::iter(of)
             .take_while(|_| futures::future::ready(Instant::now() < deadline))
             .map(|item| {
@@ -64,6 +68,7 @@ impl Measured {
             .buffer_unordered(at_once)
             .collect::<Vec<_>>()
             .await;
+        self.working += begun.elapsed();
         self.watched.quiet().await;
         let spent =
             self.watched.processor_time().zip(before).map(|(after, before)| after.saturating_sub(before));
@@ -90,9 +95,14 @@ impl Measured {
         given
     }
 
+    /// How long the operations took together, from the first one's begin to the last one's end of each round.
+    pub fn working(&self) -> Duration {
+        self.working
+    }
+
     /// The line of the table.
-    pub fn line(self, what: &str, at_once: usize, budget: &'static str) -> Line {
-        let Self { watched, before_kb, watching, times, failed, processor } = self;
+    pub fn line(self, what: &str, at_once: usize, budget: Budget) -> Line {
+        let Self { watched, before_kb, watching, times, failed, processor, .. } = self;
         let memory_kb = [before_kb, watching.most_kb(), watched.memory_kb()];
         Line { what: what.to_owned(), at_once, times, failed, processor, memory_kb, budget }
     }

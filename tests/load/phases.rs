@@ -6,13 +6,15 @@ use crate::backed::Backed;
 use crate::options::{Ground, Options, Phase};
 use crate::processes::Stage;
 use crate::reads::Shown;
-use crate::table::{self, Line};
+use crate::table::{self, Budget, Line};
 use crate::{Failure, media, reads, seed, starts, webhooks};
 
 /// How often it is executed until it listens.
 const RUNS: usize = 10;
 /// Recordings that are asked for by their ids.
 const ASKED_FOR: usize = 1000;
+/// Memory before anybody comes, in MB.
+const IDLE_MB: u64 = 25;
 /// Files of recordings that nobody streams, in MB: what their documents say.
 const SMALL_MB: u64 = 1;
 
@@ -102,7 +104,8 @@ async fn idle(options: &Options) -> Result<(), Failure> {
         processor += stage.watched.processor_time().unwrap_or_default();
     }
     let memory_kb = [None, None, stage.watched.memory_kb()];
-    let (what, budget) = ("exec until it listens".to_owned(), "25 MB");
+    let what = "exec until it listens".to_owned();
+    let budget = Budget { memory_mb: Some(IDLE_MB), ..Budget::NONE };
     Line { what, at_once: 1, times, failed: 0, processor: Some(processor), memory_kb, budget }.print();
     Ok(())
 }

@@ -65,8 +65,8 @@ pub fn id(number: usize) -> RecordingId {
     )
 }
 
-#[allow(clippy::cast_precision_loss, reason = "neither is that many")]
 /// A finished recording by its number, with a file of this size in MB.
+#[allow(clippy::cast_precision_loss, reason = "neither is that many")]
 pub fn finished(number: usize, megabytes: u64) -> StoredRecording {
     let id = id(number);
     let begun = FIRST_MS + number as f64 * APART_MS;

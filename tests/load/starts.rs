@@ -9,14 +9,18 @@ use crate::Failure;
 use crate::api::{Api, Simulator};
 use crate::measure::Measured;
 use crate::processes::Stage;
+use crate::table::{self, Budget};
 
-/// How many rooms at once, how often, and the budgets of start and stop.
-const CROWDS: [(usize, usize, &str); 4] = [
-    (1, 64, "10 ms, 1.5 ms CPU"),
-    (16, 8, "1.5 ms CPU"),
-    (64, 4, "100 ms, 1.5 ms CPU"),
-    (256, 2, "1.5 ms CPU"),
-];
+/// How many rooms at once, and how often.
+const CROWDS: [(usize, usize); 4] = [(1, 64), (16, 8), (64, 4), (256, 2)];
+/// Of a start, in ms: processor time on embedded backends and on real ones.
+const PROCESSOR_MS: [f64; 2] = [1.5, 2.0];
+/// Of a start on embedded backends, in ms: half of the answers, by how many at once.
+const ANSWER_MS: [(usize, f64); 2] = [(1, 10.0), (64, 100.0)];
+/// Of a start on real backends: commands to Redis.
+const COMMANDS: f64 = 6.0;
+/// Memory at most, in MB.
+const MEMORY_MB: u64 = 60;
 /// From a stop until the document shows the end.
 const ENDED_WITHIN: Duration = Duration::from_secs(30);
 /// Between two looks at it.
@@ -27,7 +31,7 @@ pub async fn measure(stage: &Stage) -> Result<(), Failure> {
     let Some(simulator) = &stage.simulator else { return Ok(()) };
     let most = CROWDS.iter().map(|crowd| crowd.0).max().unwrap_or_default();
     let rooms = rooms(&stage.api, simulator, most).await?;
-    for (at_once, times, budget) in CROWDS {
+    for (at_once, times) in CROWDS {
         let mut redis = 0;
         let (mut starts, mut stops) = (Measured::of(stage.watched), Measured::of(stage.watched));
         for _ in 0..times {
@@ -48,16 +52,32 @@ pub async fn measure(stage: &Stage) -> Result<(), Failure> {
                 ended(&stage.api, &recording).await?;
             }
         }
-        starts.line("start", at_once, budget).print();
-        stops.line("stop", at_once, "").print();
+        starts.line("start", at_once, budget(stage, at_once)).print();
+        stops.line("stop", at_once, Budget::NONE).print();
         if stage.backed.is_some() {
-            println!(
-                "| commands to Redis during {} starts | {at_once} | {redis} | | | | | 6 each | |",
-                at_once * times
-            );
+            print_commands(at_once, at_once * times, redis);
         }
     }
     Ok(())
+}
+
+fn budget(stage: &Stage, at_once: usize) -> Budget {
+    let memory_mb = Some(MEMORY_MB);
+    let [embedded, backed] = PROCESSOR_MS;
+    if stage.backed.is_some() {
+        return Budget { memory_mb, ..Budget::processor(backed) };
+    }
+    let answer_ms = ANSWER_MS.iter().find(|(crowd, _)| *crowd == at_once).map(|(_, most)| *most);
+    Budget { answer_ms, memory_mb, ..Budget::processor(embedded) }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "neither is that many")]
+fn print_commands(at_once: usize, starts: usize, sent: u64) {
+    let each = sent as f64 / starts as f64;
+    let verdict = table::verdict(&format!("{COMMANDS} each"), each <= COMMANDS);
+    println!(
+        "| scripts and messages to Redis for a start | {at_once} | {starts} | | | | {each:.1} each | {verdict} | |"
+    );
 }
 
 /// Commands that Redis was sent so far, if there is one.

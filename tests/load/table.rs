@@ -2,6 +2,27 @@
 
 use std::time::Duration;
 
+/// What an operation should keep to. A figure that is not known keeps to anything.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Budget {
+    /// Processor time of the server for each, in ms.
+    pub processor_ms: Option<f64>,
+    /// Until the answer, in ms, of half of them.
+    pub answer_ms: Option<f64>,
+    /// The server's memory at most, in MB.
+    pub memory_mb: Option<u64>,
+}
+
+impl Budget {
+    /// None at all.
+    pub const NONE: Self = Self { processor_ms: None, answer_ms: None, memory_mb: None };
+
+    /// So much processor time, in ms.
+    pub const fn processor(ms: f64) -> Self {
+        Self { processor_ms: Some(ms), ..Self::NONE }
+    }
+}
+
 /// What was measured of one operation.
 pub struct Line {
     /// What was done.
@@ -16,8 +37,8 @@ pub struct Line {
     pub processor: Option<Duration>,
     /// The server's memory before, at most, and after, in kB.
     pub memory_kb: [Option<u64>; 3],
-    /// What it should keep to, in words.
-    pub budget: &'static str,
+    /// What it should keep to.
+    pub budget: Budget,
 }
 
 /// Prints the head.
@@ -42,8 +63,23 @@ impl Line {
             self.percentile(50),
             self.percentile(99),
             self.processor_each().map_or_else(|| "-".to_owned(), |each| format!("{each:.2}")),
-            self.budget,
+            self.judged(),
         );
+    }
+
+    /// The budget in words, and what of it was missed. Times must be sorted.
+    fn judged(&self) -> String {
+        let Budget { processor_ms, answer_ms, memory_mb } = self.budget;
+        let most_mb = self.memory_kb.iter().flatten().max().map(|kilobytes| kilobytes / 1024);
+        let half = self.at(50).map(ms);
+        let parts = [
+            answer_ms.map(|most| verdict(&format!("{most} ms"), half.is_none_or(|half| half <= most))),
+            processor_ms.map(|most| {
+                verdict(&format!("{most} ms CPU"), self.processor_each().is_none_or(|each| each <= most))
+            }),
+            memory_mb.map(|most| verdict(&format!("{most} MB"), most_mb.is_none_or(|used| used <= most))),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 
     /// Processor time of the server for each operation, in ms; those that failed cost it too.
@@ -53,10 +89,18 @@ impl Line {
     }
 
     fn percentile(&self, percent: usize) -> String {
-        let last = self.times.len().saturating_sub(1);
-        let at = (self.times.len() * percent / 100).min(last);
-        self.times.get(at).map_or_else(|| "-".to_owned(), |time| format!("{:.1}", ms(*time)))
+        self.at(percent).map_or_else(|| "-".to_owned(), |time| format!("{:.1}", ms(time)))
     }
+
+    fn at(&self, percent: usize) -> Option<Duration> {
+        let last = self.times.len().saturating_sub(1);
+        self.times.get((self.times.len() * percent / 100).min(last)).copied()
+    }
+}
+
+/// A budget in words, and that it was missed if it was.
+pub fn verdict(budget: &str, kept: bool) -> String {
+    if kept { budget.to_owned() } else { format!("{budget}: missed") }
 }
 
 /// Milliseconds.
