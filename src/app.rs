@@ -139,11 +139,12 @@ impl App {
         let stores = Stores::open(&opening, &config).await?;
         let coordination = stores.coordination.clone();
         let media_server = MediaServerPart::start(&config, &stores).await?;
-        let webhooks = Webhooks::start(&config, &stores)?;
+        let webhooks = Webhooks::start(&config, &stores, base_url_of_notices(&config))?;
         let livekit = config.port_line("livekit");
         tokio::spawn(opening::tell_of_livekit(livekit, media_server.port.clone()));
         let passwords = Passwords::default();
         let first_things = async || {
+            stores.keep_settings(&config).await?;
             stores.keep_api_key(&config).await?;
             first_admin::keep(&stores.accounts, &passwords, &config.initial_admin).await
         };
@@ -178,8 +179,15 @@ impl App {
         cluster.begin(&orchestrator).await?;
         media_server.tell_webhooks_to(address);
         take_up(&orchestrator).await;
-        let router =
-            http::router(http_state(&config, &node, &stores, &media_server, &orchestrator, passwords)?);
+        let router = http::router(http_state(
+            &config,
+            &node,
+            &stores,
+            &media_server,
+            &orchestrator,
+            &webhooks,
+            passwords,
+        )?);
         Ok(Self {
             config,
             node,
@@ -327,12 +335,15 @@ fn http_state(
     stores: &Stores,
     media_server: &MediaServerPart,
     orchestrator: &Orchestrator,
+    webhooks: &Webhooks,
     passwords: Passwords,
 ) -> Result<HttpState, AppError> {
     Ok(HttpState {
         orchestrator: orchestrator.clone(),
         catalog: stores.catalog.clone(),
         accounts: stores.accounts.clone(),
+        global_settings: stores.settings.clone(),
+        webhook_sender: webhooks.sender.clone(),
         blobs: stores.blobs.clone(),
         outbox: stores.outbox.clone(),
         ledger: stores.ledger.clone(),
@@ -348,6 +359,14 @@ fn http_state(
         node: node.clone(),
         settings: Arc::new(http_settings(config, &media_server.public_url)?),
     })
+}
+
+/// What URLs in notices begin with: no request says there how clients call us.
+fn base_url_of_notices(config: &Config) -> String {
+    let path = config.base_path.trim_matches('/');
+    let base =
+        config.base_url.clone().unwrap_or_else(|| format!("http://localhost:{}", config.listen.port()));
+    if path.is_empty() { base } else { format!("{base}/{path}") }
 }
 
 /// What cannot be taken up now stops no start.
@@ -423,6 +442,7 @@ fn http_settings(config: &Config, livekit_url: &str) -> Result<HttpSettings, App
             empty_timeout: config.meeting_empty_timeout,
             departure_timeout: config.meeting_departure_timeout,
         },
+        captions: config.captions,
         ..HttpSettings::default()
     })
 }

@@ -61,6 +61,8 @@ pub struct Config {
     pub initial_api_key: Option<Secret>,
     /// The first admin, if there is no user yet.
     pub initial_admin: InitialAdmin,
+    /// Whether live captions can be asked for in meetings.
+    pub captions: bool,
     /// Where a simulated LiveKit in this process keeps its secret.
     pub data_folder: PathBuf,
     /// From a start request until its answer.
@@ -81,6 +83,10 @@ pub struct Config {
     pub unheld_gc_interval: Duration,
     /// How often files are looked for that nobody knows.
     pub unknown_files_gc_interval: Duration,
+    /// How often rooms are looked for whose date of deletion has come.
+    pub rooms_gc_interval: Duration,
+    /// How often rooms in meetings are compared with LiveKit.
+    pub room_status_gc_interval: Duration,
     /// How often rows are looked for whose room has no actor.
     pub due_rows_interval: Duration,
     /// How far ahead the deletion of a new room must lie.
@@ -168,11 +174,13 @@ pub struct LiveKitConfig {
     pub signals_in_flight: usize,
 }
 
-/// Whether and how an application is told about recordings.
+/// Whether and how an application is told about recordings and meetings.
 #[derive(Debug, Clone)]
 pub struct WebhooksConfig {
-    /// Where it listens; none if nobody is told.
-    pub receiver: Option<Url>,
+    /// Whether it is told, in a fresh installation that has an API key.
+    pub initial_enabled: bool,
+    /// Where it listens, in a fresh installation.
+    pub initial_url: Option<Url>,
     /// How deliveries are made.
     pub limits: DeliveryLimits,
 }
@@ -254,6 +262,8 @@ impl Config {
             stale_recordings: self.stale_gc.interval,
             orphan_locks: self.locks_gc.interval,
             lock_grace: self.locks_gc.after,
+            room_status: self.room_status_gc_interval,
+            expired_rooms: self.rooms_gc_interval,
             unknown_files: self.unknown_files_gc_interval,
         }
     }
@@ -314,6 +324,7 @@ fn read(reader: &mut Reader<'_>) -> Config {
             username: reader.value("initial_admin_user", values::not_empty),
             password: reader.value("initial_admin_password", |text| values::not_empty(text).map(Secret::new)),
         },
+        captions: reader.value("captions", values::switch),
         data_folder: reader.value("data_folder", |text| values::not_empty(text).map(PathBuf::from)),
         start_timeout: reader.duration("start_timeout", SECOND),
         stop_timeout: reader.duration("stop_timeout", SECOND),
@@ -330,6 +341,8 @@ fn read(reader: &mut Reader<'_>) -> Config {
         },
         unheld_gc_interval: reader.duration("unheld_gc_interval", SHORTEST),
         unknown_files_gc_interval: reader.duration("unknown_files_gc_interval", SHORTEST),
+        rooms_gc_interval: reader.duration("rooms_gc_interval", SHORTEST),
+        room_status_gc_interval: reader.duration("room_status_gc_interval", SHORTEST),
         due_rows_interval: reader.duration("due_rows_interval", SHORTEST),
         min_auto_delete: reader.duration("min_auto_delete", Duration::ZERO),
         key_retention: reader.duration("key_retention", MINUTE),
@@ -372,7 +385,8 @@ fn read_webhooks(reader: &mut Reader<'_>) -> WebhooksConfig {
     let enabled = reader.value("webhooks.initial_enabled", values::switch);
     let url = reader.optional("webhooks.initial_url", values::receiver);
     WebhooksConfig {
-        receiver: url.filter(|_| enabled),
+        initial_enabled: enabled,
+        initial_url: url,
         limits: DeliveryLimits {
             timeout: reader.duration("webhooks.timeout", Duration::from_millis(100)),
             in_flight: reader.count("webhooks.in_flight", 10_000),

@@ -5,6 +5,7 @@
 //! Read [`router`] first, then [`recordings`].
 
 pub mod access_log;
+pub mod api_keys;
 pub mod auth;
 pub mod base_path;
 pub mod body;
@@ -19,6 +20,7 @@ pub mod limits;
 pub mod livekit_webhook;
 pub mod login_limits;
 pub mod media;
+pub mod meetings;
 pub mod members;
 pub mod metrics;
 #[cfg(test)]
@@ -34,10 +36,12 @@ pub mod request;
 pub mod rooms;
 #[cfg(test)]
 mod router_tests;
+pub mod settings;
 pub mod tokens;
 pub mod unanswered;
 pub mod users;
 pub mod validation;
+pub mod webhooks;
 pub mod zip;
 
 use std::sync::Arc;
@@ -48,7 +52,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use reelkeeper_actors::ids::NodeId;
 use reelkeeper_actors::meeting::joining::MeetingSettings;
 use reelkeeper_actors::orchestrator::Orchestrator;
@@ -60,6 +64,8 @@ use reelkeeper_actors::ports::coordination::Coordination;
 use reelkeeper_actors::ports::ledger::Ledger;
 use reelkeeper_actors::ports::media_server::{IncomingWebhooks, MediaServer};
 use reelkeeper_actors::ports::outbox::Outbox;
+use reelkeeper_actors::ports::settings::Settings;
+use reelkeeper_actors::ports::webhook_sender::WebhookSender;
 use reelkeeper_actors::recording::FileLayout;
 use tower::util::MapRequest;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -93,6 +99,10 @@ pub struct HttpState {
     pub catalog: Arc<dyn Catalog>,
     /// Who can log in.
     pub accounts: Arc<dyn Accounts>,
+    /// Meet's global configuration.
+    pub global_settings: Arc<dyn Settings>,
+    /// Tries receivers of outgoing webhooks.
+    pub webhook_sender: Arc<dyn WebhookSender>,
     /// The files.
     pub blobs: Arc<dyn Blobs>,
     /// Asked only how much waits.
@@ -156,6 +166,8 @@ pub struct HttpSettings {
     pub livekit_url: String,
     /// How meetings are made in LiveKit.
     pub meetings: MeetingSettings,
+    /// Whether there are live captions.
+    pub captions: bool,
 }
 
 impl Default for HttpSettings {
@@ -176,16 +188,18 @@ impl Default for HttpSettings {
             min_auto_delete: Duration::from_hours(1),
             livekit_url: "ws://localhost:7880".to_owned(),
             meetings: MeetingSettings::default(),
+            captions: false,
         }
     }
 }
 
 /// What lies below the base path for everybody's use.
-const PUBLIC: [&str; 12] = [
+const PUBLIC: [&str; 13] = [
     "/health",
     "/api/v1/rooms",
     "/api/v1/rooms/{room_id}",
     "/api/v1/rooms/{room_id}/config",
+    "/api/v1/rooms/{room_id}/status",
     "/api/v1/recordings",
     "/api/v1/recordings/download",
     "/api/v1/recordings/{recording_id}",
@@ -195,8 +209,9 @@ const PUBLIC: [&str; 12] = [
     "/api/v1/openapi.json",
     "/api/v1/docs",
 ];
-/// What lies below the base path and is no public API: accounts, and the members of rooms.
-const INTERNAL: [&str; 9] = [
+/// What lies below the base path and is no public API: accounts, members of rooms and their meetings, and what an
+/// admin sets.
+const INTERNAL: [&str; 19] = [
     "/internal-api/v1/auth/login",
     "/internal-api/v1/auth/logout",
     "/internal-api/v1/auth/refresh",
@@ -205,6 +220,16 @@ const INTERNAL: [&str; 9] = [
     "/internal-api/v1/rooms/{room_id}/token",
     "/internal-api/v1/rooms/{room_id}/roles",
     "/internal-api/v1/rooms/{room_id}/roles/{secret}",
+    "/internal-api/v1/meetings/{room_id}",
+    "/internal-api/v1/meetings/{room_id}/participants/{participant_identity}",
+    "/internal-api/v1/meetings/{room_id}/participants/{participant_identity}/role",
+    "/internal-api/v1/api-keys",
+    "/internal-api/v1/config/webhooks",
+    "/internal-api/v1/config/webhooks/test",
+    "/internal-api/v1/config/security",
+    "/internal-api/v1/config/rooms/appearance",
+    "/internal-api/v1/config/captions",
+    "/internal-api/v1/analytics",
     "/internal-api/v1/cluster",
 ];
 
@@ -215,7 +240,7 @@ const AT_ROOT: [&str; 4] = ["/livez", "/readyz", "/livekit/webhook", "/metrics"]
 pub fn router(state: HttpState) -> Router {
     let settings = Arc::clone(&state.settings);
     let below_base = PUBLIC.map(|path| settings.base_path.join(path));
-    let [health, rooms, room, room_config, recordings, download, recording, url, stop, media, docs @ ..] =
+    let [health, rooms, room, config, status, recordings, download, recording, url, stop, media, docs @ ..] =
         &below_base;
     let at_root = AT_ROOT.map(str::to_owned);
     let [livez, readyz, webhook, metrics] = &at_root;
@@ -227,9 +252,10 @@ pub fn router(state: HttpState) -> Router {
     let parse_body = from_fn_with_state(state.clone(), body::parse);
 
     let reads_and_rooms = Router::new()
-        .route(rooms, post(rooms::create))
+        .route(rooms, post(rooms::create).get(rooms::list))
         .route(room, get(rooms::get))
-        .route(room_config, get(rooms::config))
+        .route(config, get(rooms::config).put(rooms::configure))
+        .route(status, put(rooms::set_status))
         .route(recordings, get(recordings::list::list))
         .route(recording, get(recordings::get))
         .route(url, get(recordings::url))
@@ -238,9 +264,12 @@ pub fn router(state: HttpState) -> Router {
         .route(stop, post(recordings::stop))
         .route(recording, delete(recordings::delete))
         .route(recordings, delete(recordings::bulk_delete::bulk_delete))
+        .route(room, delete(rooms::delete::delete))
+        .route(rooms, delete(rooms::delete::bulk_delete))
         .layer(deadline(settings.request_timeout + DECISION_GRACE));
     let starts = Router::new().route(recordings, post(recordings::start));
-    let members = member_routes(&internal).layer(deadline(settings.request_timeout));
+    let members =
+        member_routes(&internal).merge(admin_routes(&internal)).layer(deadline(settings.request_timeout));
     let logins = login_routes(&internal)
         .layer(deadline(settings.request_timeout))
         .layer(parse_body.clone())
@@ -286,9 +315,10 @@ fn around(state: &HttpState, routes: Router<HttpState>) -> Router<HttpState> {
         .layer(from_fn(unanswered::close))
 }
 
-/// A user's tokens and account, the members of rooms, and the cluster.
+/// A user's tokens and account, the members of rooms and their meetings.
 fn member_routes(
-    [_, logout, refresh, profile, _, token, roles, role, cluster]: &[String; 9],
+    [_, logout, refresh, profile, _, token, roles, role, meeting, participant, participant_role, ..]: &[String;
+         19],
 ) -> Router<HttpState> {
     Router::new()
         .route(logout, post(users::logout))
@@ -297,11 +327,28 @@ fn member_routes(
         .route(token, post(members::token))
         .route(roles, get(members::roles))
         .route(role, get(members::role))
+        .route(meeting, delete(meetings::end))
+        .route(participant, delete(meetings::kick))
+        .route(participant_role, put(meetings::change_role))
+}
+
+/// What an admin sees and sets.
+fn admin_routes(
+    [.., api_keys, webhooks, test, security, appearance, captions, analytics, cluster]: &[String; 19],
+) -> Router<HttpState> {
+    Router::new()
+        .route(api_keys, get(api_keys::list).post(api_keys::create).delete(api_keys::delete))
+        .route(webhooks, get(settings::webhooks).put(settings::set_webhooks))
+        .route(test, post(webhooks::test))
+        .route(security, get(settings::security).put(settings::set_security))
+        .route(appearance, get(settings::appearance).put(settings::set_appearance))
+        .route(captions, get(settings::captions))
+        .route(analytics, get(settings::analytics))
         .route(cluster, get(cluster::show))
 }
 
 /// What computes a hash.
-fn login_routes([login, _, _, _, change_password, ..]: &[String; 9]) -> Router<HttpState> {
+fn login_routes([login, _, _, _, change_password, ..]: &[String; 19]) -> Router<HttpState> {
     Router::new().route(login, post(users::login)).route(change_password, post(users::change_password))
 }
 

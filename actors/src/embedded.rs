@@ -11,14 +11,16 @@ mod inbox;
 mod keys;
 mod ledger;
 mod outbox;
+mod settings;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use self::blobs::DirectoryBlobs;
 pub use self::coordination::AloneCoordination;
 pub use self::inbox::MemoryInbox;
+use crate::settings::GlobalSettings;
 
-/// Ledger, keys, catalog, outbox and accounts in memory (`memory://`). Never durable.
+/// Ledger, keys, catalog, outbox, accounts and settings in memory (`memory://`). Never durable.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     rows: Mutex<ledger::Rows>,
@@ -26,6 +28,7 @@ pub struct MemoryStore {
     documents: Mutex<catalog::Documents>,
     letters: Mutex<outbox::Letters>,
     users: Mutex<accounts::Users>,
+    settings: Mutex<Option<GlobalSettings>>,
 }
 
 impl MemoryStore {
@@ -70,6 +73,11 @@ mod tests {
     #[tokio::test]
     async fn the_memory_store_passes_the_accounts_suite() {
         suite::accounts(&MemoryStore::new()).await;
+    }
+
+    #[tokio::test]
+    async fn the_memory_store_passes_the_settings_suite() {
+        suite::settings(&MemoryStore::new()).await;
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,10 +8,12 @@
 //! the pure judgement), `finder` (where evidence comes from), then the actors `janitor` and `supervisor`.
 
 mod due_rows;
+mod expired_rooms;
 mod finder;
 mod janitor;
 mod orphan_locks;
 mod pass;
+mod room_status;
 mod stale_recordings;
 mod supervisor;
 mod unheld_egresses;
@@ -22,6 +24,8 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use crate::ids::{EgressId, RecordingId, RoomId};
+use crate::meeting::AutoDeletionPolicy;
+use crate::meeting::status::MeetingNews;
 use crate::recording::event::Happening;
 
 pub use self::finder::{Finder, Sources};
@@ -41,18 +45,24 @@ pub enum Task {
     StaleRecordings,
     /// Rooms that are being recorded, by their row, though nothing records them.
     OrphanLocks,
+    /// Rooms that are in a meeting, by their documents, which LiveKit does not have.
+    RoomStatus,
+    /// Rooms whose date of deletion has come.
+    ExpiredRooms,
     /// Files of our form that no document and no row knows.
     UnknownFiles,
 }
 
 impl Task {
     /// Every task, in the order in which findings are shown.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::DueRows,
         Self::UnheldRecordings,
         Self::UnheldEgresses,
         Self::StaleRecordings,
         Self::OrphanLocks,
+        Self::RoomStatus,
+        Self::ExpiredRooms,
         Self::UnknownFiles,
     ];
 
@@ -65,6 +75,8 @@ impl Task {
             Self::UnheldEgresses => "unheld_egresses",
             Self::StaleRecordings => "stale_recordings",
             Self::OrphanLocks => "orphan_locks",
+            Self::RoomStatus => "room_status",
+            Self::ExpiredRooms => "expired_rooms",
             Self::UnknownFiles => "unknown_files",
         }
     }
@@ -78,7 +90,7 @@ impl Task {
     /// Whether its judgement needs LiveKit.
     #[must_use]
     pub fn asks_livekit(self) -> bool {
-        matches!(self, Self::UnheldEgresses | Self::StaleRecordings | Self::OrphanLocks)
+        matches!(self, Self::UnheldEgresses | Self::StaleRecordings | Self::OrphanLocks | Self::RoomStatus)
     }
 }
 
@@ -95,6 +107,10 @@ pub struct Sweeps {
     pub orphan_locks: Duration,
     /// How old a lock must be before it is judged.
     pub lock_grace: Duration,
+    /// Between two looks at rooms in meetings.
+    pub room_status: Duration,
+    /// Between two looks for rooms whose date has come.
+    pub expired_rooms: Duration,
     /// Between two looks for files that nobody knows.
     pub unknown_files: Duration,
 }
@@ -107,6 +123,8 @@ impl Default for Sweeps {
             stale_recordings: Duration::from_mins(14),
             orphan_locks: Duration::from_mins(15),
             lock_grace: Duration::from_secs(30),
+            room_status: Duration::from_mins(15),
+            expired_rooms: Duration::from_hours(1),
             unknown_files: Duration::from_hours(24),
         }
     }
@@ -119,6 +137,8 @@ impl Sweeps {
             Task::UnheldRecordings | Task::UnheldEgresses => self.unheld,
             Task::StaleRecordings => self.stale_recordings,
             Task::OrphanLocks => self.orphan_locks,
+            Task::RoomStatus => self.room_status,
+            Task::ExpiredRooms => self.expired_rooms,
             Task::UnknownFiles => self.unknown_files,
         }
     }
@@ -198,6 +218,10 @@ pub(crate) enum Ask {
     Wake,
     /// This happened; what follows is the owner's to decide.
     Tell(Box<Happening>),
+    /// Its meeting is over.
+    MeetingIsOver(MeetingNews),
+    /// Its date has come; it is to be deleted so.
+    Expire(AutoDeletionPolicy),
 }
 
 impl Finding {

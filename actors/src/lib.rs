@@ -18,4 +18,5 @@ pub mod outbox;
 pub mod ports;
 pub mod recording;
 pub mod room;
+pub mod settings;
 pub mod simulator;

@@ -5,8 +5,11 @@
 
 pub mod config;
 pub mod creation;
+pub mod deletion;
 pub mod joining;
 pub mod names;
+pub mod notice;
+pub mod signal;
 pub mod status;
 
 use serde::{Deserialize, Serialize};
@@ -43,10 +46,22 @@ pub struct Room {
     /// LiveKit's id of the meeting that we heard of last, running or over. Ours alone: clients never see it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_meeting: Option<String>,
+    /// How many meetings we heard of; numbers the notices about them. Ours alone.
+    #[serde(default, skip_serializing_if = "is_none_yet")]
+    pub meetings: u32,
+    /// What a deletion at the meeting's end does to recordings. Ours alone; not known if a node of OpenVidu Meet
+    /// decided on the deletion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_end: Option<WithRecordings>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+fn is_none_yet(count: &u32) -> bool {
+    *count == 0
 }
 
 /// Whether a room is open, in a meeting, or closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RoomStatus {
     /// Nobody is in; anybody with a secret may come.
@@ -55,6 +70,21 @@ pub enum RoomStatus {
     ActiveMeeting,
     /// Nobody may come.
     Closed,
+}
+
+impl RoomStatus {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Open, Self::ActiveMeeting, Self::Closed];
+
+    /// The name as clients see it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::ActiveMeeting => "active_meeting",
+            Self::Closed => "closed",
+        }
+    }
 }
 
 /// What happens to a room when its meeting ends.

@@ -6,6 +6,7 @@
 
 mod keyed;
 mod meetings;
+mod rooms;
 mod routing;
 mod taking_up;
 mod view;
@@ -31,7 +32,7 @@ use crate::ports::media_server::{LiveKitEvent, LiveKitNews};
 use crate::recording::effect::{Answer, Refusal};
 use crate::recording::encoding::{Encoding, Layout};
 use crate::recording::event::{
-    Attendance, DeleteRequest, Happening, Repeats, Source, StartRequest, StopRequest,
+    Attendance, DeleteRequest, Happening, Repeats, Source, StartRequest, StopRequest, Unfinished,
 };
 use crate::recording::{Recording, RecordingStatus, Timestamp};
 use crate::room::commit::bounded;
@@ -39,6 +40,8 @@ use crate::room::supervisor::{Supervisor, SupervisorMessage};
 use crate::room::{Observed, RoomMessage, Shared, World, news};
 
 pub use self::meetings::JoinRefusal;
+pub(crate) use self::rooms::news_of_end;
+pub use self::rooms::{RoomDeleted, RoomRefusal};
 pub use self::view::ClusterView;
 
 /// What was learned of others' rooms and is not told there yet; more is forgotten, since owners look for themselves.
@@ -256,16 +259,34 @@ impl Orchestrator {
     /// The refusal to tell the client.
     pub async fn delete(&self, recording: &RecordingId) -> Result<(), Refusal> {
         let _admitted = self.admit()?;
+        self.carry_out_deletion(recording, Unfinished::Refuse).await
+    }
+
+    async fn carry_out_deletion(
+        &self,
+        recording: &RecordingId,
+        unfinished: Unfinished,
+    ) -> Result<(), Refusal> {
         let world = &self.shared.world;
         let command = self.fresh_command();
         let deadline = command.asked.plus(world.limits.request_timeout);
         let stored = self.store(world.catalog.recording(recording)).await?.ok_or(Refusal::NotFound)?;
+        if unfinished == Unfinished::Abort && !stored.recording.status.is_terminal() {
+            // Whether a row holds it or not: from now on one does, and its egress will be stopped.
+            let news = Happening::Unheld(Box::new(stored.clone().into()));
+            let told =
+                tokio::time::timeout(self.left_until(deadline), self.tell(&recording.room, news)).await;
+            if !matches!(told, Ok(Ok(()))) {
+                return Err(Refusal::Unavailable { dependency: "store" });
+            }
+        }
         let request = DeleteRequest {
             command: command.id.clone(),
             deadline,
             recording: recording.clone(),
             key: world.policy.files.blob_key(&stored.recording),
             document: Some(stored.recording.status),
+            unfinished,
         };
         match self.ask(&recording.room, &command, deadline, Happening::DeleteRequested(request)).await? {
             Answer::Deleted => Ok(()),
@@ -301,7 +322,7 @@ impl Orchestrator {
             }
             LiveKitNews::Meeting(news) => {
                 let Some(room) = event.room else { return Ok(()) };
-                meetings::hear(&self.shared, &room, &news).await
+                self.hear(&room, &news).await
             }
             LiveKitNews::PersonJoined { sid } => {
                 let Some(room) = event.room else { return Ok(()) };

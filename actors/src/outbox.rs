@@ -12,14 +12,16 @@ use serde::Serialize;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 
+use crate::meeting::notice::MeetingNotice;
 use crate::ports::PortError;
 use crate::ports::clock::Clock;
 use crate::ports::notifier::Notifier;
 use crate::ports::outbox::{Delivery, Letter, Outbox};
+use crate::ports::settings::Settings;
 use crate::ports::webhook_sender::WebhookSender;
+use crate::recording::Timestamp;
 use crate::recording::notice::Notice;
 use crate::recording::policy::back_off;
-use crate::recording::{Recording, Timestamp};
 
 /// The contract's pauses after the first attempts (contract `recordings.md` 6).
 const FIRST_PAUSES_MS: [u64; 5] = [300, 600, 1_200, 2_400, 4_800];
@@ -74,16 +76,29 @@ pub fn next_attempt(delivery: &Delivery, now: Timestamp, limits: &DeliveryLimits
 /// The body of an outgoing webhook, in the contract's order of keys.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Body<'a> {
+struct Body<'a, T> {
     event: &'a str,
     creation_date: i64,
-    data: &'a Recording,
+    data: &'a T,
 }
 
-/// Puts notices into an outbox.
+/// Puts notices into an outbox, as long as there is somebody to be told.
 pub struct OutboxNotifier {
     outbox: Arc<dyn Outbox>,
+    settings: Arc<dyn Settings>,
+    /// What stands before the paths of a room's URLs.
+    base_url: String,
     news: Arc<Notify>,
+}
+
+impl OutboxNotifier {
+    async fn put(&self, letter: Letter) -> Result<(), PortError> {
+        let settings = self.settings.settings().await?;
+        if settings.is_some_and(|settings| settings.receiver().is_some()) && self.outbox.put(&letter).await? {
+            self.news.notify_one();
+        }
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -91,22 +106,33 @@ impl Notifier for OutboxNotifier {
     async fn take(&self, notice: &Notice) -> Result<(), PortError> {
         let subject = notice.recording.recording_id.to_string();
         let event = notice.event.name();
-        let body = Body { event, creation_date: notice.created_at.0, data: &notice.recording };
-        let body = serde_json::to_string(&body)
-            .map_err(|error| PortError::misused("store", format_args!("notice of {subject}: {error}")))?;
-        let letter = Letter {
-            id: format!("{subject}.{}", notice.number),
-            subject,
-            number: notice.number,
-            event: event.to_owned(),
-            created_at: notice.created_at,
-            body,
-        };
-        if self.outbox.put(&letter).await? {
-            self.news.notify_one();
-        }
-        Ok(())
+        self.put(letter(subject, notice.number, event, notice.created_at, &notice.recording)?).await
     }
+
+    async fn take_meeting(&self, notice: &MeetingNotice) -> Result<(), PortError> {
+        let subject = notice.room.room_id.to_string();
+        let room = notice.room.clone().as_shown(&self.base_url);
+        self.put(letter(subject, notice.number, notice.event.name(), notice.created_at, &room)?).await
+    }
+}
+
+fn letter(
+    subject: String,
+    number: u32,
+    event: &str,
+    created_at: Timestamp,
+    data: &impl Serialize,
+) -> Result<Letter, PortError> {
+    let body = serde_json::to_string(&Body { event, creation_date: created_at.0, data })
+        .map_err(|error| PortError::misused("store", format_args!("notice of {subject}: {error}")))?;
+    Ok(Letter {
+        id: format!("{subject}.{number}"),
+        subject,
+        number,
+        event: event.to_owned(),
+        created_at,
+        body,
+    })
 }
 
 /// Delivers what lies in an outbox.
@@ -130,10 +156,11 @@ impl Deliverer {
         Self { outbox, sender, clock, limits, news: Arc::new(Notify::new()) }
     }
 
-    /// What takes notices into the same outbox, and wakes this deliverer.
+    /// What takes notices into the same outbox, and wakes this deliverer. URLs of rooms begin with this one, which
+    /// has no slash at its end.
     #[must_use]
-    pub fn notifier(&self) -> OutboxNotifier {
-        OutboxNotifier { outbox: self.outbox.clone(), news: self.news.clone() }
+    pub fn notifier(&self, settings: Arc<dyn Settings>, base_url: String) -> OutboxNotifier {
+        OutboxNotifier { outbox: self.outbox.clone(), settings, base_url, news: self.news.clone() }
     }
 
     /// Delivers until dropped. An attempt that is cut off counts, and its letter comes up again by itself.

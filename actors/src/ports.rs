@@ -17,6 +17,7 @@ pub mod media_server;
 pub mod notifier;
 pub mod outbox;
 pub mod peers;
+pub mod settings;
 #[cfg(any(test, feature = "suites"))]
 pub mod suite;
 pub mod webhook_sender;

@@ -128,6 +128,15 @@ impl LiveKitServer {
     }
 }
 
+/// What LiveKit does not find was not there.
+fn was_there<T>(answer: Result<T, CallError>) -> Result<bool, CallError> {
+    match answer {
+        Ok(_) => Ok(true),
+        Err(error) if error.code() == Some("not_found") => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 #[async_trait]
 impl MediaServer for LiveKitServer {
     async fn start_egress(&self, order: &EgressOrder) -> Result<EgressInfo, CallError> {
@@ -203,11 +212,7 @@ impl MediaServer for LiveKitServer {
     }
 
     async fn participant(&self, room: &RoomId, identity: &str) -> Result<Option<Participant>, CallError> {
-        let request = proto::RoomParticipantIdentity {
-            room: room.as_str().to_owned(),
-            identity: identity.to_owned(),
-            ..Default::default()
-        };
+        let request = rooms::somebody(room, identity);
         let answer: Result<proto::ParticipantInfo, CallError> =
             self.twirp.call(&self.calls, ROOMS, "GetParticipant", tokens::administer(room), &request).await;
         match answer {
@@ -226,6 +231,47 @@ impl MediaServer for LiveKitServer {
         let _: proto::Room =
             self.twirp.call(&self.calls, ROOMS, "CreateRoom", tokens::create_rooms(), &request).await?;
         Ok(())
+    }
+
+    async fn delete_room(&self, room: &RoomId) -> Result<bool, CallError> {
+        let request = proto::DeleteRoomRequest { room: room.as_str().to_owned() };
+        let answer: Result<proto::DeleteRoomResponse, CallError> =
+            self.twirp.call(&self.calls, ROOMS, "DeleteRoom", tokens::create_rooms(), &request).await;
+        was_there(answer)
+    }
+
+    async fn existing_rooms(&self, rooms: &[RoomId]) -> Result<Vec<RoomId>, CallError> {
+        let names = rooms.iter().map(|room| room.as_str().to_owned()).collect();
+        let request = proto::ListRoomsRequest { names };
+        let found: proto::ListRoomsResponse =
+            self.twirp.call(&self.calls, ROOMS, "ListRooms", tokens::list_rooms(), &request).await?;
+        Ok(found.rooms.into_iter().map(|room| RoomId::from_trusted(room.name)).collect())
+    }
+
+    async fn remove_participant(&self, room: &RoomId, identity: &str) -> Result<bool, CallError> {
+        let request = rooms::somebody(room, identity);
+        let grant = tokens::administer(room);
+        let answer: Result<proto::RemoveParticipantResponse, CallError> =
+            self.twirp.call(&self.calls, ROOMS, "RemoveParticipant", grant, &request).await;
+        was_there(answer)
+    }
+
+    async fn update_participant(
+        &self,
+        room: &RoomId,
+        identity: &str,
+        metadata: &str,
+    ) -> Result<bool, CallError> {
+        let request = proto::UpdateParticipantRequest {
+            room: room.as_str().to_owned(),
+            identity: identity.to_owned(),
+            metadata: metadata.to_owned(),
+            ..Default::default()
+        };
+        let grant = tokens::administer(room);
+        let answer: Result<proto::ParticipantInfo, CallError> =
+            self.twirp.call(&self.calls, ROOMS, "UpdateParticipant", grant, &request).await;
+        was_there(answer)
     }
 
     async fn ping(&self) -> Result<(), CallError> {

@@ -18,6 +18,7 @@ mod list;
 mod outbox;
 #[cfg(test)]
 mod samples;
+mod settings;
 
 use std::fmt::Display;
 use std::future::IntoFuture;
@@ -119,7 +120,9 @@ impl MongoStore {
     /// # Errors
     /// `Misused` when they may not; names the collection.
     pub async fn check_rights(&self) -> Result<(), PortError> {
-        for name in [catalog::ROOMS, catalog::RECORDINGS, catalog::API_KEYS, accounts::USERS] {
+        for name in
+            [catalog::ROOMS, catalog::RECORDINGS, catalog::API_KEYS, accounts::USERS, settings::SETTINGS]
+        {
             let (documents, nobody) = (self.agreed(name), doc! {"_id": "reelkeeper-doctor"});
             self.run(&name, documents.find_one(nobody.clone())).await?;
             self.run(&name, documents.update_one(nobody.clone(), doc! {"$set": {"seen": true}})).await?;

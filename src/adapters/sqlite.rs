@@ -15,6 +15,7 @@ mod ledger;
 mod list;
 mod outbox;
 mod schema;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod writer;

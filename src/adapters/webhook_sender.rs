@@ -10,7 +10,9 @@ use async_trait::async_trait;
 use hmac::{Hmac, Mac as _};
 use reelkeeper_actors::ports::catalog::Catalog;
 use reelkeeper_actors::ports::outbox::Letter;
+use reelkeeper_actors::ports::settings::Settings;
 use reelkeeper_actors::ports::webhook_sender::{SendError, WebhookSender};
+use reelkeeper_actors::settings::GlobalSettings;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
@@ -22,10 +24,10 @@ const SIGNATURE: &str = "x-signature";
 const NOTICE_ID: &str = "x-notice-id";
 const APPLICATION_JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Sends to one receiver.
+/// Sends to the configured receiver, whichever it is by then.
 pub struct HttpWebhookSender {
     client: Client,
-    receiver: Url,
+    settings: Arc<dyn Settings>,
     /// The first API key signs.
     catalog: Arc<dyn Catalog>,
 }
@@ -35,28 +37,41 @@ impl HttpWebhookSender {
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub fn new(receiver: Url, timeout: Duration, catalog: Arc<dyn Catalog>) -> Result<Self, String> {
+    pub fn new(
+        timeout: Duration,
+        settings: Arc<dyn Settings>,
+        catalog: Arc<dyn Catalog>,
+    ) -> Result<Self, String> {
         let client = Client::builder()
             .timeout(timeout)
             .redirect(Policy::none())
             .user_agent(concat!("reelkeeper/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| format!("outgoing webhooks cannot be set up: {error}"))?;
-        Ok(Self { client, receiver, catalog })
+        Ok(Self { client, settings, catalog })
     }
 }
 
 #[async_trait]
 impl WebhookSender for HttpWebhookSender {
     async fn send(&self, letter: &Letter) -> Result<(), SendError> {
+        let settings = self.settings.settings().await.map_err(|error| SendError(error.to_string()))?;
+        match settings.as_ref().and_then(GlobalSettings::receiver) {
+            Some(receiver) => self.send_to(receiver, letter).await,
+            None => Err(SendError("outgoing webhooks are turned off".to_owned())),
+        }
+    }
+
+    async fn send_to(&self, receiver: &str, letter: &Letter) -> Result<(), SendError> {
         let keys = self.catalog.api_keys().await.map_err(|error| SendError(error.to_string()))?;
         let Some(key) = keys.first() else {
             return Err(SendError("there is no API key to sign with".to_owned()));
         };
+        let receiver = Url::parse(receiver).map_err(|_| SendError("the receiver is no URL".to_owned()))?;
         let timestamp = letter.created_at.0.to_string();
         let request = self
             .client
-            .post(self.receiver.clone())
+            .post(receiver)
             .headers(headers(&letter.id, &timestamp, &signature(&key.key, &timestamp, &letter.body))?)
             .body(letter.body.clone());
         let answer = request.send().await.map_err(|error| SendError(without_url(error)))?;

@@ -16,8 +16,11 @@ use reelkeeper_actors::ports::coordination::Coordination;
 use reelkeeper_actors::ports::inbox::Inbox;
 use reelkeeper_actors::ports::keys::IdempotencyKeys;
 use reelkeeper_actors::ports::ledger::Ledger;
-use reelkeeper_actors::ports::notifier::{NobodyToNotify, Notifier};
+use reelkeeper_actors::ports::notifier::Notifier;
 use reelkeeper_actors::ports::outbox::Outbox;
+use reelkeeper_actors::ports::settings::Settings;
+use reelkeeper_actors::ports::webhook_sender::WebhookSender;
+use reelkeeper_actors::settings::GlobalSettings;
 
 use super::AppError;
 use super::opening::Opening;
@@ -27,7 +30,9 @@ use crate::adapters::mongo::{MongoConfig, MongoCoordination, MongoStore};
 use crate::adapters::redis::RedisCoordination;
 use crate::adapters::sqlite::{SqliteConfig, SqliteStore};
 use crate::adapters::webhook_sender::HttpWebhookSender;
-use crate::config::{BlobsConfig, BlobsUrl, Config, CoordinationUrl, Secret, StoreConfig, StoreUrl};
+use crate::config::{
+    BlobsConfig, BlobsUrl, Config, CoordinationUrl, Secret, StoreConfig, StoreUrl, WebhooksConfig,
+};
 
 /// The stores of a node, and what coordinates it with others.
 pub(super) struct Stores {
@@ -36,6 +41,7 @@ pub(super) struct Stores {
     pub(super) catalog: Arc<dyn Catalog>,
     pub(super) outbox: Arc<dyn Outbox>,
     pub(super) accounts: Arc<dyn Accounts>,
+    pub(super) settings: Arc<dyn Settings>,
     pub(super) blobs: Arc<dyn Blobs>,
     pub(super) coordination: Arc<dyn Coordination>,
     /// Letters between nodes; none if no other node can share the store.
@@ -77,6 +83,7 @@ impl Stores {
                     catalog: $store.clone(),
                     outbox: $store.clone(),
                     accounts: $store.clone(),
+                    settings: $store.clone(),
                     blobs,
                     coordination,
                     opened,
@@ -99,6 +106,21 @@ impl Stores {
             tracing::info!("stored the initial API key");
         } else if self.catalog.api_keys().await?.iter().all(|kept| kept.key != key.key) {
             tracing::warn!("initial_api_key has no effect: the store has an API key already, another one");
+        }
+        Ok(())
+    }
+
+    /// Stores the first global configuration if there is none of this project yet; later changes of the options
+    /// have no effect, as in the original.
+    pub(super) async fn keep_settings(&self, config: &Config) -> Result<(), PortError> {
+        let WebhooksConfig { initial_enabled, initial_url, .. } = &config.webhooks;
+        let webhooks = reelkeeper_actors::settings::Webhooks {
+            // Without a key there is nothing to sign with.
+            enabled: *initial_enabled && config.initial_api_key.is_some(),
+            url: initial_url.as_ref().map(ToString::to_string),
+        };
+        if self.settings.insert_first_settings(&GlobalSettings::first(&config.name_id, webhooks)).await? {
+            tracing::info!("stored the first global configuration");
         }
         Ok(())
     }
@@ -165,32 +187,29 @@ pub(super) async fn open_stores_to_read(
     }
 }
 
-/// Outgoing webhooks: what takes notices, and the task that delivers them. Without a receiver nobody is told.
+/// Outgoing webhooks: what takes notices, what sends them, and the task that delivers them.
 pub(super) struct Webhooks {
     pub(super) notifier: Arc<dyn Notifier>,
-    delivering: Option<AbortHandle>,
+    pub(super) sender: Arc<dyn WebhookSender>,
+    delivering: AbortHandle,
 }
 
 impl Webhooks {
-    pub(super) fn start(config: &Config, stores: &Stores) -> Result<Self, PortError> {
-        let Some(receiver) = config.webhooks.receiver.clone() else {
-            return Ok(Self { notifier: Arc::new(NobodyToNotify), delivering: None });
-        };
+    /// URLs of rooms begin with `base_url` in notices.
+    pub(super) fn start(config: &Config, stores: &Stores, base_url: String) -> Result<Self, PortError> {
         let limits = config.webhooks.limits;
-        let sender = HttpWebhookSender::new(receiver, limits.timeout, stores.catalog.clone());
-        let sender = sender.map_err(|problem| PortError::misused("webhooks", problem))?;
+        let sender = HttpWebhookSender::new(limits.timeout, stores.settings.clone(), stores.catalog.clone());
+        let sender = Arc::new(sender.map_err(|problem| PortError::misused("webhooks", problem))?);
         let clock = Arc::new(SystemClock);
-        let deliverer = Deliverer::new(stores.outbox.clone(), Arc::new(sender), clock, limits);
-        let notifier = Arc::new(deliverer.notifier());
+        let deliverer = Deliverer::new(stores.outbox.clone(), sender.clone(), clock, limits);
+        let notifier = Arc::new(deliverer.notifier(stores.settings.clone(), base_url));
         let delivering = tokio::spawn(deliverer.run()).abort_handle();
-        Ok(Self { notifier, delivering: Some(delivering) })
+        Ok(Self { notifier, sender, delivering })
     }
 
     /// Ends the attempts under way; they are made again by the next run.
     pub(super) fn stop(&self) {
-        if let Some(delivering) = &self.delivering {
-            delivering.abort();
-        }
+        self.delivering.abort();
     }
 }
 

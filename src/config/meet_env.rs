@@ -50,6 +50,12 @@ const NAMES: &[Name] = &[
     name("MEET_INITIAL_WEBHOOK_URL", "webhooks.initial_url", Empty::IsUnset),
     name("MEET_INITIAL_ADMIN_USER", "initial_admin_user", Empty::IsUnset),
     name("MEET_INITIAL_ADMIN_PASSWORD", "initial_admin_password", Empty::IsUnset),
+    Name {
+        variable: "MEET_CAPTIONS_ENABLED",
+        key: "captions",
+        empty: Empty::IsUnset,
+        reads: |enabled| (enabled == "true").to_string(),
+    },
     name("MEETING_EMPTY_TIMEOUT", "meeting_empty_timeout", Empty::IsUnset),
     name("MEETING_DEPARTURE_TIMEOUT", "meeting_departure_timeout", Empty::IsUnset),
     Name { variable: "MEET_LOG_LEVEL", key: "log", empty: Empty::IsUnset, reads: log_level },

@@ -45,6 +45,8 @@ pub enum Credential {
 pub const KEY_ADMIN: &[Credential] = &[Credential::ApiKey, Credential::Admin];
 /// For routes that start and stop recordings.
 pub const KEY_MEMBER: &[Credential] = &[Credential::ApiKey, Credential::Member];
+/// For routes about what happens in a meeting.
+pub const MEMBER: &[Credential] = &[Credential::Member];
 /// For routes that see and delete recordings, or see one room.
 pub const KEY_ADMIN_MEMBER: &[Credential] = &[Credential::ApiKey, Credential::Admin, Credential::Member];
 

@@ -6,6 +6,7 @@
 
 mod access;
 mod refused;
+mod rooms;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use reelkeeper_actors::access::Denied;
 use reelkeeper_actors::ids::{RecordingId, RoomId};
+use reelkeeper_actors::orchestrator::RoomRefusal;
 use reelkeeper_actors::ports::{PortError, PortErrorKind};
 use reelkeeper_actors::recording::RecordingStatus;
 use reelkeeper_actors::recording::effect::Refusal;
@@ -22,6 +24,7 @@ use serde::Serialize;
 pub use self::access::AccessFailure;
 pub use self::refused::Subject;
 use self::refused::refused;
+pub use self::rooms::RoomFailure;
 use super::idempotency;
 use super::unanswered::Unanswered;
 
@@ -41,6 +44,7 @@ mod name {
     pub const ROOM: &str = "Room Error";
     pub const UNAVAILABLE: &str = "Service Unavailable";
     pub const UNPROCESSABLE: &str = "Unprocessable Entity";
+    pub const WEBHOOK: &str = "Webhook Error";
 }
 
 /// When to come back after a moment of overload.
@@ -86,6 +90,14 @@ pub enum Failure {
     UnknownPath(String),
     /// No such room.
     NoRoom(RoomId),
+    /// Something about a room cannot be done.
+    Room(RoomFailure),
+    /// A test of the outgoing webhooks failed.
+    WebhookTest(String),
+    /// No such outgoing webhook.
+    NoDelivery(String),
+    /// Captions are turned off.
+    CaptionsOff,
     /// The room does not allow recording.
     RecordingDisabled(RoomId),
     /// No such recording.
@@ -165,6 +177,20 @@ impl Failure {
         }
     }
 
+    /// Something about a room was not done.
+    #[must_use]
+    pub fn of_room(room: RoomId, refusal: RoomRefusal) -> Self {
+        rooms::refused(room, refusal)
+    }
+
+    /// The name and the words alone, for an answer that tells of several failures.
+    #[must_use]
+    pub fn named_among_others(&self) -> (&'static str, String) {
+        let answer = self.answer();
+        self.log(&answer);
+        (answer.name, answer.message)
+    }
+
     /// A single broken rule.
     #[must_use]
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
@@ -208,6 +234,14 @@ impl Failure {
                 Answer::new(S::NOT_FOUND, name::PATH, format!("Path '{path}' not found"))
             }
             Self::NoRoom(room) => Answer::new(S::NOT_FOUND, name::ROOM, format!("Room '{room}' not found")),
+            Self::Room(why) => why.answer(),
+            Self::WebhookTest(why) => {
+                Answer::new(S::BAD_REQUEST, name::WEBHOOK, format!("The webhook could not be sent: {why}"))
+            }
+            Self::NoDelivery(id) => {
+                Answer::new(S::NOT_FOUND, name::WEBHOOK, format!("Webhook '{id}' not found"))
+            }
+            Self::CaptionsOff => Answer::new(S::FORBIDDEN, name::AUTHORIZATION, "Captions are turned off"),
             Self::RecordingDisabled(room) => {
                 recording(S::FORBIDDEN, format!("Recording is disabled in room '{room}'"))
             }

@@ -12,21 +12,25 @@ use reelkeeper_actors::access::user::User;
 use reelkeeper_actors::ids::{ClaimId, EgressId, NodeId, RecordingId, RoomId, Uid};
 use reelkeeper_actors::meeting::Room;
 use reelkeeper_actors::meeting::joining::RoomOrder;
-use reelkeeper_actors::meeting::status::MeetingNews;
+use reelkeeper_actors::meeting::status::{RoomChange, RoomChanged};
 use reelkeeper_actors::ports::PortError;
 use reelkeeper_actors::ports::accounts::Accounts;
 use reelkeeper_actors::ports::blobs::{BlobHead, Blobs, ByteStream, ListedBlob};
-use reelkeeper_actors::ports::catalog::list::{DocumentId, Page, RecordingQuery};
-use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, StoredRecording};
+use reelkeeper_actors::ports::catalog::list::{DocumentId, Listing as _, Page, RecordingQuery, RoomQuery};
+use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, Counts, RoomsDue, StoredRecording};
 use reelkeeper_actors::ports::clock::{Clock, Entropy};
 use reelkeeper_actors::ports::coordination::{Coordination, Member, Standing};
 use reelkeeper_actors::ports::ledger::{Expected, Ledger, Written};
 use reelkeeper_actors::ports::media_server::{
     DataMessage, IncomingWebhooks, LiveKitEvent, MediaServer, Participant, RejectedWebhook,
 };
+use reelkeeper_actors::ports::outbox::Letter;
+use reelkeeper_actors::ports::settings::Settings;
+use reelkeeper_actors::ports::webhook_sender::{SendError, WebhookSender};
 use reelkeeper_actors::recording::egress::{CallError, EgressInfo, EgressOrder};
 use reelkeeper_actors::recording::ledger::Row;
 use reelkeeper_actors::recording::{Recording, Timestamp};
+use reelkeeper_actors::settings::{GlobalSettings, SettingsChange, Webhooks};
 
 /// The time in this world.
 pub const NOW: Timestamp = Timestamp(1_700_000_000_000);
@@ -80,8 +84,24 @@ impl Catalog for World {
     async fn has_recording(&self, _: &RoomId, _: &Uid) -> Result<bool, PortError> {
         unreachable!("the HTTP face knows ids")
     }
-    async fn tell_room(&self, _: &RoomId, _: &MeetingNews) -> Result<Option<Room>, PortError> {
-        unreachable!("the HTTP face tells no room")
+    async fn change_room(&self, _: &RoomId, _: &RoomChange) -> Result<Option<RoomChanged>, PortError> {
+        self.store().await?;
+        Ok(None)
+    }
+    async fn remove_room(&self, _: &Room) -> Result<bool, PortError> {
+        unreachable!("the HTTP face removes no rooms")
+    }
+    async fn rooms(&self, query: &RoomQuery) -> Result<Page<Room>, PortError> {
+        self.store().await?;
+        let rooms = self.rooms.lock().unwrap();
+        Ok(query.page((1..).map(DocumentId::of_insertion).zip(rooms.iter())))
+    }
+    async fn rooms_due(&self, _: RoomsDue, _: Option<&RoomId>, _: usize) -> Result<Vec<Room>, PortError> {
+        unreachable!("the HTTP face sweeps nothing")
+    }
+    async fn counts(&self) -> Result<Counts, PortError> {
+        self.store().await?;
+        Ok(Counts::default())
     }
     async fn insert_recording(&self, _: &StoredRecording) -> Result<bool, PortError> {
         unreachable!("the HTTP face writes no recordings")
@@ -119,6 +139,16 @@ impl Catalog for World {
     }
     async fn insert_first_api_key(&self, _: &ApiKey) -> Result<bool, PortError> {
         unreachable!("the HTTP face makes no first key")
+    }
+    async fn replace_api_keys(&self, key: &ApiKey) -> Result<(), PortError> {
+        self.store().await?;
+        *self.api_keys.lock().unwrap() = vec![key.clone()];
+        Ok(())
+    }
+    async fn remove_api_keys(&self) -> Result<u64, PortError> {
+        self.store().await?;
+        let removed = std::mem::take(&mut *self.api_keys.lock().unwrap());
+        Ok(removed.len() as u64)
     }
 }
 
@@ -258,8 +288,51 @@ impl MediaServer for World {
     async fn create_room(&self, _: &RoomOrder) -> Result<(), CallError> {
         unreachable!("the HTTP face only pings LiveKit")
     }
+    async fn delete_room(&self, _: &RoomId) -> Result<bool, CallError> {
+        unreachable!("the HTTP face only pings LiveKit")
+    }
+    async fn existing_rooms(&self, _: &[RoomId]) -> Result<Vec<RoomId>, CallError> {
+        unreachable!("the HTTP face only pings LiveKit")
+    }
+    async fn remove_participant(&self, _: &RoomId, _: &str) -> Result<bool, CallError> {
+        unreachable!("the HTTP face only pings LiveKit")
+    }
+    async fn update_participant(&self, _: &RoomId, _: &str, _: &str) -> Result<bool, CallError> {
+        unreachable!("the HTTP face only pings LiveKit")
+    }
     async fn ping(&self) -> Result<(), CallError> {
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Settings for World {
+    async fn settings(&self) -> Result<Option<GlobalSettings>, PortError> {
+        self.store().await?;
+        Ok(Some(first_settings()))
+    }
+    async fn insert_first_settings(&self, _: &GlobalSettings) -> Result<bool, PortError> {
+        unreachable!("the HTTP face makes no first settings")
+    }
+    async fn change_settings(&self, change: &SettingsChange) -> Result<Option<GlobalSettings>, PortError> {
+        self.store().await?;
+        let mut settings = first_settings();
+        settings.change(change);
+        Ok(Some(settings))
+    }
+}
+
+fn first_settings() -> GlobalSettings {
+    GlobalSettings::first("meet", Webhooks { enabled: false, url: None })
+}
+
+#[async_trait]
+impl WebhookSender for World {
+    async fn send(&self, _: &Letter) -> Result<(), SendError> {
+        unreachable!("the HTTP face delivers nothing")
+    }
+    async fn send_to(&self, _: &str, _: &Letter) -> Result<(), SendError> {
+        Err(SendError("nobody is there".to_owned()))
     }
 }
 

@@ -1,8 +1,7 @@
 //! `/internal-api/v1/rooms/:roomId/token` and `/roles`: who shows a room's secret becomes its member (contract
 //! `access.md` 2, `rooms.md` 6).
 //!
-//! Anybody who has the secret may: that only users who are logged in may come, as a global setting can say,
-//! is not there yet.
+//! Anybody who has the secret may, unless the global configuration wants them to be logged in too.
 
 use axum::Json;
 use axum::extract::{Extension, State};
@@ -12,16 +11,19 @@ use reelkeeper_actors::access::claims::{
 };
 use reelkeeper_actors::access::permission::{Permissions, Role};
 use reelkeeper_actors::access::secret;
+use reelkeeper_actors::access::user::UserRole;
 use reelkeeper_actors::ids::RoomId;
 use reelkeeper_actors::meeting::Room;
 use reelkeeper_actors::orchestrator::JoinRefusal;
 use serde::Serialize;
 
 use super::HttpState;
+use super::auth::{Credentials, user};
 use super::body::ParsedBody;
 use super::error::{AccessFailure, Failure};
 use super::request::{PathId, PathPair};
 use super::rooms::existing_room;
+use super::settings::stored;
 use super::validation::access::{Wanted, member_token};
 use super::validation::room::room_id;
 
@@ -45,9 +47,11 @@ struct Granted {
 /// Makes a member of whoever shows a secret, and lets them into the meeting if they want.
 ///
 /// # Errors
-/// 400 for another secret, 403 for another's identity, 404, 409 for a closed room, 422, 503.
+/// 400 for another secret, 401 if a login is asked for, 403 also for another's identity, 404, 409 for a closed room,
+/// 422, 503.
 pub async fn token(
     State(state): State<HttpState>,
+    credentials: Credentials,
     PathId(id): PathId,
     Extension(ParsedBody(body)): Extension<ParsedBody>,
 ) -> Result<Response, Failure> {
@@ -55,6 +59,9 @@ pub async fn token(
     let request = member_token(&body)?;
     let room = existing_room(&state, id).await?;
     let role = role_with(&room, &request.secret)?;
+    if stored(&state).await?.asks_for_login(role) {
+        user(&state, &credentials, UserRole::User).await?;
+    }
     let attendee = match request.wanted {
         Wanted::Requests => None,
         Wanted::Join { name } => {

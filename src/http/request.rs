@@ -81,6 +81,13 @@ impl QueryText {
         pairs.filter(|(key, _)| key == name).last().map(|(_, value)| value.into_owned())
     }
 
+    /// Every value of this name, decoded.
+    #[must_use]
+    pub fn all(&self, name: &str) -> Vec<String> {
+        let pairs = form_urlencoded::parse(self.0.as_bytes());
+        pairs.filter(|(key, _)| key == name).map(|(_, value)| value.into_owned()).collect()
+    }
+
     /// How often this name stands there.
     #[must_use]
     pub fn count(&self, name: &str) -> usize {

@@ -1,4 +1,7 @@
-//! `/api/v1/rooms` (contract `rooms.md` 4): create, get, get the configuration. No LiveKit room is made here.
+//! `/api/v1/rooms` (contract `rooms.md` 4): create, list, get, configure, open and close; deletion is in
+//! [`delete`]. No LiveKit room is made here.
+
+pub mod delete;
 
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
@@ -6,9 +9,11 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, http};
 use reelkeeper_actors::access::{Caller, Right};
 use reelkeeper_actors::ids::RoomId;
-use reelkeeper_actors::meeting::Room;
 use reelkeeper_actors::meeting::creation::{self, Drawn};
+use reelkeeper_actors::meeting::{MeetingEndAction, Room, RoomStatus};
+use reelkeeper_actors::ports::catalog::list::Listing as _;
 use reelkeeper_actors::ports::clock::fresh_secret;
+use serde::Serialize;
 use serde_json::Value;
 
 use super::HttpState;
@@ -18,8 +23,10 @@ use super::base_path::public_url;
 use super::body::ParsedBody;
 use super::error::Failure;
 use super::projection::Projection;
+use super::recordings::list::Pagination;
 use super::request::{PathId, QueryText};
-use super::validation::room::{new_room, room_id};
+use super::validation::list::rooms;
+use super::validation::room::{config_change, new_room, room_id, status_change};
 
 /// Makes a room.
 ///
@@ -88,6 +95,92 @@ pub async fn config(
     let caller = authenticate(&state, &credentials, KEY_ADMIN_MEMBER).await?;
     let room = visible_room(&state, &caller, room_id(&id)?).await?;
     Ok(Json(room.config).into_response())
+}
+
+#[derive(Serialize)]
+struct RoomsPage {
+    rooms: Vec<Value>,
+    pagination: Pagination,
+}
+
+/// Lists rooms, or the parts of them that `fields` names.
+///
+/// # Errors
+/// 401, 403, 422, 503.
+pub async fn list(
+    State(state): State<HttpState>,
+    credentials: Credentials,
+    headers: HeaderMap,
+    uri: Uri,
+    query: QueryText,
+) -> Result<Response, Failure> {
+    authenticate(&state, &credentials, KEY_ADMIN).await?;
+    let (query, fields) = rooms(&query)?;
+    let page = state.catalog.rooms(&query).await?;
+    let pagination = Pagination::of(&page, query.page_size());
+    let base = public_url(&state.settings, &headers, &uri);
+    let rooms = page.items.into_iter().map(|room| fields.apply(shown(&room.as_shown(&base)))).collect();
+    Ok(Json(RoomsPage { rooms, pagination }).into_response())
+}
+
+#[derive(Serialize)]
+struct Changed {
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    room: Option<Room>,
+}
+
+/// Changes what is possible in a room's meetings.
+///
+/// # Errors
+/// 401, 403, 404, 409 during a meeting, 422, 503.
+pub async fn configure(
+    State(state): State<HttpState>,
+    credentials: Credentials,
+    PathId(id): PathId,
+    Extension(ParsedBody(body)): Extension<ParsedBody>,
+) -> Result<Response, Failure> {
+    authenticate(&state, &credentials, KEY_ADMIN).await?;
+    let (id, patch) = (room_id(&id)?, config_change(&body)?);
+    about_room(&id);
+    let changed = state.orchestrator.configure_room(&id, patch).await;
+    changed.map_err(|refusal| Failure::of_room(id.clone(), refusal))?;
+    let message = format!("Configuration of room '{id}' updated successfully");
+    Ok(Json(Changed { message, room: None }).into_response())
+}
+
+/// Opens a room, or closes it; during a meeting it is closed when that ends.
+///
+/// # Errors
+/// 401, 403, 404, 422, 503.
+pub async fn set_status(
+    State(state): State<HttpState>,
+    credentials: Credentials,
+    headers: HeaderMap,
+    uri: Uri,
+    PathId(id): PathId,
+    Extension(ParsedBody(body)): Extension<ParsedBody>,
+) -> Result<Response, Failure> {
+    authenticate(&state, &credentials, KEY_ADMIN).await?;
+    let (id, wanted) = (room_id(&id)?, status_change(&body)?);
+    about_room(&id);
+    let room = match wanted {
+        RoomStatus::Closed => state.orchestrator.close_room(&id).await,
+        RoomStatus::Open | RoomStatus::ActiveMeeting => state.orchestrator.open_room(&id).await,
+    };
+    let room = room.map_err(|refusal| Failure::of_room(id.clone(), refusal))?;
+    let waits = room.meeting_end_action == MeetingEndAction::Close;
+    let (status, message) = match wanted {
+        RoomStatus::Closed if waits => {
+            (StatusCode::ACCEPTED, format!("Room '{id}' will be closed when the meeting ends"))
+        }
+        RoomStatus::Closed => (StatusCode::OK, format!("Room '{id}' closed successfully")),
+        RoomStatus::Open | RoomStatus::ActiveMeeting => {
+            (StatusCode::OK, format!("Room '{id}' opened successfully"))
+        }
+    };
+    let room = Some(room.as_shown(&public_url(&state.settings, &headers, &uri)));
+    Ok((status, Json(Changed { message, room })).into_response())
 }
 
 async fn visible_room(state: &HttpState, caller: &Caller, id: RoomId) -> Result<Room, Failure> {

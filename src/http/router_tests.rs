@@ -104,6 +104,8 @@ async fn app(world: &Arc<World>, settings: HttpSettings) -> Router {
         orchestrator,
         catalog: world.clone(),
         accounts: world.clone(),
+        global_settings: world.clone(),
+        webhook_sender: world.clone(),
         blobs: world.clone(),
         outbox: Arc::new(reelkeeper_actors::embedded::MemoryStore::new()),
         ledger: world.clone(),

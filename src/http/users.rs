@@ -32,9 +32,10 @@ struct Refreshed {
     access_token: String,
 }
 
+/// An answer with nothing to show.
 #[derive(Serialize)]
-struct Message {
-    message: &'static str,
+pub(super) struct Message {
+    pub(super) message: &'static str,
 }
 
 #[derive(Serialize)]

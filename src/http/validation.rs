@@ -10,6 +10,7 @@ pub mod list;
 mod odd_bodies;
 pub mod recording;
 pub mod room;
+pub mod settings;
 
 use serde_json::{Map, Value};
 
@@ -88,6 +89,13 @@ impl<'a> Field<'a> {
     pub fn object(&self, faults: &mut Faults) -> Option<Object<'a>> {
         let map = self.read("object", Value::as_object, faults)?;
         Some(Object { path: self.path.clone(), map })
+    }
+
+    /// The items of an array, each with its place in its path.
+    pub fn items(&self, faults: &mut Faults) -> Option<Vec<Self>> {
+        let items = self.read("array", Value::as_array, faults)?;
+        let field = |(index, value)| Field { path: format!("{}.{index}", self.path), value: Some(value) };
+        Some(items.iter().enumerate().map(field).collect())
     }
 
     /// A text.

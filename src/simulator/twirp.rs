@@ -197,6 +197,12 @@ impl Route<'_> {
                     _ => (Request::RemoveParticipant(room, request.identity), grant),
                 }
             }
+            "UpdateParticipant" => {
+                let request: lk::UpdateParticipantRequest = decode(form, body)?;
+                let room = RoomId::from_trusted(request.room);
+                let grant = Grant::Admin(room.clone());
+                (Request::UpdateParticipant(room, request.identity, request.metadata), grant)
+            }
             "SendData" => {
                 let message = proto::data_message(decode(form, body)?);
                 let room = message.room.clone();

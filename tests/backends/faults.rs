@@ -12,7 +12,7 @@ use reelkeeper::adapters::redis::RedisCoordination;
 use reelkeeper::adapters::redis::target::Target;
 use reelkeeper::config::{BlobsConfig, BlobsUrl};
 use reelkeeper_actors::ids::{ClaimId, CommandId, DecisionId, EgressId, NodeId, RecordingId, RoomId, Uid};
-use reelkeeper_actors::meeting::status::MeetingNews;
+use reelkeeper_actors::meeting::status::{MeetingNews, RoomChange};
 use reelkeeper_actors::ports::accounts::Accounts as _;
 use reelkeeper_actors::ports::blobs::Blobs;
 use reelkeeper_actors::ports::catalog::list::RecordingQuery;
@@ -179,7 +179,8 @@ async fn every_operation_of_the_store_ends_in_time_and_heals() {
         }),
         ("tell room", |store| {
             let news = MeetingNews::Started { sid: "RM_1".to_owned() };
-            Box::pin(async move { store.tell_room(&room(), &news).await.map(drop) })
+            let change = RoomChange::Heard(news);
+            Box::pin(async move { store.change_room(&room(), &change).await.map(drop) })
         }),
         ("API keys", |store| Box::pin(async move { store.api_keys().await.map(drop) })),
         ("enter", |store| {

@@ -37,6 +37,7 @@ async fn every_suite(service: &Backend) {
     suite::catalog(&*store).await;
     suite::outbox(&*store).await;
     suite::accounts(&*store).await;
+    suite::settings(&*store).await;
     suite::inbox(&*store).await;
     suite::coordination(&MongoCoordination::new(store.clone())).await;
 }

@@ -164,6 +164,16 @@ impl MemberMetadata {
         is_url.then_some(read)
     }
 
+    /// The text of a participant's metadata with another role in it, and what else stands there; none if it cannot be
+    /// read.
+    #[must_use]
+    pub fn with_role(found: &str, role: Role, permissions: Permissions) -> Option<String> {
+        let mut read: serde_json::Map<String, Value> = serde_json::from_str(found).ok()?;
+        read.insert("role".to_owned(), serde_json::to_value(role).ok()?);
+        read.insert("permissions".to_owned(), serde_json::to_value(permissions).ok()?);
+        serde_json::to_string(&read).ok()
+    }
+
     /// As text.
     #[must_use]
     pub fn to_text(&self) -> String {

@@ -8,20 +8,28 @@ use async_trait::async_trait;
 use super::{MemoryStore, lock};
 use crate::ids::{RecordingId, RoomId, Uid};
 use crate::meeting::Room;
-use crate::meeting::status::MeetingNews;
+use crate::meeting::RoomStatus;
+use crate::meeting::status::{RoomChange, RoomChanged};
 use crate::ports::PortError;
-use crate::ports::catalog::list::{DocumentId, Page, RecordingQuery};
-use crate::ports::catalog::{ApiKey, Catalog, StoredRecording};
-use crate::recording::Recording;
+use crate::ports::catalog::list::{DocumentId, Listing as _, Page, RecordingQuery, RoomQuery};
+use crate::ports::catalog::{ApiKey, Catalog, Counts, RoomsDue, StoredRecording};
+use crate::recording::{Recording, RecordingStatus};
 
 #[derive(Debug, Default)]
 pub(super) struct Documents {
-    rooms: BTreeMap<RoomId, Room>,
+    rooms: BTreeMap<RoomId, InsertedRoom>,
     recordings: BTreeMap<RecordingId, Inserted>,
     /// The contract knows one at most.
     api_key: Option<ApiKey>,
-    /// How many recordings were ever inserted.
+    /// How many documents were ever inserted.
     insertions: u64,
+}
+
+/// A room and its place in the order of insertion.
+#[derive(Debug)]
+struct InsertedRoom {
+    number: u64,
+    room: Room,
 }
 
 /// A recording and its place in the order of insertion.
@@ -38,19 +46,71 @@ impl Catalog for MemoryStore {
         if documents.rooms.contains_key(&room.room_id) {
             return Err(PortError::misused("store", format_args!("room {} exists", room.room_id)));
         }
-        documents.rooms.insert(room.room_id.clone(), room.clone());
+        documents.insertions += 1;
+        let inserted = InsertedRoom { number: documents.insertions, room: room.clone() };
+        documents.rooms.insert(room.room_id.clone(), inserted);
         Ok(())
     }
 
     async fn room(&self, room: &RoomId) -> Result<Option<Room>, PortError> {
-        Ok(lock(&self.documents).rooms.get(room).cloned())
+        Ok(lock(&self.documents).rooms.get(room).map(|inserted| inserted.room.clone()))
     }
 
-    async fn tell_room(&self, room: &RoomId, news: &MeetingNews) -> Result<Option<Room>, PortError> {
+    async fn change_room(
+        &self,
+        room: &RoomId,
+        change: &RoomChange,
+    ) -> Result<Option<RoomChanged>, PortError> {
         let mut documents = lock(&self.documents);
         let Some(stored) = documents.rooms.get_mut(room) else { return Ok(None) };
-        stored.hear(news);
-        Ok(Some(stored.clone()))
+        let before = stored.room.clone();
+        stored.room = before.clone().changed(change);
+        Ok(Some(RoomChanged { before, after: stored.room.clone() }))
+    }
+
+    async fn remove_room(&self, seen: &Room) -> Result<bool, PortError> {
+        let mut documents = lock(&self.documents);
+        let standing = |room: &Room| (room.status, room.meeting_end_action);
+        if documents
+            .rooms
+            .get(&seen.room_id)
+            .is_some_and(|inserted| standing(&inserted.room) != standing(seen))
+        {
+            return Ok(false);
+        }
+        documents.rooms.remove(&seen.room_id);
+        Ok(true)
+    }
+
+    async fn rooms(&self, query: &RoomQuery) -> Result<Page<Room>, PortError> {
+        let documents = lock(&self.documents);
+        let inserted = documents.rooms.values();
+        Ok(query.page(inserted.map(|one| (DocumentId::of_insertion(one.number), &one.room))))
+    }
+
+    async fn rooms_due(
+        &self,
+        due: RoomsDue,
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Room>, PortError> {
+        let documents = lock(&self.documents);
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let rooms = documents.rooms.range((from, Bound::Unbounded)).map(|(_, inserted)| &inserted.room);
+        Ok(rooms.filter(|room| due.is(room)).take(limit).cloned().collect())
+    }
+
+    async fn counts(&self) -> Result<Counts, PortError> {
+        let documents = lock(&self.documents);
+        let rooms = documents.rooms.values().map(|inserted| inserted.room.status);
+        let recordings = documents.recordings.values().map(|inserted| inserted.stored.recording.status);
+        Ok(Counts {
+            rooms: documents.rooms.len() as u64,
+            active_rooms: rooms.filter(|status| *status == RoomStatus::ActiveMeeting).count() as u64,
+            recordings: documents.recordings.len() as u64,
+            complete_recordings: recordings.filter(|status| *status == RecordingStatus::Complete).count()
+                as u64,
+        })
     }
 
     async fn insert_recording(&self, stored: &StoredRecording) -> Result<bool, PortError> {
@@ -122,5 +182,14 @@ impl Catalog for MemoryStore {
         }
         documents.api_key = Some(key.clone());
         Ok(true)
+    }
+
+    async fn replace_api_keys(&self, key: &ApiKey) -> Result<(), PortError> {
+        lock(&self.documents).api_key = Some(key.clone());
+        Ok(())
+    }
+
+    async fn remove_api_keys(&self) -> Result<u64, PortError> {
+        Ok(lock(&self.documents).api_key.take().map_or(0, |_| 1))
     }
 }

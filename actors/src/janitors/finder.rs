@@ -11,13 +11,14 @@ use ractor::ActorRef;
 use tokio::sync::oneshot;
 
 use super::{
-    Finding, Task, due_rows, orphan_locks, stale_recordings, unheld_egresses, unheld_recordings,
-    unknown_files,
+    Finding, Task, due_rows, expired_rooms, orphan_locks, room_status, stale_recordings, unheld_egresses,
+    unheld_recordings, unknown_files,
 };
 use crate::ids::{EgressId, NodeId, RecordingId, RoomId};
+use crate::meeting::Room;
 use crate::ports::PortError;
 use crate::ports::blobs::{Blobs, ListedBlob};
-use crate::ports::catalog::{Catalog, StoredRecording};
+use crate::ports::catalog::{Catalog, RoomsDue, StoredRecording};
 use crate::ports::clock::Clock;
 use crate::ports::coordination::{Coordination, Standing};
 use crate::ports::ledger::Ledger;
@@ -79,6 +80,7 @@ pub(super) enum Candidate {
     Document(Box<StoredRecording>),
     Egress(Box<EgressInfo>),
     File(ListedBlob),
+    Room(Box<Room>),
 }
 
 /// How far a pass has come.
@@ -103,6 +105,7 @@ impl Candidate {
             Self::Document(stored) => Place::Recording(stored.recording.recording_id.clone()),
             Self::Egress(info) => Place::Egress(info.egress.clone()),
             Self::File(file) => Place::File(file.key.clone()),
+            Self::Room(room) => Place::Room(room.room_id.clone()),
         }
     }
 }
@@ -178,6 +181,8 @@ impl Finder {
                 let candidates = self.egresses(after).await?;
                 return Ok(Page { candidates, is_last: true });
             }
+            Task::RoomStatus => self.rooms(RoomsDue::InMeeting, after).await?,
+            Task::ExpiredRooms => self.rooms(RoomsDue::ToBeDeletedBefore(self.now()), after).await?,
             Task::UnknownFiles => self.files(after).await?,
         };
         let is_last = candidates.len() < PAGE;
@@ -220,6 +225,15 @@ impl Finder {
         Ok(ours.into_iter().map(|info| Candidate::Egress(Box::new(info.clone()))).collect())
     }
 
+    async fn rooms(&self, due: RoomsDue, after: Option<&Place>) -> Result<Vec<Candidate>, PortError> {
+        let after = match after {
+            Some(Place::Room(room)) => Some(room),
+            _ => None,
+        };
+        let rooms = self.store(self.sources.catalog.rooms_due(due, after, PAGE)).await?;
+        Ok(rooms.into_iter().map(|room| Candidate::Room(Box::new(room))).collect())
+    }
+
     /// Files below our folder, of whatever form.
     async fn files(&self, after: Option<&Place>) -> Result<Vec<Candidate>, PortError> {
         let after = match after {
@@ -244,9 +258,16 @@ impl Finder {
             }
             (Task::UnheldEgresses, Candidate::Egress(info)) => unheld_egresses::find(self, *info).await,
             (Task::UnknownFiles, Candidate::File(file)) => unknown_files::find(self, file).await,
-            (_, Candidate::Row(_) | Candidate::Document(_) | Candidate::Egress(_) | Candidate::File(_)) => {
-                None
-            }
+            (Task::RoomStatus, Candidate::Room(room)) => Some(room_status::find(self, &room).await),
+            (Task::ExpiredRooms, Candidate::Room(room)) => Some(expired_rooms::find(self, &room).await),
+            (
+                _,
+                Candidate::Row(_)
+                | Candidate::Document(_)
+                | Candidate::Egress(_)
+                | Candidate::File(_)
+                | Candidate::Room(_),
+            ) => None,
         }
     }
 

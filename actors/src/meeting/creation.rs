@@ -60,6 +60,8 @@ pub fn create(new: NewRoom, drawn: &Drawn) -> Room {
         status: RoomStatus::Open,
         meeting_end_action: MeetingEndAction::None,
         last_meeting: None,
+        meetings: 0,
+        at_end: None,
     }
 }
 
@@ -75,7 +77,7 @@ impl Room {
     /// end, and without what is ours alone.
     #[must_use]
     pub fn as_shown(mut self, base_url: &str) -> Self {
-        self.last_meeting = None;
+        (self.last_meeting, self.meetings, self.at_end) = (None, 0, None);
         self.moderator_url.insert_str(0, base_url);
         self.speaker_url.insert_str(0, base_url);
         self

@@ -1,10 +1,11 @@
-//! A room's status as its meetings come and go (contract `rooms.md` 3).
+//! A room's status as its meetings come and go, and as clients change it (contract `rooms.md` 3).
 //!
-//! Owns the rule by which news of a meeting changes a room. LiveKit's news come twice, late or in the wrong
-//! order, so a room remembers which meeting it heard of last, by LiveKit's sid: the end of another than
+//! Owns the rule by which news of a meeting, or a client's wish, changes a room. LiveKit's news come twice, late or in
+//! the wrong order, so a room remembers which meeting it heard of last, by LiveKit's sid: the end of another than
 //! the running one, and the beginning of one that is over, change nothing.
 
-use super::{MeetingEndAction, Room, RoomStatus};
+use super::config::ConfigPatch;
+use super::{MeetingEndAction, Room, RoomStatus, WithRecordings};
 
 /// News of a room's meeting. The sid is LiveKit's id of this one meeting; empty if it was not told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,10 +22,79 @@ pub enum MeetingNews {
     },
 }
 
+/// Something that changes a room. What the room's status does not allow changes nothing: [`RoomChanged::before`]
+/// says why.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RoomChange {
+    /// LiveKit told of its meeting.
+    Heard(MeetingNews),
+    /// A client opens it. A meeting goes on, and nothing happens at its end.
+    Open,
+    /// A client closes it: now, or at the end of its meeting.
+    Close,
+    /// A client changes what is possible in its meetings; never while there is one.
+    Configure(ConfigPatch),
+    /// Instead of being deleted it is closed, unless there is a meeting by now.
+    CloseInstead,
+    /// It is deleted, or closed, when its meeting ends; nothing if there is none.
+    AtEnd(MeetingEndAction, WithRecordings),
+    /// Its meeting is over, and it was not deleted: it is left closed or open. Nothing if it is not to be deleted.
+    NotDeleted(RoomStatus),
+}
+
+/// A room before and after a change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RoomChanged {
+    /// As it was.
+    pub before: Room,
+    /// As it is now.
+    pub after: Room,
+}
+
+/// Since when a meeting without a sid is known.
+#[derive(PartialEq, Eq)]
+enum Known {
+    Before,
+    Now,
+}
+
 impl Room {
-    /// Takes news of a meeting in. A room that is to be deleted at the end is open instead: nothing deletes
-    /// rooms yet, and its end action stays.
-    pub fn hear(&mut self, news: &MeetingNews) {
+    /// The room after a change.
+    #[must_use]
+    pub fn changed(mut self, change: &RoomChange) -> Self {
+        let runs = self.status == RoomStatus::ActiveMeeting;
+        match change {
+            RoomChange::Heard(news) => self.hear(news),
+            RoomChange::Open if runs => self.end_with(MeetingEndAction::None, None),
+            RoomChange::Open => self.settle(RoomStatus::Open),
+            RoomChange::Close if runs => self.end_with(MeetingEndAction::Close, None),
+            RoomChange::Close => self.settle(RoomStatus::Closed),
+            RoomChange::Configure(patch) if !runs => self.config = self.config.merged(patch.clone()),
+            RoomChange::CloseInstead if !runs => self.settle(RoomStatus::Closed),
+            RoomChange::AtEnd(action, policy) if runs => self.end_with(*action, Some(*policy)),
+            RoomChange::NotDeleted(status) if self.meeting_end_action == MeetingEndAction::Delete => {
+                self.settle(*status);
+            }
+            RoomChange::Configure(_)
+            | RoomChange::CloseInstead
+            | RoomChange::AtEnd(..)
+            | RoomChange::NotDeleted(_) => {}
+        }
+        self
+    }
+
+    fn end_with(&mut self, action: MeetingEndAction, policy: Option<WithRecordings>) {
+        self.meeting_end_action = action;
+        self.at_end = policy.filter(|_| action == MeetingEndAction::Delete);
+    }
+
+    fn settle(&mut self, status: RoomStatus) {
+        self.status = status;
+        self.end_with(MeetingEndAction::None, None);
+    }
+
+    /// A room that is to be deleted at the end stays as it is: whoever carries the deletion out finds it so.
+    fn hear(&mut self, news: &MeetingNews) {
         let runs = self.status == RoomStatus::ActiveMeeting;
         match news {
             MeetingNews::Started { sid } => {
@@ -37,7 +107,7 @@ impl Room {
                     self.meeting_end_action = MeetingEndAction::Close;
                 }
                 self.status = RoomStatus::ActiveMeeting;
-                self.remember(sid);
+                self.remember(sid, if runs { Known::Before } else { Known::Now });
             }
             MeetingNews::Finished { sid } => {
                 let another = self.last_meeting.as_ref().is_some_and(|last| last != sid);
@@ -45,19 +115,20 @@ impl Room {
                     return;
                 }
                 match (self.status, self.meeting_end_action) {
-                    (_, MeetingEndAction::Close) => {
-                        self.status = RoomStatus::Closed;
-                        self.meeting_end_action = MeetingEndAction::None;
-                    }
-                    (RoomStatus::Closed, _) => {}
-                    (_, MeetingEndAction::None | MeetingEndAction::Delete) => self.status = RoomStatus::Open,
+                    (_, MeetingEndAction::Close) => self.settle(RoomStatus::Closed),
+                    (RoomStatus::Closed, _) | (_, MeetingEndAction::Delete) => {}
+                    (_, MeetingEndAction::None) => self.status = RoomStatus::Open,
                 }
-                self.remember(sid);
+                self.remember(sid, Known::Before);
             }
         }
     }
 
-    fn remember(&mut self, sid: &str) {
+    /// A meeting that is new is counted, whether or not its sid was told.
+    fn remember(&mut self, sid: &str, known: Known) {
+        let is_new =
+            if sid.is_empty() { known == Known::Now } else { self.last_meeting.as_deref() != Some(sid) };
+        self.meetings = self.meetings.saturating_add(u32::from(is_new));
         if !sid.is_empty() {
             self.last_meeting = Some(sid.to_owned());
         }
@@ -106,7 +177,7 @@ mod tests {
             (Open, Delete, finished("1"), Open, Delete),
             (ActiveMeeting, Nothing, finished("1"), Open, Nothing),
             (ActiveMeeting, Close, finished("1"), Closed, Nothing),
-            (ActiveMeeting, Delete, finished("1"), Open, Delete),
+            (ActiveMeeting, Delete, finished("1"), ActiveMeeting, Delete),
             (Closed, Nothing, finished("1"), Closed, Nothing),
             (Closed, Close, finished("1"), Closed, Nothing),
         ];
@@ -142,5 +213,56 @@ mod tests {
         closing.hear(&finished("1"));
         closing.hear(&finished("1"));
         assert_eq!(closing.status, Closed, "a repeat does not open it again");
+    }
+
+    #[test]
+    fn clients_change_a_room_as_far_as_its_meeting_allows() {
+        let wait = RoomChange::AtEnd(Delete, WithRecordings::Force);
+        let table = [
+            (Open, Nothing, RoomChange::Close, Closed, Nothing),
+            (Closed, Nothing, RoomChange::Open, Open, Nothing),
+            (Closed, Nothing, RoomChange::Close, Closed, Nothing),
+            (ActiveMeeting, Nothing, RoomChange::Close, ActiveMeeting, Close),
+            (ActiveMeeting, Delete, RoomChange::Close, ActiveMeeting, Close),
+            (ActiveMeeting, Close, RoomChange::Open, ActiveMeeting, Nothing),
+            (ActiveMeeting, Delete, RoomChange::Open, ActiveMeeting, Nothing),
+            (Open, Nothing, RoomChange::CloseInstead, Closed, Nothing),
+            (ActiveMeeting, Nothing, RoomChange::CloseInstead, ActiveMeeting, Nothing),
+            (ActiveMeeting, Close, wait.clone(), ActiveMeeting, Delete),
+            (Open, Nothing, wait, Open, Nothing),
+            (ActiveMeeting, Delete, RoomChange::NotDeleted(Closed), Closed, Nothing),
+            (ActiveMeeting, Nothing, RoomChange::NotDeleted(Closed), ActiveMeeting, Nothing),
+        ];
+        for (status, action, change, status_then, action_then) in table {
+            let after = room(status, action).changed(&change);
+            let found = (after.status, after.meeting_end_action);
+            assert_eq!(found, (status_then, action_then), "{status:?} {action:?} {change:?}");
+            assert_eq!(
+                after.at_end.is_some(),
+                matches!(change, RoomChange::AtEnd(..)) && action_then == Delete
+            );
+        }
+        let off = || {
+            let chat = Some(crate::meeting::Switch { enabled: false });
+            RoomChange::Configure(ConfigPatch { chat, ..ConfigPatch::default() })
+        };
+        assert!(!room(Open, Nothing).changed(&off()).config.chat.enabled);
+        assert!(room(ActiveMeeting, Nothing).changed(&off()).config.chat.enabled, "not during a meeting");
+    }
+
+    #[test]
+    fn every_meeting_has_a_number_of_its_own_however_often_it_is_told() {
+        let mut room = room(Open, Nothing);
+        let told = [started("1"), started("1"), finished("1"), finished("1"), finished("2"), started("3")];
+        let numbers = told.map(|news| {
+            room.hear(&news);
+            room.meetings
+        });
+        assert_eq!(numbers, [1, 1, 1, 1, 2, 3]);
+        let numbers = [finished(""), started(""), started(""), finished("")].map(|news| {
+            room.hear(&news);
+            room.meetings
+        });
+        assert_eq!(numbers, [3, 4, 4, 4]);
     }
 }

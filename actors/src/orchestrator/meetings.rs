@@ -13,8 +13,9 @@ use crate::access::claims::{Attendee, MemberMetadata};
 use crate::access::permission::Role;
 use crate::ids::RoomId;
 use crate::meeting::joining::{self, MeetingSettings, NAME_LASTS, RoomOrder};
-use crate::meeting::status::MeetingNews;
-use crate::meeting::{Room, RoomStatus};
+use crate::meeting::notice::{self, MeetingEvent};
+use crate::meeting::status::{MeetingNews, RoomChange};
+use crate::meeting::{MeetingEndAction, Room, RoomStatus};
 use crate::ports::PortError;
 use crate::ports::catalog::list::RecordingQuery;
 use crate::ports::media_server::DataMessage;
@@ -79,25 +80,33 @@ impl Orchestrator {
             _ => Err(JoinRefusal::OtherRole),
         }
     }
+
+    /// Stores what is known of a room's meeting by now, and tells the application. Names go with a meeting that is
+    /// over, and so does a room that was to be deleted after it.
+    pub(crate) async fn hear(&self, room: &RoomId, news: &MeetingNews) -> Result<(), PortError> {
+        let (shared, world) = (&self.shared, &self.shared.world);
+        let change = RoomChange::Heard(news.clone());
+        let Some(changed) = bounded(shared, world.catalog.change_room(room, &change)).await? else {
+            return Ok(());
+        };
+        let Some(notice) = notice::of(&changed, news, world.clock.now()) else { return Ok(()) };
+        bounded(shared, world.notifier.take_meeting(&notice)).await?;
+        if notice.event == MeetingEvent::Ended {
+            bounded(shared, world.coordination.free_names(room)).await?;
+            if changed.after.meeting_end_action == MeetingEndAction::Delete {
+                self.delete_after_meeting(changed.after);
+            }
+        }
+        Ok(())
+    }
 }
 
 fn refuse_if_closed(room: &Room) -> Result<(), JoinRefusal> {
     if room.status == RoomStatus::Closed { Err(JoinRefusal::Closed) } else { Ok(()) }
 }
 
-fn away(error: CallError) -> PortError {
+pub(super) fn away(error: CallError) -> PortError {
     PortError::unavailable("LiveKit", error)
-}
-
-/// Stores what a webhook tells of a room's meeting. Names go with it; a room that is not ours has none.
-pub(super) async fn hear(shared: &Arc<Shared>, room: &RoomId, news: &MeetingNews) -> Result<(), PortError> {
-    let world = &shared.world;
-    let known = bounded(shared, world.catalog.tell_room(room, news)).await?;
-    let is_over = known.is_some_and(|room| room.status != RoomStatus::ActiveMeeting);
-    if matches!(news, MeetingNews::Finished { .. }) && is_over {
-        bounded(shared, world.coordination.free_names(room)).await?;
-    }
-    Ok(())
 }
 
 /// Tells somebody who came into a meeting of the recordings in its room: a hint, sent once. LiveKit is not

@@ -93,6 +93,8 @@ impl Orchestrator {
                 Ok(())
             }
             Some(Ask::Tell(what)) => self.tell(&finding.room, (**what).clone()).await,
+            Some(Ask::MeetingIsOver(news)) => self.hear(&finding.room, news).await,
+            Some(Ask::Expire(policy)) => self.expire_room(&finding.room, *policy).await,
             None => Ok(()),
         }
     }

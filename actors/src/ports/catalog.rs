@@ -1,18 +1,19 @@
 //! The catalog: the documents that clients see.
 //!
-//! Owns what is stored of a recording and which view may replace which; the rules of lists are in [`list`].
+//! Owns what is stored of a recording and which view may replace which; the rules of lists are in [`list`], those of
+//! rooms in `meeting/`.
 
 pub mod list;
 
 use async_trait::async_trait;
 
-use self::list::{Page, RecordingQuery};
+use self::list::{Page, RecordingQuery, RoomQuery};
 use super::PortError;
 use crate::ids::{RecordingId, RoomId, Uid};
-use crate::meeting::Room;
-use crate::meeting::status::MeetingNews;
+use crate::meeting::status::{RoomChange, RoomChanged};
+use crate::meeting::{Room, RoomStatus};
 use crate::recording::event::UnheldRecording;
-use crate::recording::{AccessSecrets, Recording};
+use crate::recording::{AccessSecrets, Recording, Timestamp};
 
 /// A recording as it is stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +62,43 @@ impl std::fmt::Debug for ApiKey {
     }
 }
 
+/// Which rooms somebody must look after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoomsDue {
+    /// Those to be deleted before this time.
+    ToBeDeletedBefore(Timestamp),
+    /// Those in a meeting, as their documents say.
+    InMeeting,
+}
+
+impl RoomsDue {
+    /// Whether it is one of them.
+    #[must_use]
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "milliseconds since 1970 stay below 2^53 for 285 000 years"
+    )]
+    pub fn is(self, room: &Room) -> bool {
+        match self {
+            Self::ToBeDeletedBefore(time) => room.auto_deletion_date.is_some_and(|date| date < time.0 as f64),
+            Self::InMeeting => room.status == RoomStatus::ActiveMeeting,
+        }
+    }
+}
+
+/// How much there is (contract `access.md` 6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Rooms.
+    pub rooms: u64,
+    /// Rooms in a meeting.
+    pub active_rooms: u64,
+    /// Recordings.
+    pub recordings: u64,
+    /// Recordings that are complete.
+    pub complete_recordings: u64,
+}
+
 /// Stores documents.
 ///
 /// Demands: each call is atomic for one document; what was stored is seen by the next read of any caller;
@@ -81,12 +119,42 @@ pub trait Catalog: Send + Sync {
     /// When the store is away, or the document cannot be read.
     async fn room(&self, room: &RoomId) -> Result<Option<Room>, PortError>;
 
-    /// Takes news of a room's meeting in, by [`Room::hear`], and touches nothing else of the document. Returns
-    /// the room as it is stored now; none if there is no such room.
+    /// Changes a room by [`Room::changed`], whoever else changes it meanwhile, and touches nothing else of the
+    /// document. Returns the room before and after; none if there is no such room.
     ///
     /// # Errors
-    /// When the store is away; it may have been stored all the same.
-    async fn tell_room(&self, room: &RoomId, news: &MeetingNews) -> Result<Option<Room>, PortError>;
+    /// When the store is away; it may have been changed all the same.
+    async fn change_room(&self, room: &RoomId, change: &RoomChange)
+    -> Result<Option<RoomChanged>, PortError>;
+
+    /// Removes a room if it still has the status and the end action that were seen. Returns whether it is gone.
+    ///
+    /// # Errors
+    /// When the store is away; it may have been removed all the same.
+    async fn remove_room(&self, seen: &Room) -> Result<bool, PortError>;
+
+    /// A page of rooms, like one of recordings.
+    ///
+    /// # Errors
+    /// When the store is away. A document that cannot be read is left out and logged.
+    async fn rooms(&self, query: &RoomQuery) -> Result<Page<Room>, PortError>;
+
+    /// Rooms that somebody must look after, at most `limit`, in the order of their ids, beginning after `after`.
+    ///
+    /// # Errors
+    /// When the store is away. A document that cannot be read is left out and logged.
+    async fn rooms_due(
+        &self,
+        due: RoomsDue,
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Room>, PortError>;
+
+    /// How much there is of everything.
+    ///
+    /// # Errors
+    /// When the store is away.
+    async fn counts(&self) -> Result<Counts, PortError>;
 
     /// Stores a recording unless one with this id is there. Returns whether it was stored.
     ///
@@ -153,4 +221,16 @@ pub trait Catalog: Send + Sync {
     /// # Errors
     /// When the store is away.
     async fn insert_first_api_key(&self, key: &ApiKey) -> Result<bool, PortError>;
+
+    /// Stores an API key, then removes all others: at no moment there is none.
+    ///
+    /// # Errors
+    /// When the store is away; it may have been stored all the same, beside the others or instead of them.
+    async fn replace_api_keys(&self, key: &ApiKey) -> Result<(), PortError>;
+
+    /// Removes every API key. Returns how many there were.
+    ///
+    /// # Errors
+    /// When the store is away; some may have been removed all the same.
+    async fn remove_api_keys(&self) -> Result<u64, PortError>;
 }

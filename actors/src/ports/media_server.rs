@@ -28,6 +28,8 @@ pub enum ParticipantKind {
 pub struct Participant {
     /// Unique in the room.
     pub identity: String,
+    /// LiveKit's id of this stay of theirs.
+    pub sid: String,
     /// What it is.
     pub kind: ParticipantKind,
     /// What its token said at first, and it or others may have written since.
@@ -193,6 +195,35 @@ pub trait MediaServer: Send + Sync {
     /// # Errors
     /// When LiveKit did not answer, or refused; it may have made the room all the same.
     async fn create_room(&self, order: &RoomOrder) -> Result<(), CallError>;
+
+    /// Ends a room: everybody in it is put out. Returns whether there was one. Repeatable.
+    ///
+    /// # Errors
+    /// When LiveKit did not answer; it may have ended the room all the same.
+    async fn delete_room(&self, room: &RoomId) -> Result<bool, CallError>;
+
+    /// Which of these rooms there are.
+    ///
+    /// # Errors
+    /// When LiveKit did not answer.
+    async fn existing_rooms(&self, rooms: &[RoomId]) -> Result<Vec<RoomId>, CallError>;
+
+    /// Puts somebody out of a room. Returns whether they were in it.
+    ///
+    /// # Errors
+    /// When LiveKit did not answer; it may have put them out all the same.
+    async fn remove_participant(&self, room: &RoomId, identity: &str) -> Result<bool, CallError>;
+
+    /// Writes somebody's metadata anew. Returns whether they were in the room.
+    ///
+    /// # Errors
+    /// When LiveKit did not answer; it may have written it all the same.
+    async fn update_participant(
+        &self,
+        room: &RoomId,
+        identity: &str,
+        metadata: &str,
+    ) -> Result<bool, CallError>;
 
     /// Cheap proof that LiveKit answers and takes our token.
     ///

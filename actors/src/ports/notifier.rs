@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::PortError;
+use crate::meeting::notice::MeetingNotice;
 use crate::recording::notice::Notice;
 
 /// Takes notices for delivery.
@@ -16,6 +17,12 @@ pub trait Notifier: Send + Sync {
     /// # Errors
     /// When the store is away; it may have been taken all the same.
     async fn take(&self, notice: &Notice) -> Result<(), PortError>;
+
+    /// Takes a notice about a meeting; in order per room.
+    ///
+    /// # Errors
+    /// As above.
+    async fn take_meeting(&self, notice: &MeetingNotice) -> Result<(), PortError>;
 }
 
 /// Tells nobody: no receiver is configured.
@@ -25,6 +32,10 @@ pub struct NobodyToNotify;
 #[async_trait]
 impl Notifier for NobodyToNotify {
     async fn take(&self, _notice: &Notice) -> Result<(), PortError> {
+        Ok(())
+    }
+
+    async fn take_meeting(&self, _notice: &MeetingNotice) -> Result<(), PortError> {
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ mod inbox;
 mod keys;
 mod ledger;
 mod outbox;
+mod settings;
 
 pub use self::accounts::accounts;
 pub use self::blobs::blobs;
@@ -21,6 +22,7 @@ pub use self::inbox::inbox;
 pub use self::keys::keys;
 pub use self::ledger::ledger;
 pub use self::outbox::outbox;
+pub use self::settings::settings;
 
 use crate::ids::RoomId;
 

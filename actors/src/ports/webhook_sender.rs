@@ -15,9 +15,15 @@ pub struct SendError(pub String);
 /// success.
 #[async_trait]
 pub trait WebhookSender: Send + Sync {
-    /// Sends a letter once.
+    /// Sends a letter once, to the configured receiver.
+    ///
+    /// # Errors
+    /// When the receiver did not say that it took it, or there is none.
+    async fn send(&self, letter: &Letter) -> Result<(), SendError>;
+
+    /// Sends a letter once, to this receiver.
     ///
     /// # Errors
     /// When the receiver did not say that it took it.
-    async fn send(&self, letter: &Letter) -> Result<(), SendError>;
+    async fn send_to(&self, receiver: &str, letter: &Letter) -> Result<(), SendError>;
 }

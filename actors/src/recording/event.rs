@@ -260,6 +260,20 @@ pub struct DeleteRequest {
     pub key: String,
     /// What its document shows; none if there is none.
     pub document: Option<RecordingStatus>,
+    /// What happens if it is not over.
+    #[serde(default)]
+    pub unfinished: Unfinished,
+}
+
+/// What a deletion does to a recording that is not over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unfinished {
+    /// Refuses.
+    #[default]
+    Refuse,
+    /// Aborts it: its room is deleted with all that it recorded.
+    Abort,
 }
 
 /// A recording that is known by its document alone.

@@ -37,6 +37,7 @@ pub enum Method {
     ListParticipants,
     GetParticipant,
     RemoveParticipant,
+    UpdateParticipant,
     UpdateRoomMetadata,
     SendData,
 }
@@ -69,6 +70,8 @@ pub enum Request {
     GetParticipant(RoomId, String),
     /// Put somebody out of a room.
     RemoveParticipant(RoomId, String),
+    /// Write somebody's metadata; empty = leave it.
+    UpdateParticipant(RoomId, String, String),
     /// Write a room's metadata.
     UpdateRoomMetadata(RoomId, String),
     /// Send a message to those in a room.
@@ -203,6 +206,7 @@ impl Request {
             Self::ListParticipants(_) => Method::ListParticipants,
             Self::GetParticipant(..) => Method::GetParticipant,
             Self::RemoveParticipant(..) => Method::RemoveParticipant,
+            Self::UpdateParticipant(..) => Method::UpdateParticipant,
             Self::UpdateRoomMetadata(..) => Method::UpdateRoomMetadata,
             Self::SendData(_) => Method::SendData,
         }
@@ -235,6 +239,7 @@ impl Request {
             | Self::ListParticipants(room)
             | Self::GetParticipant(room, _)
             | Self::RemoveParticipant(room, _)
+            | Self::UpdateParticipant(room, ..)
             | Self::UpdateRoomMetadata(room, _) => Some(room),
             Self::StopEgress(_) | Self::ListEgress { .. } | Self::ListRooms(_) => None,
         }
@@ -368,6 +373,10 @@ impl World {
             Request::RemoveParticipant(room, identity) => {
                 let removed = self.leave(&room, &identity, DisconnectReason::ParticipantRemoved);
                 removed.then_some(Reply::Done).ok_or_else(Refusal::no_such_participant)?
+            }
+            Request::UpdateParticipant(room, identity, metadata) => {
+                let updated = self.rewrite_participant(&room, &identity, metadata);
+                Reply::Participant(updated.ok_or_else(Refusal::no_such_participant)?)
             }
             Request::UpdateRoomMetadata(room, metadata) => {
                 Reply::Room(self.rewrite_metadata(&room, metadata)?)

@@ -117,6 +117,15 @@ fn one(reply: &Reply) -> Result<EgressInfo, CallError> {
     }
 }
 
+/// What LiveKit does not find was not there.
+fn was_there(answer: Result<Reply, CallError>) -> Result<bool, CallError> {
+    match answer {
+        Ok(_) => Ok(true),
+        Err(error) if error.code() == Some("not_found") => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 fn all(egresses: &[EgressView]) -> Vec<EgressInfo> {
     egresses.iter().map(EgressView::to_domain).collect()
 }
@@ -177,6 +186,31 @@ impl MediaServer for SimulatedMediaServer {
 
     async fn create_room(&self, order: &RoomOrder) -> Result<(), CallError> {
         self.call(Request::CreateRoom(order.into())).await.map(drop)
+    }
+
+    async fn delete_room(&self, room: &RoomId) -> Result<bool, CallError> {
+        was_there(self.call(Request::DeleteRoom(room.clone())).await)
+    }
+
+    async fn existing_rooms(&self, rooms: &[RoomId]) -> Result<Vec<RoomId>, CallError> {
+        match self.call(Request::ListRooms(rooms.to_vec())).await? {
+            Reply::Rooms(found) => Ok(found.into_iter().map(|room| room.name).collect()),
+            other => Err(unreadable(&other)),
+        }
+    }
+
+    async fn remove_participant(&self, room: &RoomId, identity: &str) -> Result<bool, CallError> {
+        was_there(self.call(Request::RemoveParticipant(room.clone(), identity.to_owned())).await)
+    }
+
+    async fn update_participant(
+        &self,
+        room: &RoomId,
+        identity: &str,
+        metadata: &str,
+    ) -> Result<bool, CallError> {
+        let (identity, metadata) = (identity.to_owned(), metadata.to_owned());
+        was_there(self.call(Request::UpdateParticipant(room.clone(), identity, metadata)).await)
     }
 
     async fn ping(&self) -> Result<(), CallError> {

@@ -191,6 +191,21 @@ impl World {
         Ok(room.view(name))
     }
 
+    /// Writes somebody's metadata anew, unless it is empty. None if they are not in the room.
+    pub fn rewrite_participant(
+        &mut self,
+        name: &RoomId,
+        identity: &str,
+        metadata: String,
+    ) -> Option<ParticipantView> {
+        let room = self.rooms.get_mut(name)?;
+        let participant = room.participants.iter_mut().find(|p| p.identity == identity)?;
+        if !metadata.is_empty() {
+            participant.metadata = metadata;
+        }
+        Some(participant.clone())
+    }
+
     /// Lets somebody in; makes the room if need be.
     ///
     /// # Errors

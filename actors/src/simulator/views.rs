@@ -60,7 +60,8 @@ impl ParticipantView {
     /// In the words of the core.
     #[must_use]
     pub fn to_domain(&self) -> Participant {
-        Participant { identity: self.identity.clone(), kind: self.kind, metadata: self.metadata.clone() }
+        let Self { identity, sid, kind, metadata, .. } = self;
+        Participant { identity: identity.clone(), sid: sid.clone(), kind: *kind, metadata: metadata.clone() }
     }
 }
 

@@ -233,5 +233,7 @@ fn room(name: &str) -> Room {
         status: RoomStatus::Open,
         meeting_end_action: MeetingEndAction::None,
         last_meeting: None,
+        meetings: 0,
+        at_end: None,
     }
 }

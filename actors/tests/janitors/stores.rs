@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use reelkeeper_actors::embedded::MemoryStore;
 use reelkeeper_actors::ids::{ClaimId, RecordingId, RoomId, Uid};
 use reelkeeper_actors::meeting::Room;
-use reelkeeper_actors::meeting::status::MeetingNews;
+use reelkeeper_actors::meeting::status::{RoomChange, RoomChanged};
 use reelkeeper_actors::ports::PortError;
-use reelkeeper_actors::ports::catalog::list::{Page, RecordingQuery};
-use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, StoredRecording};
+use reelkeeper_actors::ports::catalog::list::{Page, RecordingQuery, RoomQuery};
+use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, Counts, RoomsDue, StoredRecording};
 use reelkeeper_actors::ports::ledger::{Expected, Ledger, Written};
 use reelkeeper_actors::recording::Recording;
 use reelkeeper_actors::recording::ledger::Row;
@@ -85,8 +85,33 @@ impl Catalog for Stores {
         self.answers()?.room(room).await
     }
 
-    async fn tell_room(&self, room: &RoomId, news: &MeetingNews) -> Result<Option<Room>, PortError> {
-        self.answers()?.tell_room(room, news).await
+    async fn change_room(
+        &self,
+        room: &RoomId,
+        change: &RoomChange,
+    ) -> Result<Option<RoomChanged>, PortError> {
+        self.answers()?.change_room(room, change).await
+    }
+
+    async fn remove_room(&self, seen: &Room) -> Result<bool, PortError> {
+        self.answers()?.remove_room(seen).await
+    }
+
+    async fn rooms(&self, query: &RoomQuery) -> Result<Page<Room>, PortError> {
+        self.answers()?.rooms(query).await
+    }
+
+    async fn rooms_due(
+        &self,
+        due: RoomsDue,
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Room>, PortError> {
+        self.answers()?.rooms_due(due, after, limit).await
+    }
+
+    async fn counts(&self) -> Result<Counts, PortError> {
+        self.answers()?.counts().await
     }
 
     async fn insert_recording(&self, stored: &StoredRecording) -> Result<bool, PortError> {
@@ -131,5 +156,13 @@ impl Catalog for Stores {
 
     async fn insert_first_api_key(&self, key: &ApiKey) -> Result<bool, PortError> {
         self.answers()?.insert_first_api_key(key).await
+    }
+
+    async fn replace_api_keys(&self, key: &ApiKey) -> Result<(), PortError> {
+        self.answers()?.replace_api_keys(key).await
+    }
+
+    async fn remove_api_keys(&self) -> Result<u64, PortError> {
+        self.answers()?.remove_api_keys().await
     }
 }

@@ -14,8 +14,8 @@ use reelkeeper_actors::recording::lifecycle::{Commit, next_wake};
 use reelkeeper_actors::recording::{Recording, RecordingStatus};
 
 use crate::story::{
-    Story, command, delete, file, found, gone, looked_into_room, lost, name_of, recorder_left, runs, seen,
-    start, start_failed, started, stop, stop_failed, stopped, twirp, webhook,
+    Story, command, delete, delete_by_force, file, found, gone, looked_into_room, lost, name_of,
+    recorder_left, runs, seen, start, start_failed, started, stop, stop_failed, stopped, twirp, webhook,
 };
 
 fn status() -> impl Strategy<Value = EgressStatus> {
@@ -34,6 +34,8 @@ fn happening() -> impl Strategy<Value = Happening> {
         2 => (0..1000_u32).prop_map(|n| start(&format!("start{n}"))),
         2 => (0..1000_u32, uid(), document()).prop_map(|(n, u, d)| stop(&format!("stop{n}"), u, 0, d)),
         1 => (0..1000_u32, uid(), document()).prop_map(|(n, u, d)| delete(&format!("delete{n}"), u, 0, d)),
+        1 => (0..1000_u32, uid(), document())
+            .prop_map(|(n, u, d)| delete_by_force(&format!("force{n}"), u, 0, d)),
         1 => Just(Happening::TakenUp),
         4 => Just(Happening::Tick),
         3 => (uid(), uid(), status()).prop_map(|(u, other, s)| looked_into_room(u, &[(other, s)])),

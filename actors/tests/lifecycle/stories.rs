@@ -9,8 +9,8 @@ use reelkeeper_actors::recording::egress::{CallError, LeaveReason};
 use reelkeeper_actors::recording::event::Happening;
 
 use crate::story::{
-    DEADLINE, Story, delete, file, found, gone, looked_into_room, lost, recorder_left, start, start_failed,
-    start_until, started, stop, stop_failed, stopped, twirp, webhook,
+    DEADLINE, Story, delete, delete_by_force, file, found, gone, looked_into_room, lost, recorder_left,
+    start, start_failed, start_until, started, stop, stop_failed, stopped, twirp, webhook,
 };
 
 const STARTING: Option<RecordingStatus> = Some(RecordingStatus::Starting);
@@ -209,6 +209,16 @@ fn deletes_that_come_together_are_all_answered() {
     story.store_works = false;
     story.then(0, delete("first", "u1", 0, COMPLETE)).then(1, delete("second", "u1", 1, COMPLETE));
     story.then(2, Happening::EffectDone { number: 1 });
+    insta::assert_snapshot!(story.tell());
+    assert!(story.state.durable.is_settled());
+}
+
+#[test]
+fn what_records_is_aborted_when_it_goes_with_its_room_and_its_late_file_goes_too() {
+    let mut story = recording();
+    story.then(3_000, delete_by_force("delete", "u1", 3_000, ACTIVE));
+    story.then(3_010, stopped("u1", Ending)).then(5_000, webhook("u1", Complete, None));
+    story.then(5_000, Happening::Tick).then(5_010, file("u1", Some(9)));
     insta::assert_snapshot!(story.tell());
     assert!(story.state.durable.is_settled());
 }

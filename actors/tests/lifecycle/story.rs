@@ -6,7 +6,7 @@ use reelkeeper_actors::recording::egress::{CallError, EgressInfo, EgressStatus, 
 use reelkeeper_actors::recording::encoding::{Encoding, Layout};
 use reelkeeper_actors::recording::event::{
     Attendance, DeleteRequest, Event, Evidence, FileEvidence, Fresh, Happening, Listed, Presence, Recall,
-    Repeats, Sighting, Source, StartRequest, StopRequest, UnheldRecording,
+    Repeats, Sighting, Source, StartRequest, StopRequest, Unfinished, UnheldRecording,
 };
 use reelkeeper_actors::recording::ledger::{Owed, State};
 use reelkeeper_actors::recording::lifecycle::{Commit, Decision, transition};
@@ -84,7 +84,18 @@ pub fn delete(name: &str, uid: &str, at: i64, document: Option<RecordingStatus>)
         recording: recording(uid),
         key: format!("openvidu-meet/recordings/room/room--{uid}.mp4"),
         document,
+        unfinished: Unfinished::Refuse,
     })
+}
+
+/// The same with its room, whatever its state.
+pub fn delete_by_force(name: &str, uid: &str, at: i64, document: Option<RecordingStatus>) -> Happening {
+    match delete(name, uid, at, document) {
+        Happening::DeleteRequested(request) => {
+            Happening::DeleteRequested(DeleteRequest { unfinished: Unfinished::Abort, ..request })
+        }
+        other => other,
+    }
 }
 
 pub fn looked_into_room(uid: &str, listed: &[(&str, EgressStatus)]) -> Happening {
@@ -260,6 +271,9 @@ pub fn name_of(what: &Happening) -> String {
     match what {
         Happening::StartRequested(_) => "start requested".to_owned(),
         Happening::StopRequested(r) => format!("stop requested {}", r.recording.uid),
+        Happening::DeleteRequested(r) if r.unfinished == Unfinished::Abort => {
+            format!("delete by force requested {}", r.recording.uid)
+        }
         Happening::DeleteRequested(r) => format!("delete requested {}", r.recording.uid),
         Happening::Recalled { request, kept } => {
             let kept = match kept {

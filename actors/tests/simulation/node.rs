@@ -11,11 +11,12 @@ use bytes::Bytes;
 use reelkeeper_actors::ids::{ClaimId, EgressId, NodeId, RecordingId, RoomId, Uid};
 use reelkeeper_actors::meeting::Room;
 use reelkeeper_actors::meeting::joining::RoomOrder;
-use reelkeeper_actors::meeting::status::MeetingNews;
+use reelkeeper_actors::meeting::notice::MeetingNotice;
+use reelkeeper_actors::meeting::status::{RoomChange, RoomChanged};
 use reelkeeper_actors::ports::PortError;
 use reelkeeper_actors::ports::blobs::{BlobHead, Blobs, ByteStream, ListedBlob};
-use reelkeeper_actors::ports::catalog::list::{Page, RecordingQuery};
-use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, StoredRecording};
+use reelkeeper_actors::ports::catalog::list::{Page, RecordingQuery, RoomQuery};
+use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, Counts, RoomsDue, StoredRecording};
 use reelkeeper_actors::ports::clock::{Clock, fresh_node};
 use reelkeeper_actors::ports::ledger::{Expected, Ledger, Written};
 use reelkeeper_actors::ports::media_server::{DataMessage, MediaServer, Participant};
@@ -303,8 +304,33 @@ impl Catalog for Run {
         self.store(StoreCall::FindRoom, room.as_str(), self.around.backing.store.room(room)).await
     }
 
-    async fn tell_room(&self, room: &RoomId, news: &MeetingNews) -> Result<Option<Room>, PortError> {
-        self.around.backing.store.tell_room(room, news).await
+    async fn change_room(
+        &self,
+        room: &RoomId,
+        change: &RoomChange,
+    ) -> Result<Option<RoomChanged>, PortError> {
+        self.around.backing.store.change_room(room, change).await
+    }
+
+    async fn remove_room(&self, seen: &Room) -> Result<bool, PortError> {
+        self.around.backing.store.remove_room(seen).await
+    }
+
+    async fn rooms(&self, query: &RoomQuery) -> Result<Page<Room>, PortError> {
+        self.around.backing.store.rooms(query).await
+    }
+
+    async fn rooms_due(
+        &self,
+        due: RoomsDue,
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Room>, PortError> {
+        self.around.backing.store.rooms_due(due, after, limit).await
+    }
+
+    async fn counts(&self) -> Result<Counts, PortError> {
+        self.around.backing.store.counts().await
     }
 
     async fn insert_recording(&self, stored: &StoredRecording) -> Result<bool, PortError> {
@@ -374,6 +400,14 @@ impl Catalog for Run {
     async fn insert_first_api_key(&self, key: &ApiKey) -> Result<bool, PortError> {
         self.around.backing.store.insert_first_api_key(key).await
     }
+
+    async fn replace_api_keys(&self, key: &ApiKey) -> Result<(), PortError> {
+        self.around.backing.store.replace_api_keys(key).await
+    }
+
+    async fn remove_api_keys(&self) -> Result<u64, PortError> {
+        self.around.backing.store.remove_api_keys().await
+    }
 }
 
 #[async_trait]
@@ -385,6 +419,10 @@ impl Notifier for Run {
             Ok(())
         };
         self.store(StoreCall::TakeNotice, &about, work).await
+    }
+
+    async fn take_meeting(&self, _: &MeetingNotice) -> Result<(), PortError> {
+        Ok(())
     }
 }
 
@@ -463,6 +501,28 @@ impl MediaServer for Run {
 
     async fn create_room(&self, order: &RoomOrder) -> Result<(), CallError> {
         self.around.livekit.create_room(order).await
+    }
+
+    async fn delete_room(&self, room: &RoomId) -> Result<bool, CallError> {
+        self.around.livekit.delete_room(room).await
+    }
+
+    async fn existing_rooms(&self, rooms: &[RoomId]) -> Result<Vec<RoomId>, CallError> {
+        let work = self.around.livekit.existing_rooms(rooms);
+        self.list("list rooms", "", work, |found| found.len().to_string()).await
+    }
+
+    async fn remove_participant(&self, room: &RoomId, identity: &str) -> Result<bool, CallError> {
+        self.around.livekit.remove_participant(room, identity).await
+    }
+
+    async fn update_participant(
+        &self,
+        room: &RoomId,
+        identity: &str,
+        metadata: &str,
+    ) -> Result<bool, CallError> {
+        self.around.livekit.update_participant(room, identity, metadata).await
     }
 
     async fn ping(&self) -> Result<(), CallError> {

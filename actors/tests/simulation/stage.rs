@@ -465,6 +465,8 @@ fn room(index: usize) -> Room {
         status: RoomStatus::Open,
         meeting_end_action: MeetingEndAction::None,
         last_meeting: None,
+        meetings: 0,
+        at_end: None,
         room_id,
     }
 }

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use livekit_protocol as proto;
 use proto::participant_info::Kind;
+use reelkeeper_actors::ids::RoomId;
 use reelkeeper_actors::meeting::joining::RoomOrder;
 use reelkeeper_actors::ports::media_server::{Participant, ParticipantKind};
 
 /// The participant in our words.
 #[must_use]
 pub fn participant(info: proto::ParticipantInfo) -> Participant {
-    Participant { kind: kind(&info), identity: info.identity, metadata: info.metadata }
+    Participant { kind: kind(&info), identity: info.identity, sid: info.sid, metadata: info.metadata }
 }
 
 /// The request for a room. Timeouts are whole seconds there.
@@ -22,6 +23,16 @@ pub fn request(order: &RoomOrder) -> proto::CreateRoomRequest {
         empty_timeout: seconds(order.empty_timeout),
         departure_timeout: seconds(order.departure_timeout),
         metadata: order.metadata.clone(),
+        ..Default::default()
+    }
+}
+
+/// The request about somebody in a room.
+#[must_use]
+pub fn somebody(room: &RoomId, identity: &str) -> proto::RoomParticipantIdentity {
+    proto::RoomParticipantIdentity {
+        room: room.as_str().to_owned(),
+        identity: identity.to_owned(),
         ..Default::default()
     }
 }

@@ -2,25 +2,27 @@
 //!
 //! A document is changed field by field, only where it differs and only if nobody changed the same meanwhile, so
 //! that what a newer release or an operator keeps in it survives. LiveKit's time of the last view lies in
-//! `reelkeeper_views`, and the last meeting in `reelkeeper_meetings`: Meet knows neither.
+//! `reelkeeper_views`, and what only we know of a room's meetings in `reelkeeper_meetings`: Meet knows neither.
 
 use std::collections::HashMap;
 
+use ::mongodb::Collection;
 use ::mongodb::bson::{Bson, DateTime, Document, doc};
 use ::mongodb::options::Hint;
 use async_trait::async_trait;
 use futures::TryStreamExt as _;
 use reelkeeper_actors::ids::{RecordingId, RoomId, Uid};
 use reelkeeper_actors::meeting::Room;
-use reelkeeper_actors::meeting::status::MeetingNews;
+use reelkeeper_actors::meeting::RoomStatus;
+use reelkeeper_actors::meeting::status::{RoomChange, RoomChanged};
 use reelkeeper_actors::ports::PortError;
-use reelkeeper_actors::ports::catalog::list::{Page, RecordingQuery};
-use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, StoredRecording};
+use reelkeeper_actors::ports::catalog::list::{Page, RecordingQuery, RoomQuery};
+use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, Counts, RoomsDue, StoredRecording};
 use reelkeeper_actors::recording::{Recording, RecordingStatus};
 
 use super::documents::{
-    of_api_key, of_recording, of_room, recording_fields, room_fields, to_api_key, to_recording, to_room,
-    to_secrets, whole,
+    of_api_key, of_meetings, of_recording, of_room, recording_fields, room_fields, to_api_key, to_recording,
+    to_room, to_secrets, whole, with_meetings,
 };
 use super::failure::{is_bad_hint, is_duplicate, misused, of};
 use super::{Agreed, MongoStore};
@@ -32,14 +34,14 @@ const MEETINGS: &str = "reelkeeper_meetings";
 const VIEWS: &str = "reelkeeper_views";
 
 /// How a change of a document that others may change too ended.
-enum Change<T> {
+pub(super) enum Change<T> {
     Done(T),
     /// Somebody else changed it first.
     Lost,
 }
 
 /// What brings a document from one state to another.
-struct Difference {
+pub(super) struct Difference {
     /// Holds as long as nobody changed the same.
     unchanged: Document,
     update: Document,
@@ -47,7 +49,7 @@ struct Difference {
 
 impl Difference {
     /// Only fields that differ are touched. `stored` is the document as it was read.
-    fn between(stored: &Document, before: &Document, after: &Document) -> Self {
+    pub(super) fn between(stored: &Document, before: &Document, after: &Document) -> Self {
         let (mut unchanged, mut set, mut unset) = (Document::new(), Document::new(), Document::new());
         let differs = |field: &&String| before.get(*field) != after.get(*field);
         let gone = before.keys().filter(|field| !after.contains_key(*field));
@@ -69,7 +71,12 @@ impl Difference {
 
 impl MongoStore {
     /// Inserts a document; false if its id is taken.
-    async fn insert(&self, collection: &str, id: &str, document: Document) -> Result<bool, PortError> {
+    pub(super) async fn insert(
+        &self,
+        collection: &str,
+        id: &str,
+        document: Document,
+    ) -> Result<bool, PortError> {
         let documents = self.agreed(collection);
         let insert = async {
             match documents.insert_one(document).await {
@@ -82,7 +89,7 @@ impl MongoStore {
     }
 
     /// Changes a document, unless somebody else did so first.
-    async fn change(
+    pub(super) async fn change(
         &self,
         collection: &str,
         id: (&str, &str),
@@ -102,33 +109,44 @@ impl MongoStore {
         let found = self.run(room, self.agreed(ROOMS).find_one(doc! {"roomId": room.as_str()})).await?;
         let Some(document) = found else { return Ok(None) };
         let meeting = self.run(room, self.agreed(MEETINGS).find_one(doc! {"_id": room.as_str()})).await?;
-        let mut read = to_room(document.clone())?;
-        read.last_meeting = meeting.and_then(|meeting| meeting.get_str("last").map(str::to_owned).ok());
+        let read = with_meetings(to_room(document.clone())?, meeting.as_ref());
         Ok(Some((document, read)))
     }
 
-    /// The room's document first: after a crash in between, the same news once more change nothing twice.
-    async fn try_to_tell(&self, id: &RoomId, news: &MeetingNews) -> Result<Change<Option<Room>>, PortError> {
+    /// The room's document first: after a crash in between, the same change once more does no harm.
+    async fn try_to_change(
+        &self,
+        id: &RoomId,
+        change: &RoomChange,
+    ) -> Result<Change<Option<RoomChanged>>, PortError> {
         let Some((document, before)) = self.stored_room(id).await? else { return Ok(Change::Done(None)) };
-        let mut after = before.clone();
-        after.hear(news);
+        let after = before.clone().changed(change);
         let mut difference = Difference::between(&document, &room_fields(&before)?, &room_fields(&after)?);
-        // What the rule looked at, changed or not.
-        for field in ["status", "meetingEndAction"] {
-            let seen = document.get(field).cloned();
-            difference.unchanged.insert(field, seen.unwrap_or_else(|| doc! {"$exists": false}.into()));
-        }
+        difference.unchanged.extend(standing(&document));
         if let Change::Lost = self.change(ROOMS, ("roomId", id.as_str()), difference).await? {
             return Ok(Change::Lost);
         }
-        if let Some(last) =
-            after.last_meeting.as_ref().filter(|last| before.last_meeting.as_ref() != Some(last))
-        {
+        let (known, known_before) = (of_meetings(&after), of_meetings(&before));
+        if known != known_before {
             let meetings = self.agreed(MEETINGS);
-            let remember = meetings.update_one(doc! {"_id": id.as_str()}, doc! {"$set": {"last": last}});
+            let remember = meetings.replace_one(doc! {"_id": id.as_str()}, known);
             self.run(id, remember.upsert(true)).await?;
         }
-        Ok(Change::Done(Some(after)))
+        Ok(Change::Done(Some(RoomChanged { before, after })))
+    }
+
+    async fn with_meetings_of(&self, rooms: Vec<Room>) -> Result<Vec<Room>, PortError> {
+        let ids: Vec<_> = rooms.iter().map(|room| room.room_id.to_string()).collect();
+        let meetings = self.agreed(MEETINGS);
+        let found = meetings.find(doc! {"_id": {"$in": ids}});
+        let found: Vec<Document> = self.run(&"meetings", async { found.await?.try_collect().await }).await?;
+        let by_id: HashMap<&str, &Document> =
+            found.iter().filter_map(|meeting| Some((meeting.get_str("_id").ok()?, meeting))).collect();
+        let complete = |room: Room| {
+            let meeting = by_id.get(room.room_id.as_str()).copied();
+            with_meetings(room, meeting)
+        };
+        Ok(rooms.into_iter().map(complete).collect())
     }
 
     /// LiveKit's times of these recordings' last views.
@@ -203,6 +221,15 @@ impl MongoStore {
     }
 }
 
+/// What every rule of rooms looks at, changed or not: a write counts only if it is still so.
+fn standing(document: &Document) -> Document {
+    let field = |field: &str| {
+        let seen = document.get(field).cloned();
+        (field.to_owned(), seen.unwrap_or_else(|| doc! {"$exists": false}.into()))
+    };
+    ["status", "meetingEndAction"].map(field).into_iter().collect()
+}
+
 #[async_trait]
 impl Catalog for MongoStore {
     async fn insert_room(&self, room: &Room) -> Result<(), PortError> {
@@ -216,15 +243,90 @@ impl Catalog for MongoStore {
         Ok(self.stored_room(room).await?.map(|(_, room)| room))
     }
 
-    async fn tell_room(&self, room: &RoomId, news: &MeetingNews) -> Result<Option<Room>, PortError> {
+    async fn change_room(
+        &self,
+        room: &RoomId,
+        change: &RoomChange,
+    ) -> Result<Option<RoomChanged>, PortError> {
         let until_nobody_is_faster = async {
             loop {
-                if let Change::Done(told) = self.try_to_tell(room, news).await? {
-                    return Ok(told);
+                if let Change::Done(changed) = self.try_to_change(room, change).await? {
+                    return Ok(changed);
                 }
             }
         };
         self.in_time(room, until_nobody_is_faster).await
+    }
+
+    async fn remove_room(&self, seen: &Room) -> Result<bool, PortError> {
+        let id = &seen.room_id;
+        let Some((document, stored)) = self.stored_room(id).await? else { return Ok(true) };
+        if (stored.status, stored.meeting_end_action) != (seen.status, seen.meeting_end_action) {
+            return Ok(false);
+        }
+        let mut filter = doc! {"roomId": id.as_str()};
+        filter.extend(standing(&document));
+        let removed = self.run(id, self.agreed(ROOMS).delete_one(filter)).await?;
+        if removed.deleted_count == 0 {
+            return Ok(self.stored_room(id).await?.is_none());
+        }
+        self.run(id, self.agreed(MEETINGS).delete_one(doc! {"_id": id.as_str()})).await?;
+        Ok(true)
+    }
+
+    async fn rooms(&self, query: &RoomQuery) -> Result<Page<Room>, PortError> {
+        let page = async {
+            let mut page = self.page(query).await?;
+            page.items = self.with_meetings_of(page.items).await?;
+            Ok(page)
+        };
+        self.in_time(&"rooms", page).await
+    }
+
+    async fn rooms_due(
+        &self,
+        due: RoomsDue,
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Room>, PortError> {
+        let after = after.map(ToString::to_string).unwrap_or_default();
+        let mut filter = doc! {"roomId": {"$gt": after}};
+        filter.extend(match due {
+            RoomsDue::ToBeDeletedBefore(time) => doc! {"autoDeletionDate": {"$lt": time.0}},
+            RoomsDue::InMeeting => doc! {"status": RoomStatus::ActiveMeeting.name()},
+        });
+        let rooms = self.agreed(ROOMS);
+        let read = async {
+            let found = rooms.find(filter).sort(doc! {"roomId": 1}).max_time(self.deadline).await;
+            let mut documents = found.map_err(|error| of(&"rooms", &error))?;
+            let mut read = Vec::new();
+            while read.len() < limit
+                && let Some(document) = documents.try_next().await.map_err(|error| of(&"rooms", &error))?
+            {
+                let id = document.get_str("roomId").unwrap_or_default().to_owned();
+                match to_room(document) {
+                    Ok(room) => read.push(room),
+                    Err(error) => self.unreadable.left_out(&id, &error),
+                }
+            }
+            self.with_meetings_of(read).await
+        };
+        self.in_time(&"rooms", read).await
+    }
+
+    async fn counts(&self) -> Result<Counts, PortError> {
+        let (rooms, recordings) = (self.agreed(ROOMS), self.agreed(RECORDINGS));
+        let in_meeting = doc! {"status": RoomStatus::ActiveMeeting.name()};
+        let complete = doc! {"status": RecordingStatus::Complete.name()};
+        let count = async |collection: &Collection<Document>, filter| {
+            self.run(&"counts", collection.count_documents(filter)).await
+        };
+        Ok(Counts {
+            rooms: count(&rooms, doc! {}).await?,
+            active_rooms: count(&rooms, in_meeting).await?,
+            recordings: count(&recordings, doc! {}).await?,
+            complete_recordings: count(&recordings, complete).await?,
+        })
     }
 
     async fn insert_recording(&self, stored: &StoredRecording) -> Result<bool, PortError> {
@@ -340,5 +442,16 @@ impl Catalog for MongoStore {
 
     async fn insert_first_api_key(&self, key: &ApiKey) -> Result<bool, PortError> {
         self.insert_first(API_KEYS, of_api_key(key)).await
+    }
+
+    async fn replace_api_keys(&self, key: &ApiKey) -> Result<(), PortError> {
+        self.insert(API_KEYS, "api keys", of_api_key(key)).await?;
+        let others = doc! {"key": {"$ne": &key.key}};
+        self.run(&"api keys", self.agreed(API_KEYS).delete_many(others)).await.map(drop)
+    }
+
+    async fn remove_api_keys(&self) -> Result<u64, PortError> {
+        let removed = self.run(&"api keys", self.agreed(API_KEYS).delete_many(doc! {})).await?;
+        Ok(removed.deleted_count)
     }
 }

@@ -11,6 +11,7 @@ use reelkeeper_actors::meeting::Room;
 use reelkeeper_actors::ports::PortError;
 use reelkeeper_actors::ports::catalog::ApiKey;
 use reelkeeper_actors::recording::{AccessSecrets, Recording};
+use reelkeeper_actors::settings::GlobalSettings;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -21,6 +22,7 @@ const ROOM_VERSION: i32 = 2;
 const RECORDING_VERSION: i32 = 2;
 const USER_VERSION: i32 = 1;
 const API_KEY_VERSION: i32 = 1;
+const SETTINGS_VERSION: i32 = 1;
 /// Largest whole number that a double holds exactly.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
@@ -39,8 +41,61 @@ pub fn of_room(room: &Room) -> Result<Document, PortError> {
 pub fn room_fields(room: &Room) -> Result<Document, PortError> {
     let mut fields = fields(&room.room_id, room)?;
     // Ours alone, so it lies elsewhere.
-    fields.remove("lastMeeting");
+    for ours in ["lastMeeting", "meetings", "atEnd"] {
+        fields.remove(ours);
+    }
     Ok(fields)
+}
+
+/// What only we know of a room's meetings, as a document of its own.
+#[must_use]
+pub fn of_meetings(room: &Room) -> Document {
+    let mut document = doc! {"_id": room.room_id.as_str(), "count": i64::from(room.meetings)};
+    if let Some(last) = &room.last_meeting {
+        document.insert("last", last);
+    }
+    if let Some(at_end) = room.at_end.and_then(|at_end| ::mongodb::bson::serialize_to_bson(&at_end).ok()) {
+        document.insert("atEnd", at_end);
+    }
+    document
+}
+
+/// The room with what only we know of its meetings.
+#[must_use]
+pub fn with_meetings(room: Room, meetings: Option<&Document>) -> Room {
+    let Some(known) = meetings else { return room };
+    let at_end = known.get("atEnd").cloned();
+    Room {
+        last_meeting: known.get_str("last").map(str::to_owned).ok(),
+        meetings: known.get("count").and_then(whole).and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
+        at_end: at_end.and_then(|at_end| ::mongodb::bson::deserialize_from_bson(at_end).ok()),
+        ..room
+    }
+}
+
+/// The global configuration's document.
+///
+/// # Errors
+/// `Misused` when a value has no place in a document.
+pub fn of_settings(settings: &GlobalSettings) -> Result<Document, PortError> {
+    Ok(versioned(settings_fields(settings)?, SETTINGS_VERSION))
+}
+
+/// What of the global configuration may change.
+///
+/// # Errors
+/// As above.
+pub fn settings_fields(settings: &GlobalSettings) -> Result<Document, PortError> {
+    fields(&"settings", settings)
+}
+
+/// Reads the global configuration, whatever release wrote it.
+///
+/// # Errors
+/// `Corrupt` when something is missing for which there is no default.
+pub fn to_settings(mut document: Document) -> Result<GlobalSettings, PortError> {
+    fill(&mut document, doc! {"roomsConfig": {"appearance": {"themes": []}}});
+    read(&"settings", document)
 }
 
 /// Reads a room, whatever release wrote it.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use reelkeeper_actors::ids::{RecordingId, RoomId, Uid};
 use reelkeeper_actors::meeting::Room;
-use reelkeeper_actors::meeting::status::MeetingNews;
+use reelkeeper_actors::meeting::status::{RoomChange, RoomChanged};
 use reelkeeper_actors::ports::PortError;
-use reelkeeper_actors::ports::catalog::list::{Page, RecordingQuery};
-use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, StoredRecording};
+use reelkeeper_actors::ports::catalog::list::{Page, RecordingQuery, RoomQuery};
+use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, Counts, RoomsDue, StoredRecording};
 use reelkeeper_actors::recording::{AccessSecrets, Recording};
 use rusqlite::{Connection, OptionalExtension as _, Params, params};
 use serde::Serialize;
@@ -23,6 +23,15 @@ const INSERT_ROOM: &str =
     "INSERT INTO meet_rooms (room_id, document) VALUES (?1, ?2) ON CONFLICT (room_id) DO NOTHING";
 const ROOM: &str = "SELECT document FROM meet_rooms WHERE room_id = ?1";
 const UPDATE_ROOM: &str = "UPDATE meet_rooms SET document = ?2 WHERE room_id = ?1";
+const REMOVE_ROOM: &str = "DELETE FROM meet_rooms WHERE room_id = ?1";
+/// Without a limit: documents are stepped through until enough of them could be read.
+const ROOMS_TO_BE_DELETED: &str = "SELECT room_id, document FROM meet_rooms
+    WHERE auto_deletion_date < ?2 AND room_id > ?1 ORDER BY room_id";
+const ROOMS_IN_MEETING: &str = "SELECT room_id, document FROM meet_rooms INDEXED BY rooms_in_meeting
+    WHERE status = 'active_meeting' AND room_id > ?1 ORDER BY room_id";
+const COUNTS: &str = "SELECT (SELECT count(*) FROM meet_rooms),
+    (SELECT count(*) FROM meet_rooms WHERE status = 'active_meeting'),
+    (SELECT count(*) FROM recordings), (SELECT count(*) FROM recordings WHERE status = 'complete')";
 const INSERT_RECORDING: &str =
     "INSERT INTO recordings (recording_id, secret_public, secret_private, updated_at, document)
     VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (recording_id) DO NOTHING";
@@ -38,6 +47,7 @@ pub(super) const UNFINISHED_RECORDINGS: &str =
     INDEXED BY recordings_unfinished
     WHERE status IN ('starting', 'active', 'ending') AND recording_id > ?1 ORDER BY recording_id";
 const API_KEYS: &str = "SELECT key, creation_date FROM api_keys ORDER BY creation_date, inserted";
+const REMOVE_API_KEYS: &str = "DELETE FROM api_keys";
 const INSERT_FIRST_API_KEY: &str = "INSERT INTO api_keys (key, creation_date)
     SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM api_keys)";
 
@@ -107,12 +117,16 @@ fn update(
 }
 
 /// Brings the fields that differ from `before` to `after`, and leaves all others alone.
-fn overlay(document: &mut Map<String, Value>, before: &Map<String, Value>, after: Map<String, Value>) {
+pub(super) fn overlay(
+    document: &mut Map<String, Value>,
+    before: &Map<String, Value>,
+    after: Map<String, Value>,
+) {
     document.retain(|field, _| !before.contains_key(field) || after.contains_key(field));
     document.extend(after.into_iter().filter(|(field, value)| before.get(field) != Some(value)));
 }
 
-fn fields(id: &str, resource: &impl Serialize) -> Result<Map<String, Value>, PortError> {
+pub(super) fn fields(id: &str, resource: &impl Serialize) -> Result<Map<String, Value>, PortError> {
     match serde_json::to_value(resource) {
         Ok(Value::Object(fields)) => Ok(fields),
         Ok(_) => Err(PortError::misused(STORE, format_args!("{id}: it is no object"))),
@@ -127,17 +141,31 @@ fn room_document(connection: &Connection, id: &str) -> Result<Option<String>, Po
         .map_err(|error| failed(&id, &error))
 }
 
-fn tell_room(connection: &Connection, id: &str, news: &MeetingNews) -> Result<Option<Room>, PortError> {
+fn change_room(
+    connection: &Connection,
+    id: &str,
+    change: &RoomChange,
+) -> Result<Option<RoomChanged>, PortError> {
     let Some(document) = room_document(connection, id)? else { return Ok(None) };
     let before: Room = read(&id, &document)?;
-    let mut after = before.clone();
-    after.hear(news);
+    let after = before.clone().changed(change);
     if after != before {
         let mut document: Map<String, Value> = read(&id, &document)?;
         overlay(&mut document, &fields(id, &before)?, fields(id, &after)?);
         changed(connection, &id, UPDATE_ROOM, params![id, written(&id, &document)?])?;
     }
-    Ok(Some(after))
+    Ok(Some(RoomChanged { before, after }))
+}
+
+/// All statements of one commit run alone, so what is compared is what is removed.
+fn remove_room(connection: &Connection, seen: &Room) -> Result<bool, PortError> {
+    let id = seen.room_id.as_str();
+    let Some(document) = room_document(connection, id)? else { return Ok(true) };
+    let stored: Room = read(&id, &document)?;
+    if (stored.status, stored.meeting_end_action) != (seen.status, seen.meeting_end_action) {
+        return Ok(false);
+    }
+    changed(connection, &id, REMOVE_ROOM, [id])
 }
 
 #[async_trait]
@@ -160,9 +188,78 @@ impl Catalog for SqliteStore {
         .await
     }
 
-    async fn tell_room(&self, room: &RoomId, news: &MeetingNews) -> Result<Option<Room>, PortError> {
-        let (id, news) = (room.to_string(), news.clone());
-        self.commit(room, move |connection: &Connection| tell_room(connection, &id, &news)).await
+    async fn change_room(
+        &self,
+        room: &RoomId,
+        change: &RoomChange,
+    ) -> Result<Option<RoomChanged>, PortError> {
+        let (id, change) = (room.to_string(), change.clone());
+        self.commit(room, move |connection: &Connection| change_room(connection, &id, &change)).await
+    }
+
+    async fn remove_room(&self, seen: &Room) -> Result<bool, PortError> {
+        let room = seen.clone();
+        self.commit(&seen.room_id, move |connection: &Connection| remove_room(connection, &room)).await
+    }
+
+    async fn rooms(&self, query: &RoomQuery) -> Result<Page<Room>, PortError> {
+        let (query, log, limit) = (query.clone(), Arc::clone(&self.unreadable), self.deadline);
+        self.query(&"rooms", move |connection| list::rooms_page(connection, &query, &log, limit)).await
+    }
+
+    async fn rooms_due(
+        &self,
+        due: RoomsDue,
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Room>, PortError> {
+        let after = after.map(ToString::to_string).unwrap_or_default();
+        let log = Arc::clone(&self.unreadable);
+        self.query(&"rooms", move |connection| {
+            let failed = |error| failed(&"rooms", &error);
+            let sql = match due {
+                RoomsDue::ToBeDeletedBefore(_) => ROOMS_TO_BE_DELETED,
+                RoomsDue::InMeeting => ROOMS_IN_MEETING,
+            };
+            let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+            let mut rows = match due {
+                RoomsDue::ToBeDeletedBefore(time) => {
+                    statement.query(params![after, time.0]).map_err(failed)?
+                }
+                RoomsDue::InMeeting => statement.query([after]).map_err(failed)?,
+            };
+            let mut found = Vec::new();
+            while found.len() < limit
+                && let Some(row) = rows.next().map_err(failed)?
+            {
+                let id: String = row.get(0).map_err(failed)?;
+                match read(&id, &row.get::<_, String>(1).map_err(failed)?) {
+                    Ok(room) => found.push(room),
+                    Err(error) => log.left_out(&id, &error),
+                }
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    async fn counts(&self) -> Result<Counts, PortError> {
+        let count = |row: &rusqlite::Row<'_>, at| row.get::<_, i64>(at).map(i64::cast_unsigned);
+        self.query(&"counts", move |connection| {
+            let counts = |row: &rusqlite::Row<'_>| {
+                Ok(Counts {
+                    rooms: count(row, 0)?,
+                    active_rooms: count(row, 1)?,
+                    recordings: count(row, 2)?,
+                    complete_recordings: count(row, 3)?,
+                })
+            };
+            connection
+                .prepare_cached(COUNTS)
+                .and_then(|mut statement| statement.query_row([], counts))
+                .map_err(|error| failed(&"counts", &error))
+        })
+        .await
     }
 
     async fn insert_recording(&self, stored: &StoredRecording) -> Result<bool, PortError> {
@@ -208,7 +305,7 @@ impl Catalog for SqliteStore {
 
     async fn recordings(&self, query: &RecordingQuery) -> Result<Page<Recording>, PortError> {
         let (query, log, limit) = (query.clone(), Arc::clone(&self.unreadable), self.deadline);
-        self.query(&"recordings", move |connection| list::page(connection, &query, &log, limit)).await
+        self.query(&"recordings", move |connection| list::recordings(connection, &query, &log, limit)).await
     }
 
     async fn unfinished_recordings(
@@ -258,6 +355,24 @@ impl Catalog for SqliteStore {
         let key = key.clone();
         self.commit(&"api keys", move |connection| {
             changed(connection, &"api keys", INSERT_FIRST_API_KEY, params![key.key, key.creation_date])
+        })
+        .await
+    }
+
+    async fn replace_api_keys(&self, key: &ApiKey) -> Result<(), PortError> {
+        let key = key.clone();
+        self.commit(&"api keys", move |connection| {
+            changed(connection, &"api keys", REMOVE_API_KEYS, [])?;
+            changed(connection, &"api keys", INSERT_FIRST_API_KEY, params![key.key, key.creation_date])
+        })
+        .await
+        .map(drop)
+    }
+
+    async fn remove_api_keys(&self) -> Result<u64, PortError> {
+        self.commit(&"api keys", |connection| {
+            let removed = connection.prepare_cached(REMOVE_API_KEYS).and_then(|mut all| all.execute([]));
+            removed.map(|rows| rows as u64).map_err(|error| failed(&"api keys", &error))
         })
         .await
     }

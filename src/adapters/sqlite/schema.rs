@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use super::STORE;
 use super::connection::failed;
 
-pub(super) const STEPS: [&str; 6] = [
+pub(super) const STEPS: [&str; 7] = [
     // Columns beside a document are read from it, so that they can never tell another story. The ledger's
     // are its fencing header, compared by every write.
     "CREATE TABLE reelkeeper_rooms (
@@ -98,6 +98,25 @@ pub(super) const STEPS: [&str; 6] = [
     CREATE INDEX recordings_by_status_and_room_name ON recordings (status, room_name, inserted);
     CREATE INDEX recordings_by_status_and_duration ON recordings (status, duration, inserted);
     CREATE INDEX recordings_by_status_and_size ON recordings (status, size, inserted);",
+    // Rooms: lists as above, and those that somebody must look after. The settings are one document.
+    "ALTER TABLE meet_rooms ADD COLUMN room_name TEXT GENERATED ALWAYS AS (document ->> 'roomName') VIRTUAL;
+    ALTER TABLE meet_rooms ADD COLUMN status TEXT GENERATED ALWAYS AS (document ->> 'status') VIRTUAL;
+    ALTER TABLE meet_rooms ADD COLUMN creation_date REAL
+        GENERATED ALWAYS AS (document ->> 'creationDate') VIRTUAL;
+    ALTER TABLE meet_rooms ADD COLUMN auto_deletion_date REAL
+        GENERATED ALWAYS AS (document ->> 'autoDeletionDate') VIRTUAL;
+    CREATE INDEX rooms_newest ON meet_rooms (creation_date, inserted);
+    CREATE INDEX rooms_by_name ON meet_rooms (room_name, inserted);
+    CREATE INDEX rooms_by_auto_deletion ON meet_rooms (auto_deletion_date, inserted);
+    CREATE INDEX rooms_by_status ON meet_rooms (status, creation_date, inserted);
+    CREATE INDEX rooms_by_status_and_name ON meet_rooms (status, room_name, inserted);
+    CREATE INDEX rooms_by_status_and_auto_deletion ON meet_rooms (status, auto_deletion_date, inserted);
+    CREATE INDEX rooms_in_meeting ON meet_rooms (room_id) WHERE status = 'active_meeting';
+
+    CREATE TABLE settings (
+        only INTEGER PRIMARY KEY CHECK (only = 1),
+        document TEXT NOT NULL
+    ) STRICT;",
 ];
 
 /// Takes the steps that a file still lacks, each whole or not at all.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use reelkeeper_actors::ids::{ClaimId, CommandId, DecisionId, NodeId, RoomId};
 use reelkeeper_actors::meeting::creation::{self, Drawn, NewRoom};
-use reelkeeper_actors::meeting::status::MeetingNews;
+use reelkeeper_actors::meeting::status::{MeetingNews, RoomChange};
 use reelkeeper_actors::ports::catalog::list::RecordingQuery;
 use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, StoredRecording};
 use reelkeeper_actors::ports::keys::{IdempotencyKeys, KeptCommand, Operation, ScopedKey};
@@ -108,6 +108,13 @@ async fn it_passes_the_ledger_suite() {
 async fn it_passes_the_accounts_suite() {
     let (_folder, store) = fresh().await;
     suite::accounts(&store).await;
+    store.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_passes_the_settings_suite() {
+    let (_folder, store) = fresh().await;
+    suite::settings(&store).await;
     store.close().await.unwrap();
 }
 
@@ -434,7 +441,8 @@ async fn news_of_a_meeting_keep_fields_that_we_do_not_know() {
     let intruder = intruder(&folder);
     assert_eq!(intruder.execute(later, []).unwrap(), 1);
 
-    store.tell_room(&room.room_id, &MeetingNews::Started { sid: "RM_1".to_owned() }).await.unwrap().unwrap();
+    let change = RoomChange::Heard(MeetingNews::Started { sid: "RM_1".to_owned() });
+    store.change_room(&room.room_id, &change).await.unwrap().unwrap();
     let select =
         "SELECT document ->> 'status', document ->> 'later', document ->> '$.config.later' FROM meet_rooms";
     let found: (String, i64, i64) = intruder.query_row(select, [], |row| row.try_into()).unwrap();

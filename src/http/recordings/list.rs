@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use reelkeeper_actors::access::Right;
+use reelkeeper_actors::ports::catalog::list::{Listing as _, Page};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -24,11 +25,22 @@ struct RecordingsPage {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Pagination {
+pub(in crate::http) struct Pagination {
     is_truncated: bool,
     max_items: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_page_token: Option<String>,
+}
+
+impl Pagination {
+    /// How a page of at most so many items goes on.
+    pub(in crate::http) fn of<T>(page: &Page<T>, max_items: usize) -> Self {
+        Self {
+            is_truncated: page.next.is_some(),
+            max_items,
+            next_page_token: page.next.as_ref().map(page_token::encode),
+        }
+    }
 }
 
 /// Lists recordings, or the parts of them that `fields` names. A member sees those of their room only.
@@ -45,10 +57,6 @@ pub async fn list(
     let (query, fields) = recordings(&query, caller.room())?;
     let page = state.catalog.recordings(&query).await?;
     let recordings = page.items.iter().map(|recording| fields.apply(shown(recording))).collect();
-    let pagination = Pagination {
-        is_truncated: page.next.is_some(),
-        max_items: query.page_size(),
-        next_page_token: page.next.as_ref().map(page_token::encode),
-    };
+    let pagination = Pagination::of(&page, query.page_size());
     Ok(Json(RecordingsPage { recordings, pagination }).into_response())
 }

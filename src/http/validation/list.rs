@@ -1,9 +1,10 @@
-//! What requests for lists of recordings, and about several of them at once, may hold (contract
-//! `recordings.md` 2).
+//! What requests for lists of recordings and rooms, and about several of them at once, may hold (contract
+//! `recordings.md` 2, `rooms.md` 4).
 
 use reelkeeper_actors::ids::{RecordingId, RoomId};
+use reelkeeper_actors::meeting::RoomStatus;
 use reelkeeper_actors::ports::catalog::list::{
-    Cursor, NamePart, Order, PAGE_MAX, RecordingQuery, RecordingSort,
+    Cursor, NamePart, Order, PAGE_MAX, RecordingQuery, RecordingSort, RoomQuery, RoomSort, SortValue,
 };
 use reelkeeper_actors::recording::RecordingStatus;
 
@@ -48,9 +49,30 @@ fn recording_query(query: &QueryText, within: Option<&RoomId>, faults: &mut Faul
     let limit = max_items(query.get("maxItems").as_deref(), faults).unwrap_or(PAGE_DEFAULT);
     let sort = one_of(query, "sortField", &sorts, faults).unwrap_or(RecordingSort::StartDate);
     let order = one_of(query, "sortOrder", &ORDERS, faults).unwrap_or(Order::Descending);
-    let after = given("nextPageToken").and_then(|text| place(&text, sort, faults));
+    let after = given("nextPageToken").and_then(|text| place(&text, |value| sort.sorts_by(value), faults));
     let room_name = given("roomName").map(|text| NamePart::new(&text));
     RecordingQuery { within: within.cloned(), room_id, room_name, status, sort, order, limit, after }
+}
+
+/// Reads the query of a list of rooms, and which parts of each are wanted.
+///
+/// # Errors
+/// 422 with every broken rule.
+pub fn rooms(query: &QueryText) -> Result<(RoomQuery, Projection), Failure> {
+    let mut faults = Faults::default();
+    let given = |name| query.get(name).filter(|text| !text.is_empty());
+    let statuses = RoomStatus::ALL.map(|status| (status.name(), status));
+    let sorts = RoomSort::ALL.map(|sort| (sort.name(), sort));
+    let room_name = given("roomName").map(|text| NamePart::new(&text));
+    let status = one_of(query, "status", &statuses, &mut faults);
+    let limit = max_items(query.get("maxItems").as_deref(), &mut faults).unwrap_or(PAGE_DEFAULT);
+    let sort = one_of(query, "sortField", &sorts, &mut faults).unwrap_or(RoomSort::CreationDate);
+    let order = one_of(query, "sortOrder", &ORDERS, &mut faults).unwrap_or(Order::Descending);
+    let after = given("nextPageToken");
+    let after = after.and_then(|text| place(&text, |value| sort.sorts_by(value), &mut faults));
+    let read = RoomQuery { room_name, status, sort, order, limit, after };
+    let fields = faults.take(Projection::parse(query.get("fields").as_deref()));
+    faults.finish(fields.map(|fields| (read, fields)))
 }
 
 fn room_id(text: &str, faults: &mut Faults) -> Option<RoomId> {
@@ -59,15 +81,21 @@ fn room_id(text: &str, faults: &mut Faults) -> Option<RoomId> {
 }
 
 /// The place that a token names, if the list can be sorted so.
-fn place(text: &str, sort: RecordingSort, faults: &mut Faults) -> Option<Cursor> {
-    let place = page_token::decode(text).filter(|place| sort.sorts_by(&place.value));
+fn place(text: &str, sorts_by: impl Fn(&SortValue) -> bool, faults: &mut Faults) -> Option<Cursor> {
+    let place = page_token::decode(text).filter(|place| sorts_by(&place.value));
     if place.is_none() {
         faults.add("nextPageToken", "Invalid page token");
     }
     place
 }
 
-fn one_of<T: Copy>(query: &QueryText, field: &str, names: &[(&str, T)], faults: &mut Faults) -> Option<T> {
+/// Reads one of some names; none if it is left out, or with a fault.
+pub(super) fn one_of<T: Copy>(
+    query: &QueryText,
+    field: &str,
+    names: &[(&str, T)],
+    faults: &mut Faults,
+) -> Option<T> {
     let text = query.get(field)?;
     let found = names.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
     if found.is_none() {

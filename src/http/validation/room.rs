@@ -2,17 +2,27 @@
 
 use std::time::Duration;
 
+use reelkeeper_actors::access::permission::Role;
 use reelkeeper_actors::ids::RoomId;
 use reelkeeper_actors::meeting::config::{ConfigPatch, RecordingPatch};
 use reelkeeper_actors::meeting::creation::{self, NewRoom};
 use reelkeeper_actors::meeting::names::RoomName;
-use reelkeeper_actors::meeting::{AllowAccessTo, AutoDeletionPolicy, Switch, WithMeeting, WithRecordings};
+use reelkeeper_actors::meeting::{
+    AllowAccessTo, AutoDeletionPolicy, RoomStatus, Switch, WithMeeting, WithRecordings,
+};
 use reelkeeper_actors::recording::Timestamp;
 use serde_json::Value;
 
 use super::encoding::{encoding, layout};
+use super::list::one_of;
 use super::{Faults, Field, Object};
 use crate::http::error::Failure;
+use crate::http::request::QueryText;
+
+/// Rooms that one request may name.
+const IDS_MAX: usize = 1_000;
+/// The field with several ids.
+const IDS: &str = "roomIds";
 
 /// Reads the body of a room's creation. `least` is how far ahead a deletion must lie.
 ///
@@ -37,6 +47,98 @@ fn new_room_fields(body: &Value, now: Timestamp, least: Duration, faults: &mut F
             .and_then(|field| deletion_policy(&field, faults)),
         config: body.optional("config").and_then(|field| config(&field, faults)).unwrap_or_default(),
     })
+}
+
+/// Reads `{config}`, all of whose sections may be left out.
+///
+/// # Errors
+/// 422 with every broken rule.
+pub fn config_change(body: &Value) -> Result<ConfigPatch, Failure> {
+    let mut faults = Faults::default();
+    let body = Field::body(body).object(&mut faults);
+    let read = body.and_then(|body| config(&body.required("config"), &mut faults));
+    faults.finish(read)
+}
+
+/// Reads `{status}`: `open` or `closed`.
+///
+/// # Errors
+/// 422 with every broken rule.
+pub fn status_change(body: &Value) -> Result<RoomStatus, Failure> {
+    let mut faults = Faults::default();
+    let body = Field::body(body).object(&mut faults);
+    let read = body.and_then(|body| body.required("status").one_of(&["open", "closed"], &mut faults));
+    let status = |name| if name == "open" { RoomStatus::Open } else { RoomStatus::Closed };
+    faults.finish(read.map(status))
+}
+
+/// Reads `{role}`.
+///
+/// # Errors
+/// 422 with every broken rule.
+pub fn role_change(body: &Value) -> Result<Role, Failure> {
+    let mut faults = Faults::default();
+    let body = Field::body(body).object(&mut faults);
+    let read = body.and_then(|body| body.required("role").one_of(&["moderator", "speaker"], &mut faults));
+    faults.finish(read.map(|name| if name == "moderator" { Role::Moderator } else { Role::Speaker }))
+}
+
+/// Reads how a room is to be deleted from a query; what is left out refuses.
+///
+/// # Errors
+/// 422 with every broken rule.
+pub fn deletion(query: &QueryText, mut faults: Faults) -> Result<AutoDeletionPolicy, Failure> {
+    let meeting = [
+        ("fail", WithMeeting::Fail),
+        ("when_meeting_ends", WithMeeting::WhenMeetingEnds),
+        ("force", WithMeeting::Force),
+    ];
+    let recordings =
+        [("fail", WithRecordings::Fail), ("close", WithRecordings::Close), ("force", WithRecordings::Force)];
+    let with_meeting = one_of(query, "withMeeting", &meeting, &mut faults).unwrap_or(WithMeeting::Fail);
+    let with_recordings =
+        one_of(query, "withRecordings", &recordings, &mut faults).unwrap_or(WithRecordings::Fail);
+    faults.finish(Some(AutoDeletionPolicy { with_meeting, with_recordings }))
+}
+
+/// Reads `roomIds`: separated by commas, or several of them; cleaned, each once, at least one and at most
+/// [`IDS_MAX`]; and how they are to be deleted.
+///
+/// # Errors
+/// 422 with every broken rule.
+pub fn bulk_deletion(query: &QueryText) -> Result<(Vec<RoomId>, AutoDeletionPolicy), Failure> {
+    let given = query.all(IDS);
+    let texts: Vec<&str> = match given.as_slice() {
+        [one] => one.split(',').collect(),
+        several => several.iter().map(String::as_str).collect(),
+    };
+    let mut ids: Vec<RoomId> = Vec::new();
+    for id in texts.into_iter().filter_map(|text| RoomId::clean(text.trim()).ok()) {
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    let mut faults = Faults::default();
+    if ids.is_empty() {
+        faults.add(IDS, "At least one valid roomId is required after sanitization");
+    }
+    if ids.len() > IDS_MAX {
+        faults.add(IDS, format!("Array must contain at most {IDS_MAX} element(s)"));
+    }
+    let policy = deletion(query, faults)?;
+    Ok((ids, policy))
+}
+
+/// Reads a room's id from the path of its deletion, where the contract names no field, and how it is to be deleted.
+///
+/// # Errors
+/// 422 with every broken rule.
+pub fn room_deletion(id: &str, query: &QueryText) -> Result<(RoomId, AutoDeletionPolicy), Failure> {
+    let mut faults = Faults::default();
+    let id = RoomId::clean(id).map_err(|fault| faults.add("", fault.to_string())).ok();
+    let policy = deletion(query, faults)?;
+    // Without an id there is a fault.
+    Ok((id.ok_or_else(|| Failure::invalid("", "Invalid roomId"))?, policy))
 }
 
 /// Reads a room's id from the path.

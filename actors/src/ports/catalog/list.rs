@@ -1,4 +1,5 @@
-//! Lists: which recordings, in which order, from where on (contract `recordings.md` 2, `storage.md` 1.4).
+//! Lists: which recordings or rooms, in which order, from where on (contract `recordings.md` 2, `rooms.md` 4,
+//! `storage.md` 1.4).
 //!
 //! Owns the rules that the lists of every adapter follow: what a filter lets through, what comes before what,
 //! where a page begins. Looks nothing up.
@@ -7,6 +8,7 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use crate::ids::{InvalidId, RoomId};
+use crate::meeting::{Room, RoomStatus};
 use crate::recording::{Recording, RecordingStatus};
 
 /// Largest page that a list may ask for.
@@ -94,6 +96,105 @@ pub struct RecordingQuery {
     pub after: Option<Cursor>,
 }
 
+/// What rooms are sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RoomSort {
+    /// When it was made.
+    CreationDate,
+    /// Its display name.
+    RoomName,
+    /// When it is to be deleted.
+    AutoDeletionDate,
+}
+
+/// Which rooms a page shows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RoomQuery {
+    /// Filter: with this in their name.
+    pub room_name: Option<NamePart>,
+    /// Filter: with this status.
+    pub status: Option<RoomStatus>,
+    /// What they are sorted by.
+    pub sort: RoomSort,
+    /// Which way.
+    pub order: Order,
+    /// At most so many; from 1 to [`PAGE_MAX`], anything else is brought there.
+    pub limit: usize,
+    /// Only what follows this place. None: from the beginning.
+    pub after: Option<Cursor>,
+}
+
+/// How a list is walked, whatever it lists.
+#[derive(Debug, Clone, Copy)]
+pub struct Walk<'a> {
+    /// The field that it is sorted by, as documents name it.
+    pub field: &'static str,
+    /// Which way.
+    pub order: Order,
+    /// At most so many; from 1 to [`PAGE_MAX`], anything else is brought there.
+    pub limit: usize,
+    /// Only what follows this place.
+    pub after: Option<&'a Cursor>,
+}
+
+impl Walk<'_> {
+    /// Whether what it is sorted by are texts; else they are numbers.
+    #[must_use]
+    pub fn is_by_text(&self) -> bool {
+        self.field == RoomSort::RoomName.name()
+    }
+}
+
+/// A list of documents: what it shows, and in which order.
+pub trait Listing {
+    /// What it lists.
+    type Item: Clone;
+
+    /// How it is walked.
+    fn walk(&self) -> Walk<'_>;
+
+    /// Whether the filters let this document through.
+    fn shows(&self, item: &Self::Item) -> bool;
+
+    /// What this document is sorted by.
+    fn value(&self, item: &Self::Item) -> SortValue;
+
+    /// How many documents a page has at most.
+    fn page_size(&self) -> usize {
+        self.walk().limit.clamp(1, PAGE_MAX)
+    }
+
+    /// The place of a document.
+    fn place(&self, id: DocumentId, item: &Self::Item) -> Cursor {
+        Cursor { value: self.value(item), id }
+    }
+
+    /// Which of two places comes first.
+    fn compare(&self, one: &Cursor, other: &Cursor) -> Ordering {
+        let ascending = one.value.compare(&other.value).then(one.id.cmp(&other.id));
+        match self.walk().order {
+            Order::Ascending => ascending,
+            Order::Descending => ascending.reverse(),
+        }
+    }
+
+    /// The page, for whoever has all documents at hand, in any order.
+    fn page<'a>(&self, documents: impl Iterator<Item = (DocumentId, &'a Self::Item)>) -> Page<Self::Item>
+    where
+        Self::Item: 'a,
+    {
+        let shown = documents.filter(|(_, item)| self.shows(item));
+        let placed = shown.map(|(id, item)| (self.place(id, item), item));
+        let follows =
+            |place: &Cursor| self.walk().after.is_none_or(|after| self.compare(after, place).is_lt());
+        let mut found: Vec<_> = placed.filter(|(place, _)| follows(place)).collect();
+        found.sort_by(|(one, _), (other, _)| self.compare(one, other));
+        let size = self.page_size();
+        let next = (found.len() > size).then(|| found[size - 1].0.clone());
+        Page { items: found.into_iter().take(size).map(|(_, item)| item.clone()).collect(), next }
+    }
+}
+
 impl RecordingQuery {
     /// The newest recordings of all rooms.
     #[must_use]
@@ -110,20 +211,6 @@ impl RecordingQuery {
         }
     }
 
-    /// How many documents a page has at most.
-    #[must_use]
-    pub fn page_size(&self) -> usize {
-        self.limit.clamp(1, PAGE_MAX)
-    }
-
-    /// Whether the filters let this recording through.
-    #[must_use]
-    pub fn shows(&self, recording: &Recording) -> bool {
-        let status = self.status.is_none_or(|status| status == recording.status);
-        let within = self.within.as_ref().is_none_or(|room| *room == recording.room_id);
-        status && within && self.shows_room(recording.room_id.as_str(), &recording.room_name)
-    }
-
     /// Whether the filters by room let a room through.
     #[must_use]
     pub fn shows_room(&self, room_id: &str, room_name: &str) -> bool {
@@ -134,29 +221,92 @@ impl RecordingQuery {
             (by_id, by_name) => by_id == Some(true) || by_name == Some(true),
         }
     }
+}
 
-    /// Which of two places comes first in this list.
+impl Listing for RecordingQuery {
+    type Item = Recording;
+
+    fn walk(&self) -> Walk<'_> {
+        let Self { sort, order, limit, after, .. } = self;
+        Walk { field: sort.name(), order: *order, limit: *limit, after: after.as_ref() }
+    }
+
+    fn shows(&self, recording: &Recording) -> bool {
+        let status = self.status.is_none_or(|status| status == recording.status);
+        let within = self.within.as_ref().is_none_or(|room| *room == recording.room_id);
+        status && within && self.shows_room(recording.room_id.as_str(), &recording.room_name)
+    }
+
+    fn value(&self, recording: &Recording) -> SortValue {
+        let number = |value: Option<f64>| value.map_or(SortValue::Missing, SortValue::Number);
+        match self.sort {
+            RecordingSort::StartDate => SortValue::Number(recording.start_date),
+            RecordingSort::RoomName => SortValue::Text(recording.room_name.clone()),
+            RecordingSort::Duration => number(recording.duration),
+            RecordingSort::Size => number(recording.size),
+        }
+    }
+}
+
+impl RoomQuery {
+    /// The newest rooms.
     #[must_use]
-    pub fn compare(&self, one: &Cursor, other: &Cursor) -> Ordering {
-        let ascending = one.value.compare(&other.value).then(one.id.cmp(&other.id));
-        match self.order {
-            Order::Ascending => ascending,
-            Order::Descending => ascending.reverse(),
+    pub fn newest(limit: usize) -> Self {
+        let (sort, order) = (RoomSort::CreationDate, Order::Descending);
+        Self { room_name: None, status: None, sort, order, limit, after: None }
+    }
+}
+
+impl Listing for RoomQuery {
+    type Item = Room;
+
+    fn walk(&self) -> Walk<'_> {
+        let Self { sort, order, limit, after, .. } = self;
+        Walk { field: sort.name(), order: *order, limit: *limit, after: after.as_ref() }
+    }
+
+    fn shows(&self, room: &Room) -> bool {
+        let status = self.status.is_none_or(|status| status == room.status);
+        status && self.room_name.as_ref().is_none_or(|part| part.is_in(&room.room_name))
+    }
+
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "milliseconds since 1970 stay below 2^53 for 285 000 years"
+    )]
+    fn value(&self, room: &Room) -> SortValue {
+        match self.sort {
+            RoomSort::CreationDate => SortValue::Number(room.creation_date as f64),
+            RoomSort::RoomName => SortValue::Text(room.room_name.clone()),
+            RoomSort::AutoDeletionDate => {
+                room.auto_deletion_date.map_or(SortValue::Missing, SortValue::Number)
+            }
+        }
+    }
+}
+
+impl RoomSort {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::CreationDate, Self::RoomName, Self::AutoDeletionDate];
+
+    /// The field's name as clients see it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CreationDate => "creationDate",
+            Self::RoomName => "roomName",
+            Self::AutoDeletionDate => "autoDeletionDate",
         }
     }
 
-    /// The page, for whoever has all documents at hand, in any order.
+    /// Whether a document can have this value.
     #[must_use]
-    pub fn page<'a>(&self, documents: impl Iterator<Item = (DocumentId, &'a Recording)>) -> Page<Recording> {
-        let shown = documents.filter(|(_, recording)| self.shows(recording));
-        let placed = shown.map(|(id, recording)| (self.sort.place(id, recording), recording));
-        let follows =
-            |place: &Cursor| self.after.as_ref().is_none_or(|after| self.compare(after, place).is_lt());
-        let mut found: Vec<_> = placed.filter(|(place, _)| follows(place)).collect();
-        found.sort_by(|(one, _), (other, _)| self.compare(one, other));
-        let size = self.page_size();
-        let next = (found.len() > size).then(|| found[size - 1].0.clone());
-        Page { items: found.into_iter().take(size).map(|(_, recording)| recording.clone()).collect(), next }
+    pub fn sorts_by(self, value: &SortValue) -> bool {
+        match value {
+            SortValue::Missing => true,
+            SortValue::Number(_) => self != Self::RoomName,
+            SortValue::Text(_) => self == Self::RoomName,
+        }
     }
 }
 
@@ -183,19 +333,6 @@ impl RecordingSort {
             SortValue::Number(_) => self != Self::RoomName,
             SortValue::Text(_) => self == Self::RoomName,
         }
-    }
-
-    /// The place of a recording in a list that is sorted by this.
-    #[must_use]
-    pub fn place(self, id: DocumentId, recording: &Recording) -> Cursor {
-        let number = |value: Option<f64>| value.map_or(SortValue::Missing, SortValue::Number);
-        let value = match self {
-            Self::StartDate => SortValue::Number(recording.start_date),
-            Self::RoomName => SortValue::Text(recording.room_name.clone()),
-            Self::Duration => number(recording.duration),
-            Self::Size => number(recording.size),
-        };
-        Cursor { value, id }
     }
 }
 

@@ -1,16 +1,15 @@
 //! What every adapter of [`Catalog`] must do; its lists in `lists`.
 
 mod lists;
+mod rooms;
 
 use futures::future::join_all;
 use serde_json::json;
 
 use self::lists::lists;
+use self::rooms::rooms;
 use super::{fresh, fresh_room};
 use crate::ids::{EgressId, RecordingId, RoomId, Uid};
-use crate::meeting::status::MeetingNews;
-use crate::meeting::{MeetingEndAction, Room};
-use crate::ports::PortErrorKind;
 use crate::ports::catalog::{ApiKey, Catalog, StoredRecording};
 use crate::recording::RecordingStatus::{
     self, Aborted, Active, Complete, Ending, Failed, LimitReached, Starting,
@@ -23,8 +22,7 @@ const CROWD: u32 = 16;
 
 /// Runs every case. The one about API keys wants the store without other writers of keys.
 pub async fn catalog(catalog: &dyn Catalog) {
-    a_room_is_inserted_once(catalog).await;
-    a_room_hears_of_its_meetings(catalog).await;
+    rooms(catalog).await;
     a_recording_is_inserted_once(catalog).await;
     of_many_inserts_one_wins(catalog).await;
     a_status_moves_forward_only(catalog).await;
@@ -34,7 +32,7 @@ pub async fn catalog(catalog: &dyn Catalog) {
     what_clients_sent_comes_back(catalog).await;
     a_removed_recording_is_gone(catalog).await;
     lists(catalog).await;
-    only_the_first_api_key_is_stored(catalog).await;
+    there_is_an_api_key_at_every_moment_or_none(catalog).await;
 }
 
 /// A recording of a room, starting.
@@ -78,59 +76,6 @@ async fn find(catalog: &dyn Catalog, id: &RecordingId) -> StoredRecording {
 
 async fn remove(catalog: &dyn Catalog, id: &RecordingId) {
     assert!(catalog.remove_recording(id).await.expect("remove"), "it was there");
-}
-
-fn room(id: &RoomId) -> Room {
-    serde_json::from_value(json!({
-        "roomId": id, "roomName": "a room ' é", "creationDate": 1_700_000_000_000_i64,
-        "autoDeletionDate": 1_800_000_000_000.5,
-        "autoDeletionPolicy": {"withMeeting": "when_meeting_ends", "withRecordings": "close"},
-        "config": {
-            "recording": {"enabled": true, "layout": "speaker", "encoding": "H264_1080P_30",
-                "allowAccessTo": "admin_moderator"},
-            "chat": {"enabled": true}, "virtualBackground": {"enabled": false},
-            "e2ee": {"enabled": false}, "captions": {"enabled": true},
-        },
-        "moderatorUrl": format!("/room/{id}?secret=0"), "speakerUrl": format!("/room/{id}?secret=1"),
-        "status": "open", "meetingEndAction": "none",
-    }))
-    .expect("a room")
-}
-
-/// Rooms stay: nothing removes them yet, and their ids are their case's own.
-async fn a_room_is_inserted_once(catalog: &dyn Catalog) {
-    let id = fresh_room();
-    assert_eq!(catalog.room(&id).await.expect("read"), None);
-    let room = room(&id);
-    catalog.insert_room(&room).await.expect("insert");
-    assert_eq!(catalog.room(&id).await.expect("read"), Some(room.clone()));
-
-    let other = Room { room_name: "another".to_owned(), ..room.clone() };
-    let error = catalog.insert_room(&other).await.expect_err("the id is taken");
-    assert_eq!(error.kind, PortErrorKind::Misused);
-    assert_eq!(catalog.room(&id).await.expect("read"), Some(room), "the first one stays");
-}
-
-async fn a_room_hears_of_its_meetings(catalog: &dyn Catalog) {
-    let started = MeetingNews::Started { sid: "RM_1".to_owned() };
-    let finished = MeetingNews::Finished { sid: "RM_1".to_owned() };
-    assert_eq!(catalog.tell_room(&fresh_room(), &started).await.expect("tell"), None, "no such room");
-
-    let closing = Room { meeting_end_action: MeetingEndAction::Close, ..room(&fresh_room()) };
-    for room in [room(&fresh_room()), closing] {
-        let mut expected = room.clone();
-        catalog.insert_room(&room).await.expect("insert");
-        for news in [&started, &started, &finished, &finished, &started] {
-            expected.hear(news);
-            let told = catalog.tell_room(&room.room_id, news).await.expect("tell");
-            assert_eq!(told.as_ref(), Some(&expected), "{news:?}");
-            assert_eq!(
-                catalog.room(&room.room_id).await.expect("read").as_ref(),
-                Some(&expected),
-                "{news:?}"
-            );
-        }
-    }
 }
 
 async fn a_recording_is_inserted_once(catalog: &dyn Catalog) {
@@ -277,19 +222,25 @@ async fn a_removed_recording_is_gone(catalog: &dyn Catalog) {
     assert!(!catalog.remove_recording(id).await.expect("second removal"));
 }
 
-/// The key stays, as nothing removes one yet.
-async fn only_the_first_api_key_is_stored(catalog: &dyn Catalog) {
-    let before = catalog.api_keys().await.expect("keys");
-    let keys: Vec<_> =
-        (0..4).map(|n| ApiKey { key: format!("ovmeet-{}", fresh()), creation_date: n }).collect();
+async fn there_is_an_api_key_at_every_moment_or_none(catalog: &dyn Catalog) {
+    let key = |n| ApiKey { key: format!("ovmeet-{}", fresh()), creation_date: n };
+    catalog.remove_api_keys().await.expect("remove");
+    let keys: Vec<_> = (0..4).map(key).collect();
     let answers = join_all(keys.iter().map(|key| catalog.insert_first_api_key(key))).await;
     let won: Vec<_> =
         answers.into_iter().zip(&keys).filter(|(won, _)| *won.as_ref().expect("insert")).collect();
-    let after = catalog.api_keys().await.expect("keys");
-    if before.is_empty() {
-        assert_eq!(won.len(), 1, "one of the first ones is stored");
-        assert!(after == [won[0].1.clone()], "and it is the one that was said to be");
-    } else {
-        assert!(won.is_empty() && after == before, "there was a key already");
+    assert_eq!(won.len(), 1, "one of the first ones is stored");
+    let stored = async || catalog.api_keys().await.expect("keys");
+    assert!(stored().await == [won[0].1.clone()], "and it is the one that was said to be");
+    assert!(!catalog.insert_first_api_key(&key(9)).await.expect("insert"), "there is one already");
+    for n in 10..12 {
+        let next = key(n);
+        catalog.replace_api_keys(&next).await.expect("replace");
+        assert!(stored().await == [next], "the new one alone");
     }
+    assert_eq!(catalog.remove_api_keys().await.expect("remove"), 1);
+    assert!(stored().await.is_empty());
+    assert_eq!(catalog.remove_api_keys().await.expect("remove"), 0);
+    // Others may want one.
+    catalog.replace_api_keys(&keys[0]).await.expect("replace");
 }

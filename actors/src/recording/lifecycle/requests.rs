@@ -1,12 +1,15 @@
 //! What clients ask for.
 
 use super::super::effect::{Answer, Effect, Refusal};
-use super::super::event::{Attendance, DeleteRequest, StartRequest, StopRequest};
-use super::super::ledger::{Current, Owed, Phase, Waiting, Wants};
+use super::super::event::{Attendance, DeleteRequest, StartRequest, StopRequest, Unfinished};
+use super::super::ledger::{Cause, Current, Owed, Phase, Waiting, Wants};
 use super::super::rules::Rule;
 use super::super::{RecordingStatus, policy};
 use super::draft::Draft;
 use crate::ids::{EgressId, RecordingId, Uid};
+
+/// What the document of a recording says that was deleted with its room before it was over.
+const DELETED: &str = "its room was deleted";
 
 impl Draft<'_> {
     /// Saves the intent. What follows is `starting.rs`.
@@ -169,9 +172,10 @@ impl Draft<'_> {
         let holds_room = self.is_current(&id.uid);
         match request.document {
             None => return self.refuse(&request.command, Refusal::NotFound),
-            Some(status) if !status.is_terminal() || holds_room => {
-                return self.refuse(&request.command, Refusal::NotStopped);
-            }
+            Some(status) if !status.is_terminal() || holds_room => match request.unfinished {
+                Unfinished::Refuse => return self.refuse(&request.command, Refusal::NotStopped),
+                Unfinished::Abort => self.abort(id),
+            },
             Some(_) => {}
         }
         let removed = |effect: &Owed| matches!(effect, Owed::Remove { recording, .. } if recording == id);
@@ -187,6 +191,25 @@ impl Draft<'_> {
         let wants = Wants::Effect { number, answer: Answer::Deleted };
         let (command, deadline) = (request.command.clone(), request.deadline);
         self.state.memory.waiting.push(Waiting { command, deadline, wants });
+    }
+
+    /// What records, or is not over yet, is stopped and shown as aborted: its room goes, and all of its recordings.
+    fn abort(&mut self, id: &RecordingId) {
+        let uid = &id.uid;
+        if self.is_current(uid) {
+            for command in self.start_waiters() {
+                let reason = DELETED.to_owned();
+                self.refuse(&command, Refusal::StartFailed { reason });
+            }
+            self.show_verdict(uid, RecordingStatus::Aborted, DELETED);
+            self.retire(Cause::Stopped);
+        } else if self.unsettled(uid).is_some_and(|unsettled| !unsettled.track.is_over()) {
+            self.show_verdict(uid, RecordingStatus::Aborted, DELETED);
+        }
+        if self.track(uid).is_some_and(|track| !track.is_over()) {
+            self.owe_stop(uid);
+        }
+        self.stop_waiters_see_end(&id.egress);
     }
 
     fn owe_removal(&mut self, request: &DeleteRequest) -> u64 {

@@ -5,7 +5,7 @@ use crate::ids::RoomId;
 use crate::ports::catalog::Catalog;
 use crate::ports::catalog::list::Order::{Ascending, Descending};
 use crate::ports::catalog::list::{
-    Cursor, DocumentId, NamePart, Order, PAGE_MAX, RecordingQuery, RecordingSort, SortValue,
+    Cursor, DocumentId, Listing as _, NamePart, Order, PAGE_MAX, RecordingQuery, RecordingSort, SortValue,
 };
 use crate::ports::suite::{fresh, fresh_room};
 use crate::recording::Recording;

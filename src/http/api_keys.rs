@@ -1,0 +1,69 @@
+//! `/internal-api/v1/api-keys` (contract `access.md` 5): one at a time, and at no moment none in between.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use reelkeeper_actors::access::user::UserRole;
+use reelkeeper_actors::ports::catalog::ApiKey;
+use reelkeeper_actors::ports::clock::Entropy;
+use serde::Serialize;
+
+use super::HttpState;
+use super::auth::{Credentials, user};
+use super::error::Failure;
+use super::users::Message;
+
+/// What a generated key begins with.
+const PREFIX: &str = "ovmeet-";
+
+/// Never printed.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    key: String,
+    creation_date: i64,
+}
+
+impl From<ApiKey> for Shown {
+    fn from(ApiKey { key, creation_date }: ApiKey) -> Self {
+        Self { key, creation_date }
+    }
+}
+
+/// Makes a key; the one before ends.
+///
+/// # Errors
+/// 401, 403, 503.
+pub async fn create(State(state): State<HttpState>, credentials: Credentials) -> Result<Response, Failure> {
+    user(&state, &credentials, UserRole::Admin).await?;
+    let key = ApiKey { key: generated(&*state.entropy), creation_date: state.clock.now().0 };
+    state.catalog.replace_api_keys(&key).await?;
+    Ok((StatusCode::CREATED, Json(Shown::from(key))).into_response())
+}
+
+/// 32 hex digits, of randomness that nobody can guess.
+fn generated(entropy: &dyn Entropy) -> String {
+    let digits: String = entropy.draw().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{PREFIX}{digits}")
+}
+
+/// Shows the keys.
+///
+/// # Errors
+/// 401, 403, 503.
+pub async fn list(State(state): State<HttpState>, credentials: Credentials) -> Result<Response, Failure> {
+    user(&state, &credentials, UserRole::Admin).await?;
+    let keys: Vec<Shown> = state.catalog.api_keys().await?.into_iter().map(Shown::from).collect();
+    Ok(Json(keys).into_response())
+}
+
+/// Removes every key.
+///
+/// # Errors
+/// 401, 403, 503.
+pub async fn delete(State(state): State<HttpState>, credentials: Credentials) -> Result<Response, Failure> {
+    user(&state, &credentials, UserRole::Admin).await?;
+    state.catalog.remove_api_keys().await?;
+    Ok(Json(Message { message: "API keys deleted successfully" }).into_response())
+}
