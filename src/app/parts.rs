@@ -121,6 +121,13 @@ impl Stores {
         };
         if self.settings.insert_first_settings(&GlobalSettings::first(&config.name_id, webhooks)).await? {
             tracing::info!("stored the first global configuration");
+        } else if initial_url.is_some() {
+            let stored = self.settings.settings().await?.and_then(|stored| stored.webhooks_config.url);
+            if stored != initial_url.as_ref().map(ToString::to_string) {
+                tracing::warn!(
+                    "webhooks.initial_url has no effect: the store has another one, set it over the API"
+                );
+            }
         }
         Ok(())
     }

@@ -107,9 +107,12 @@ async fn stage() -> (Reelkeeper, Sim) {
     (service, sim)
 }
 
-async fn callers(service: &Reelkeeper, room: &str, other: &str) -> Vec<Shown> {
-    let admin = login(service, "admin", "admin").await.access;
-    let user = login(service, "user", "admin").await.access;
+/// The access tokens of an admin and of a user.
+async fn logins(service: &Reelkeeper) -> [String; 2] {
+    [login(service, "admin", "admin").await.access, login(service, "user", "admin").await.access]
+}
+
+async fn callers(service: &Reelkeeper, [admin, user]: &[String; 2], room: &str, other: &str) -> Vec<Shown> {
     let moderator = member(service, room, "moderatorUrl").await;
     let both = |access: &str, member: &str| Shown::access(access).and(Shown::member(member));
     let past = [("exp", json!(now() - 1))];
@@ -118,13 +121,13 @@ async fn callers(service: &Reelkeeper, room: &str, other: &str) -> Vec<Shown> {
     vec![
         Shown::nothing(),
         Shown::key(API_KEY),
-        Shown::access(&admin),
-        Shown::access(&user),
+        Shown::access(admin),
+        Shown::access(user),
         Shown::member(&moderator),
         Shown::member(&member(service, room, "speakerUrl").await),
         Shown::member(&member(service, other, "moderatorUrl").await),
-        both(&expired(&admin), &expired(&moderator)),
-        both(&forged(&admin), &forged(&moderator)),
+        both(&expired(admin), &expired(&moderator)),
+        both(&forged(admin), &forged(&moderator)),
     ]
 }
 
@@ -141,13 +144,13 @@ fn body(path: &str, room: &str) -> Value {
 #[tokio::test]
 async fn every_caller_gets_what_the_table_says() {
     let (service, _sim) = stage().await;
-    let other = service.room().await;
+    let (logins, other) = (logins(&service).await, service.room().await);
     let mut wrong = Vec::new();
     for (method, path, expected) in TABLE {
         assert_eq!(expected.len(), CALLERS.len(), "{method} {path}");
         // Whoever is let in may have deleted it, or the key.
         let room = service.room().await;
-        let callers = callers(&service, &room, &other).await;
+        let callers = callers(&service, &logins, &room, &other).await;
         let recording = format!("{room}--EG_none--u");
         let asked = path.replace("{room_id}", &room).replace("{recording_id}", &recording);
         let mut asked = asked.replace("{secret}", "wrong").replace("{participant_identity}", "nobody");

@@ -6,6 +6,7 @@ use reelkeeper_actors::simulator::calls::Method;
 use reelkeeper_actors::simulator::rooms::NewParticipant;
 use serde_json::{Value, json};
 
+use crate::bearers::{Shown, login, send};
 use crate::harness::{API_KEY, Reelkeeper, Sim, folder, quick, simulated};
 use crate::receiver::{Received, Receiver, signature};
 use crate::wire::eventually;
@@ -191,8 +192,7 @@ async fn what_nobody_took_is_told_by_the_next_run() {
     let sim = Sim::run(&folder, quick()).await;
     let receiver = Receiver::run(&[]).await;
     let store = format!("sqlite://{}", folder.path().join("reelkeeper.db").display());
-    let away =
-        [("MEET_INITIAL_WEBHOOK_ENABLED", "true"), ("MEET_INITIAL_WEBHOOK_URL", "http://127.0.0.1:9/")];
+    let away = Receiver::settings_of("http://127.0.0.1:9/");
     let service = Reelkeeper::start_in(
         folder.clone(),
         &sim.url,
@@ -202,8 +202,10 @@ async fn what_nobody_took_is_told_by_the_next_run() {
     let (_, id) = record(&service, &sim).await;
     eventually("all notices wait", async || (service.outbox_depth().await.waiting == 4).then_some(())).await;
     service.stop().await;
-    let settings = [&receiver.settings()[..], &[("REELKEEPER_STORE", &store)]].concat();
-    let service = Reelkeeper::start_in(folder, &sim.url, &settings).await;
+    let service = Reelkeeper::start_in(folder, &sim.url, &[("REELKEEPER_STORE", &store)]).await;
+    let admin = Shown::access(&login(&service, "admin", "admin").await.access);
+    let there = json!({"enabled": true, "url": receiver.url});
+    send(&service, "PUT", "/internal-api/v1/config/webhooks", &admin, &there).await.expect(200);
     assert_eq!(words(&until_ended(&receiver, &id).await), ALL);
     service.finish().await;
 }

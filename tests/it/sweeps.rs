@@ -256,6 +256,8 @@ async fn gc_prints_what_a_sweep_would_do_and_changes_nothing() {
             "unheld_egresses: 1 found, 1 to be handed over, 0 to be looked at, 0 to be kept, 0 unknown",
             "stale_recordings: 3 found, 2 to be handed over, 0 to be looked at, 1 to be kept, 0 unknown",
             "orphan_locks: 3 found, 1 to be handed over, 0 to be looked at, 2 to be kept, 0 unknown",
+            "room_status: 0 found, 0 to be handed over, 0 to be looked at, 0 to be kept, 0 unknown",
+            "expired_rooms: 0 found, 0 to be handed over, 0 to be looked at, 0 to be kept, 0 unknown",
             "unknown_files: 0 found, 0 to be handed over, 0 to be looked at, 0 to be kept, 0 unknown",
         ],
         "{printed}"
