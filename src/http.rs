@@ -211,7 +211,7 @@ const PUBLIC: [&str; 13] = [
 ];
 /// What lies below the base path and is no public API: accounts, members of rooms and their meetings, and what an
 /// admin sets.
-const INTERNAL: [&str; 19] = [
+const INTERNAL: [&str; 22] = [
     "/internal-api/v1/auth/login",
     "/internal-api/v1/auth/logout",
     "/internal-api/v1/auth/refresh",
@@ -230,6 +230,9 @@ const INTERNAL: [&str; 19] = [
     "/internal-api/v1/config/rooms/appearance",
     "/internal-api/v1/config/captions",
     "/internal-api/v1/analytics",
+    "/internal-api/v1/webhooks",
+    "/internal-api/v1/webhooks/{webhook_id}",
+    "/internal-api/v1/webhooks/{webhook_id}/replay",
     "/internal-api/v1/cluster",
 ];
 
@@ -316,10 +319,9 @@ fn around(state: &HttpState, routes: Router<HttpState>) -> Router<HttpState> {
 }
 
 /// A user's tokens and account, the members of rooms and their meetings.
-fn member_routes(
-    [_, logout, refresh, profile, _, token, roles, role, meeting, participant, participant_role, ..]: &[String;
-         19],
-) -> Router<HttpState> {
+fn member_routes(internal: &[String; 22]) -> Router<HttpState> {
+    let [_, logout, refresh, profile, _, token, roles, role, meeting, participant, participant_role, ..] =
+        internal;
     Router::new()
         .route(logout, post(users::logout))
         .route(refresh, post(users::refresh))
@@ -333,22 +335,25 @@ fn member_routes(
 }
 
 /// What an admin sees and sets.
-fn admin_routes(
-    [.., api_keys, webhooks, test, security, appearance, captions, analytics, cluster]: &[String; 19],
-) -> Router<HttpState> {
+fn admin_routes(internal: &[String; 22]) -> Router<HttpState> {
+    let [.., keys, config, test, security, appearance, captions, analytics, sent, one, again, cluster] =
+        internal;
     Router::new()
-        .route(api_keys, get(api_keys::list).post(api_keys::create).delete(api_keys::delete))
-        .route(webhooks, get(settings::webhooks).put(settings::set_webhooks))
+        .route(keys, get(api_keys::list).post(api_keys::create).delete(api_keys::delete))
+        .route(config, get(settings::webhooks).put(settings::set_webhooks))
         .route(test, post(webhooks::test))
         .route(security, get(settings::security).put(settings::set_security))
         .route(appearance, get(settings::appearance).put(settings::set_appearance))
         .route(captions, get(settings::captions))
         .route(analytics, get(settings::analytics))
+        .route(sent, get(webhooks::list))
+        .route(one, delete(webhooks::drop_one))
+        .route(again, post(webhooks::replay))
         .route(cluster, get(cluster::show))
 }
 
 /// What computes a hash.
-fn login_routes([login, _, _, _, change_password, ..]: &[String; 19]) -> Router<HttpState> {
+fn login_routes([login, _, _, _, change_password, ..]: &[String; 22]) -> Router<HttpState> {
     Router::new().route(login, post(users::login)).route(change_password, post(users::change_password))
 }
 

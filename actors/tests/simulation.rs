@@ -19,6 +19,8 @@
 mod answers;
 #[path = "simulation/backing.rs"]
 mod backing;
+#[path = "simulation/catalog.rs"]
+mod catalog;
 #[path = "simulation/documents.rs"]
 mod documents;
 #[path = "simulation/draw.rs"]

@@ -48,6 +48,8 @@ pub async fn show(State(state): State<HttpState>) -> Response {
         gauge!("reelkeeper_inbox_letters").set(many(letters));
     }
     if let Some(depth) = outbox {
+        let age = depth.oldest.map_or(Duration::ZERO, |oldest| state.clock.now().since(oldest));
+        gauge!("reelkeeper_outbox_oldest_seconds").set(age.as_secs_f64());
         gauge!("reelkeeper_outbox_waiting").set(number(depth.waiting));
         gauge!("reelkeeper_outbox_dead").set(number(depth.dead));
     }

@@ -25,7 +25,7 @@ const CALLERS: [&str; 9] = [
 ];
 
 /// Method, path and how each caller is answered: `+` let in, `1` 401, `3` 403. Recordings in detail: `rights.rs`.
-const TABLE: [(&str, &str, &str); 38] = [
+const TABLE: [(&str, &str, &str); 41] = [
     ("get", "/api/v1/rooms", "1++311111"),
     ("post", "/api/v1/rooms", "1++311111"),
     ("delete", "/api/v1/rooms", "1++311111"),
@@ -63,6 +63,9 @@ const TABLE: [(&str, &str, &str); 38] = [
     ("put", "/internal-api/v1/config/security", "11+311111"),
     ("put", "/internal-api/v1/config/rooms/appearance", "11+311111"),
     ("get", "/internal-api/v1/analytics", "11+311111"),
+    ("get", "/internal-api/v1/webhooks", "1++311111"),
+    ("delete", "/internal-api/v1/webhooks/{webhook_id}", "1++311111"),
+    ("post", "/internal-api/v1/webhooks/{webhook_id}/replay", "1++311111"),
     ("get", "/internal-api/v1/cluster", "11+311111"),
 ];
 

@@ -144,3 +144,34 @@ async fn an_admin_sees_how_much_there_is() {
     .await;
     service.finish().await;
 }
+
+#[tokio::test]
+async fn webhooks_that_were_given_up_are_seen_sent_again_or_dropped() {
+    let refusing = Receiver::run(&[500; 8]).await;
+    let settings = [&refusing.settings()[..], &[("REELKEEPER_WEBHOOKS_GIVE_UP_AFTER", "1s")]].concat();
+    let (service, sim) = simulated(&settings).await;
+    let room = sim.room(&service).await;
+    let id = service.start_recording(&room).await.expect(201).id();
+    service.stop_recording(&id).await.expect(202);
+    let path = "/internal-api/v1/webhooks";
+    let dead = eventually("one is given up", async || {
+        let page = service.call("GET", path).await.expect(200).json();
+        page["webhooks"].as_array().unwrap().first().cloned()
+    })
+    .await;
+    assert_eq!((&dead["state"], &dead["event"]), (&json!("dead"), &json!("recordingStarted")));
+    assert!(dead["lastError"].as_str().unwrap().contains("500"), "{dead}");
+    let first = dead["id"].as_str().unwrap();
+    service.call("POST", &format!("{path}/{first}/replay")).await.expect(200);
+    eventually("it is delivered", async || {
+        let page =
+            service.call("GET", &format!("{path}?state=delivered&maxItems=100")).await.expect(200).json();
+        page["webhooks"].as_array().unwrap().iter().any(|one| one["id"] == first).then_some(())
+    })
+    .await;
+    service.call("POST", &format!("{path}/{first}/replay")).await.refused(404, "Webhook Error", first);
+    service.call("DELETE", &format!("{path}/{first}")).await.refused(404, "Webhook Error", first);
+    service.call("GET", &format!("{path}?state=x")).await.expect(422);
+    service.until(&id, "complete").await;
+    service.finish().await;
+}

@@ -1,6 +1,7 @@
 //! The outbox in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use async_trait::async_trait;
 
@@ -96,6 +97,36 @@ impl Outbox for MemoryStore {
             None => kept.delivery.state = LetterState::Dead,
         }
         Ok(())
+    }
+
+    async fn letters(
+        &self,
+        state: LetterState,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, PortError> {
+        let letters = lock(&self.letters);
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let behind = letters.range::<str, _>((from, Bound::Unbounded)).map(|(_, kept)| &kept.delivery);
+        let found = behind.filter(|delivery| delivery.state == state);
+        Ok(found.take(limit.min(DELIVERIES_MAX)).cloned().collect())
+    }
+
+    async fn replay(&self, id: &str, due: Timestamp) -> Result<bool, PortError> {
+        let mut letters = lock(&self.letters);
+        let dead = letters.get_mut(id).filter(|kept| kept.delivery.state == LetterState::Dead);
+        let Some(kept) = dead else { return Ok(false) };
+        (kept.delivery.state, kept.delivery.tries, kept.delivery.due) = (LetterState::Waiting, 0, due);
+        Ok(true)
+    }
+
+    async fn drop_letter(&self, id: &str, at: Timestamp) -> Result<bool, PortError> {
+        let mut letters = lock(&self.letters);
+        let open = letters.get_mut(id).filter(|kept| kept.delivery.state != LetterState::Delivered);
+        let Some(kept) = open else { return Ok(false) };
+        kept.delivery.state = LetterState::Delivered;
+        kept.delivered_at = at;
+        Ok(true)
     }
 
     async fn depth(&self) -> Result<OutboxDepth, PortError> {

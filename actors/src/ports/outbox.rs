@@ -39,6 +39,21 @@ pub enum LetterState {
     Dead,
 }
 
+impl LetterState {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Waiting, Self::Delivered, Self::Dead];
+
+    /// The name as operators see it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Delivered => "delivered",
+            Self::Dead => "dead",
+        }
+    }
+}
+
 /// A letter and how its delivery goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
@@ -103,6 +118,30 @@ pub trait Outbox: Send + Sync {
     /// # Errors
     /// When the store is away.
     async fn failed(&self, id: &str, due: Option<Timestamp>, error: &str) -> Result<(), PortError>;
+
+    /// Letters in this state, at most `limit`, in the order of their ids, beginning after `after`.
+    ///
+    /// # Errors
+    /// When the store is away.
+    async fn letters(
+        &self,
+        state: LetterState,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, PortError>;
+
+    /// Makes a dead letter wait again, due at `due`, as if it had not been tried. Returns whether it was dead.
+    ///
+    /// # Errors
+    /// When the store is away; it may wait again all the same.
+    async fn replay(&self, id: &str, due: Timestamp) -> Result<bool, PortError>;
+
+    /// Takes a letter that waits or is dead for delivered, though it is not: it goes to nobody. Returns whether there
+    /// was one.
+    ///
+    /// # Errors
+    /// When the store is away; it may have been dropped all the same.
+    async fn drop_letter(&self, id: &str, at: Timestamp) -> Result<bool, PortError>;
 
     /// How full it is.
     ///

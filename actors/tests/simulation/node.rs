@@ -8,23 +8,19 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use reelkeeper_actors::ids::{ClaimId, EgressId, NodeId, RecordingId, RoomId, Uid};
-use reelkeeper_actors::meeting::Room;
+use reelkeeper_actors::ids::{ClaimId, EgressId, NodeId, RoomId};
 use reelkeeper_actors::meeting::joining::RoomOrder;
 use reelkeeper_actors::meeting::notice::MeetingNotice;
-use reelkeeper_actors::meeting::status::{RoomChange, RoomChanged};
 use reelkeeper_actors::ports::PortError;
 use reelkeeper_actors::ports::blobs::{BlobHead, Blobs, ByteStream, ListedBlob};
-use reelkeeper_actors::ports::catalog::list::{Page, RecordingQuery, RoomQuery};
-use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, Counts, RoomsDue, StoredRecording};
 use reelkeeper_actors::ports::clock::{Clock, fresh_node};
 use reelkeeper_actors::ports::ledger::{Expected, Ledger, Written};
 use reelkeeper_actors::ports::media_server::{DataMessage, MediaServer, Participant};
 use reelkeeper_actors::ports::notifier::Notifier;
+use reelkeeper_actors::recording::Timestamp;
 use reelkeeper_actors::recording::egress::{CallError, EgressInfo, EgressOrder};
 use reelkeeper_actors::recording::ledger::Row;
 use reelkeeper_actors::recording::notice::Notice;
-use reelkeeper_actors::recording::{Recording, Timestamp};
 use reelkeeper_actors::simulator::calls::Method;
 use reelkeeper_actors::simulator::media_server::Deadlines;
 use tokio::sync::Notify;
@@ -138,7 +134,7 @@ impl Run {
     }
 
     /// A text for the timeline, made only if it is shown.
-    fn told(&self, text: impl FnOnce() -> String) -> String {
+    pub fn told(&self, text: impl FnOnce() -> String) -> String {
         if self.around.timeline.is_shown() { text() } else { String::new() }
     }
 
@@ -291,122 +287,6 @@ impl Ledger for Run {
 
     async fn ping(&self) -> Result<(), PortError> {
         Ok(())
-    }
-}
-
-#[async_trait]
-impl Catalog for Run {
-    async fn insert_room(&self, room: &Room) -> Result<(), PortError> {
-        self.around.backing.store.insert_room(room).await
-    }
-
-    async fn room(&self, room: &RoomId) -> Result<Option<Room>, PortError> {
-        self.store(StoreCall::FindRoom, room.as_str(), self.around.backing.store.room(room)).await
-    }
-
-    async fn change_room(
-        &self,
-        room: &RoomId,
-        change: &RoomChange,
-    ) -> Result<Option<RoomChanged>, PortError> {
-        self.around.backing.store.change_room(room, change).await
-    }
-
-    async fn remove_room(&self, seen: &Room) -> Result<bool, PortError> {
-        self.around.backing.store.remove_room(seen).await
-    }
-
-    async fn rooms(&self, query: &RoomQuery) -> Result<Page<Room>, PortError> {
-        self.around.backing.store.rooms(query).await
-    }
-
-    async fn rooms_due(
-        &self,
-        due: RoomsDue,
-        after: Option<&RoomId>,
-        limit: usize,
-    ) -> Result<Vec<Room>, PortError> {
-        self.around.backing.store.rooms_due(due, after, limit).await
-    }
-
-    async fn counts(&self) -> Result<Counts, PortError> {
-        self.around.backing.store.counts().await
-    }
-
-    async fn insert_recording(&self, stored: &StoredRecording) -> Result<bool, PortError> {
-        let recording = &stored.recording;
-        self.around.take_down(recording).await;
-        let about = self.told(|| format!("{} {:?}", recording.recording_id, recording.status));
-        let work = self.around.backing.store.insert_recording(stored);
-        let inserted = self.store(StoreCall::InsertRecording, &about, work).await?;
-        if inserted {
-            self.around.witness.shows(recording);
-        }
-        Ok(inserted)
-    }
-
-    async fn update_recording(
-        &self,
-        recording: &Recording,
-        updated_at: i64,
-    ) -> Result<Option<Recording>, PortError> {
-        self.around.take_down(recording).await;
-        let about = self.told(|| format!("{} {:?}", recording.recording_id, recording.status));
-        let work = self.around.backing.store.update_recording(recording, updated_at);
-        let updated = self.store(StoreCall::UpdateRecording, &about, work).await?;
-        self.around.witness.shows(recording);
-        Ok(updated)
-    }
-
-    async fn recording(&self, id: &RecordingId) -> Result<Option<StoredRecording>, PortError> {
-        self.store(
-            StoreCall::FindRecording,
-            &self.told(|| id.to_string()),
-            self.around.backing.store.recording(id),
-        )
-        .await
-    }
-
-    async fn has_recording(&self, room: &RoomId, uid: &Uid) -> Result<bool, PortError> {
-        self.around.backing.store.has_recording(room, uid).await
-    }
-
-    async fn recordings(&self, query: &RecordingQuery) -> Result<Page<Recording>, PortError> {
-        self.around.backing.store.recordings(query).await
-    }
-
-    async fn unfinished_recordings(
-        &self,
-        after: Option<&RecordingId>,
-        limit: usize,
-    ) -> Result<Vec<StoredRecording>, PortError> {
-        let work = self.around.backing.store.unfinished_recordings(after, limit);
-        self.store(StoreCall::ListUnfinished, "", work).await
-    }
-
-    async fn remove_recording(&self, id: &RecordingId) -> Result<bool, PortError> {
-        self.store(
-            StoreCall::RemoveRecording,
-            &self.told(|| id.to_string()),
-            self.around.backing.store.remove_recording(id),
-        )
-        .await
-    }
-
-    async fn api_keys(&self) -> Result<Vec<ApiKey>, PortError> {
-        self.around.backing.store.api_keys().await
-    }
-
-    async fn insert_first_api_key(&self, key: &ApiKey) -> Result<bool, PortError> {
-        self.around.backing.store.insert_first_api_key(key).await
-    }
-
-    async fn replace_api_keys(&self, key: &ApiKey) -> Result<(), PortError> {
-        self.around.backing.store.replace_api_keys(key).await
-    }
-
-    async fn remove_api_keys(&self) -> Result<u64, PortError> {
-        self.around.backing.store.remove_api_keys().await
     }
 }
 

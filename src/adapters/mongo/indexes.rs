@@ -64,6 +64,7 @@ fn all() -> Vec<Index> {
         index("reelkeeper_keys", doc! {"entered": 1}, plain()),
         index("reelkeeper_outbox", doc! {"state": 1, "subject": 1, "number": 1}, plain()),
         index("reelkeeper_outbox", doc! {"state": 1, "deliveredAt": 1}, plain()),
+        index("reelkeeper_outbox", doc! {"state": 1, "_id": 1}, plain()),
         index(INBOX, doc! {"owner": 1, "answeredAt": 1, "order": 1}, plain()),
         index(INBOX, doc! {"answeredAt": 1}, Kind::Ends(ANSWERS_LAST)),
         index("reelkeeper_leases", doc! {"endsAt": 1}, Kind::Ends(AT_ONCE)),

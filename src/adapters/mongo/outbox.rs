@@ -57,9 +57,11 @@ impl MongoStore {
         self.run(&OUTBOX, async { asked.await?.try_collect().await }).await
     }
 
-    async fn change_letter(&self, id: &str, filter: Document, update: Document) -> Result<(), PortError> {
+    /// Changes a letter. Returns whether it was there as wanted.
+    async fn change_letter(&self, id: &str, filter: Document, update: Document) -> Result<bool, PortError> {
         let subject = format!("notice {id}");
-        self.run(&subject, self.agreed(LETTERS).update_one(filter, update)).await.map(drop)
+        let changed = self.run(&subject, self.agreed(LETTERS).update_one(filter, update)).await?;
+        Ok(changed.matched_count > 0)
     }
 }
 
@@ -136,12 +138,39 @@ impl Outbox for MongoStore {
     async fn delivered(&self, id: &str, at: Timestamp) -> Result<(), PortError> {
         self.change_letter(id, doc! {"_id": id}, doc! {"$set": {"state": "delivered", "deliveredAt": at.0}})
             .await
+            .map(drop)
     }
 
     async fn failed(&self, id: &str, due: Option<Timestamp>, error: &str) -> Result<(), PortError> {
         let dead = || doc! {"state": "dead", "lastError": error};
         let change = due.map_or_else(dead, |due| doc! {"due": due.0, "lastError": error});
-        self.change_letter(id, doc! {"_id": id, "state": "waiting"}, doc! {"$set": change}).await
+        self.change_letter(id, doc! {"_id": id, "state": "waiting"}, doc! {"$set": change}).await.map(drop)
+    }
+
+    async fn letters(
+        &self,
+        state: LetterState,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, PortError> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let filter = doc! {"state": state.name(), "_id": {"$gt": after.unwrap_or_default()}};
+        let letters = self.agreed(LETTERS);
+        let found = letters.find(filter).sort(doc! {"_id": 1}).limit(bounded(limit)).max_time(self.deadline);
+        let found: Vec<Document> = self.run(&OUTBOX, async { found.await?.try_collect().await }).await?;
+        found.iter().map(|letter| Ok(Delivery { state, ..to_delivery(letter)? })).collect()
+    }
+
+    async fn replay(&self, id: &str, due: Timestamp) -> Result<bool, PortError> {
+        let again = doc! {"$set": {"state": "waiting", "tries": 0, "due": due.0}};
+        self.change_letter(id, doc! {"_id": id, "state": "dead"}, again).await
+    }
+
+    async fn drop_letter(&self, id: &str, at: Timestamp) -> Result<bool, PortError> {
+        let open = doc! {"_id": id, "state": {"$ne": "delivered"}};
+        self.change_letter(id, open, doc! {"$set": {"state": "delivered", "deliveredAt": at.0}}).await
     }
 
     async fn depth(&self) -> Result<OutboxDepth, PortError> {

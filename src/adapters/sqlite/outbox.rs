@@ -35,6 +35,12 @@ const AGAIN: &str =
     "UPDATE reelkeeper_outbox SET due = ?2, last_error = ?3 WHERE id = ?1 AND state = 'waiting'";
 const BURY: &str =
     "UPDATE reelkeeper_outbox SET state = 'dead', last_error = ?2 WHERE id = ?1 AND state = 'waiting'";
+const LETTERS: &str = "SELECT id, subject, number, event, created_at, body, tries, due, last_error
+    FROM reelkeeper_outbox WHERE state = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
+const REPLAY: &str =
+    "UPDATE reelkeeper_outbox SET state = 'waiting', tries = 0, due = ?2 WHERE id = ?1 AND state = 'dead'";
+const DROP: &str = "UPDATE reelkeeper_outbox SET state = 'delivered', delivered_at = ?2
+    WHERE id = ?1 AND state <> 'delivered'";
 const DEPTH: &str = "SELECT
     (SELECT count(*) FROM reelkeeper_outbox WHERE state = 'waiting'),
     (SELECT count(*) FROM reelkeeper_outbox WHERE state = 'dead'),
@@ -124,6 +130,32 @@ impl Outbox for SqliteStore {
             Some(due) => self.change_letters(id, AGAIN, (letter, due.0, error)).await.map(drop),
             None => self.change_letters(id, BURY, (letter, error)).await.map(drop),
         }
+    }
+
+    async fn letters(
+        &self,
+        state: LetterState,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, PortError> {
+        let after = after.unwrap_or_default().to_owned();
+        self.query(&OUTBOX, move |connection| {
+            let read = |row: &rusqlite::Row<'_>| Ok(Delivery { state, ..delivery(row)? });
+            let found = connection.prepare_cached(LETTERS).and_then(|mut statement| {
+                let rows = statement.query_map(params![state.name(), after, bounded(limit)], read)?;
+                rows.collect::<rusqlite::Result<Vec<_>>>()
+            });
+            found.map_err(|error| failed(&OUTBOX, &error))
+        })
+        .await
+    }
+
+    async fn replay(&self, id: &str, due: Timestamp) -> Result<bool, PortError> {
+        Ok(self.change_letters(id, REPLAY, (id.to_owned(), due.0)).await? > 0)
+    }
+
+    async fn drop_letter(&self, id: &str, at: Timestamp) -> Result<bool, PortError> {
+        Ok(self.change_letters(id, DROP, (id.to_owned(), at.0)).await? > 0)
     }
 
     async fn depth(&self) -> Result<OutboxDepth, PortError> {

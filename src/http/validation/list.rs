@@ -6,6 +6,7 @@ use reelkeeper_actors::meeting::RoomStatus;
 use reelkeeper_actors::ports::catalog::list::{
     Cursor, NamePart, Order, PAGE_MAX, RecordingQuery, RecordingSort, RoomQuery, RoomSort, SortValue,
 };
+use reelkeeper_actors::ports::outbox::LetterState;
 use reelkeeper_actors::recording::RecordingStatus;
 
 use super::Faults;
@@ -52,6 +53,29 @@ fn recording_query(query: &QueryText, within: Option<&RoomId>, faults: &mut Faul
     let after = given("nextPageToken").and_then(|text| place(&text, |value| sort.sorts_by(value), faults));
     let room_name = given("roomName").map(|text| NamePart::new(&text));
     RecordingQuery { within: within.cloned(), room_id, room_name, status, sort, order, limit, after }
+}
+
+/// Which outgoing webhooks are to be shown.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Deliveries {
+    /// In this state.
+    pub state: LetterState,
+    /// Behind this id.
+    pub after: Option<String>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Reads the query of a list of outgoing webhooks: those that were given up unless it says otherwise.
+///
+/// # Errors
+/// 422 with every broken rule.
+pub fn deliveries(query: &QueryText) -> Result<Deliveries, Failure> {
+    let mut faults = Faults::default();
+    let states = LetterState::ALL.map(|state| (state.name(), state));
+    let state = one_of(query, "state", &states, &mut faults).unwrap_or(LetterState::Dead);
+    let limit = max_items(query.get("maxItems").as_deref(), &mut faults).unwrap_or(PAGE_DEFAULT);
+    faults.finish(Some(Deliveries { state, after: query.get("after"), limit }))
 }
 
 /// Reads the query of a list of rooms, and which parts of each are wanted.

@@ -3,7 +3,7 @@
 //! Letters of this suite are due long before any real one, so that a shared store does not hand out others.
 
 use super::fresh;
-use crate::ports::outbox::{Delivery, Letter, Outbox};
+use crate::ports::outbox::{Delivery, Letter, LetterState, Outbox};
 use crate::recording::Timestamp;
 
 /// Enough to lease everything of this suite at once.
@@ -17,6 +17,7 @@ pub async fn outbox(outbox: &dyn Outbox) {
     a_lease_comes_up_again(outbox).await;
     a_dead_letter_lets_the_next_go(outbox).await;
     what_was_delivered_long_ago_is_forgotten(outbox).await;
+    dead_letters_are_replayed_or_dropped(outbox).await;
 }
 
 fn letter(subject: &str, number: u32) -> Letter {
@@ -104,6 +105,37 @@ async fn a_dead_letter_lets_the_next_go(outbox: &dyn Outbox) {
     let next = lease(outbox, &subject, 1_001, 5_000).await;
     assert_eq!(next.iter().map(|delivery| delivery.letter.number).collect::<Vec<_>>(), [2]);
     take(outbox, &[first, second]).await;
+}
+
+async fn dead_letters_are_replayed_or_dropped(outbox: &dyn Outbox) {
+    let letters = [letter(&fresh(), 1), letter(&fresh(), 1)];
+    let [first, second] = &letters;
+    for letter in &letters {
+        outbox.put(letter).await.expect("put");
+        assert!(!outbox.replay(&letter.id, THEN).await.expect("replay"), "it waits already");
+        outbox.failed(&letter.id, None, "gone").await.expect("given up");
+    }
+    let dead = async || {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = outbox.letters(LetterState::Dead, after.as_deref(), 1).await.expect("letters");
+            let Some(last) = page.last() else { break };
+            assert_eq!((page.len(), last.state), (1, LetterState::Dead), "no more than wanted");
+            after = Some(last.letter.id.clone());
+            found.extend(page.into_iter().filter(|one| letters.contains(&one.letter)));
+        }
+        found.len()
+    };
+    assert_eq!(dead().await, 2);
+    assert!(outbox.replay(&first.id, Timestamp(3_000)).await.expect("replay"));
+    assert!(outbox.drop_letter(&second.id, THEN).await.expect("drop"));
+    assert_eq!(dead().await, 0);
+    assert!(!outbox.drop_letter(&second.id, THEN).await.expect("drop"), "it is gone");
+    assert!(!outbox.replay(&fresh(), THEN).await.expect("replay"), "there is none");
+    assert!(lease(outbox, &first.subject, 2_999, 9_000).await.is_empty(), "it is due later");
+    let again = lease(outbox, &first.subject, 3_000, 9_000).await;
+    assert_eq!(again.iter().map(|delivery| delivery.tries).collect::<Vec<_>>(), [1], "from the beginning");
+    take(outbox, &letters).await;
 }
 
 async fn what_was_delivered_long_ago_is_forgotten(outbox: &dyn Outbox) {
