@@ -150,24 +150,9 @@ impl App {
         };
         opening.insist(&config.port_line("store"), first_things).await?;
         let mut cluster = ClusterPart::new(&config, stores.inbox.clone());
-        let (orchestrator, tree) = Orchestrator::start_tree(World {
-            node: node.clone(),
-            policy: config.policy(),
-            limits: room_limits(&config),
-            ledger: stores.ledger.clone(),
-            keys: stores.keys.clone(),
-            catalog: stores.catalog.clone(),
-            coordination: coordination.clone(),
-            blobs: stores.blobs.clone(),
-            media_probe: Arc::new(Mp4Probe::new(stores.blobs.clone())),
-            notifier: webhooks.notifier.clone(),
-            cluster: cluster.cluster.clone(),
-            media_server: media_server.port.clone(),
-            clock: Arc::new(SteadyClock::begin()),
-            entropy: Arc::new(SystemEntropy),
-        })
-        .await
-        .map_err(|error| AppError::Tree(error.to_string()))?;
+        let world = world(&config, &node, &stores, &webhooks, &cluster, &media_server);
+        let tree = Orchestrator::start_tree(world).await;
+        let (orchestrator, tree) = tree.map_err(|error| AppError::Tree(error.to_string()))?;
         let listener = TcpListener::bind(config.listen).await;
         let listener = listener.map_err(|source| AppError::Listen { address: config.listen, source })?;
         let address = listener.local_addr().map_err(AppError::Serve)?;
@@ -325,6 +310,33 @@ impl App {
         stores.close().await;
         tracing::info!("stopped");
         ended
+    }
+}
+
+/// What the actors work with.
+fn world(
+    config: &Config,
+    node: &NodeId,
+    stores: &Stores,
+    webhooks: &Webhooks,
+    cluster: &ClusterPart,
+    media_server: &MediaServerPart,
+) -> World {
+    World {
+        node: node.clone(),
+        policy: config.policy(),
+        limits: room_limits(config),
+        ledger: stores.ledger.clone(),
+        keys: stores.keys.clone(),
+        catalog: stores.catalog.clone(),
+        coordination: stores.coordination.clone(),
+        blobs: stores.blobs.clone(),
+        media_probe: Arc::new(Mp4Probe::new(stores.blobs.clone())),
+        notifier: webhooks.notifier.clone(),
+        cluster: cluster.cluster.clone(),
+        media_server: media_server.port.clone(),
+        clock: Arc::new(SteadyClock::begin()),
+        entropy: Arc::new(SystemEntropy),
     }
 }
 

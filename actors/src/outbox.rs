@@ -59,17 +59,16 @@ impl Default for DeliveryLimits {
     }
 }
 
-/// When a letter that failed is tried again; none if it is given up.
+/// When a letter that failed is tried again; none if it is given up. However old it is, it has the contract's tries: the
+/// service may have been away for long, and one that is sent again is as old as before.
 #[must_use]
 pub fn next_attempt(delivery: &Delivery, now: Timestamp, limits: &DeliveryLimits) -> Option<Timestamp> {
     let tries = usize::try_from(delivery.tries.max(1) - 1).unwrap_or(usize::MAX);
-    let pause = if let Some(ms) = FIRST_PAUSES_MS.get(tries) {
-        Duration::from_millis(*ms)
-    } else {
-        let later = u32::try_from(tries - FIRST_PAUSES_MS.len()).unwrap_or(u32::MAX);
-        back_off((LATER_PAUSE, limits.longest_pause), later)
-    };
-    let due = now.plus(pause);
+    if let Some(ms) = FIRST_PAUSES_MS.get(tries) {
+        return Some(now.plus(Duration::from_millis(*ms)));
+    }
+    let later = u32::try_from(tries - FIRST_PAUSES_MS.len()).unwrap_or(u32::MAX);
+    let due = now.plus(back_off((LATER_PAUSE, limits.longest_pause), later));
     (due <= delivery.letter.created_at.plus(limits.give_up_after)).then_some(due)
 }
 
@@ -293,6 +292,7 @@ mod tests {
         assert_eq!(pause(u32::MAX, 0), Some(15 * 60_000));
         assert_eq!(pause(100, DAY_MS - 15 * 60_000), Some(15 * 60_000), "just young enough");
         assert_eq!(pause(100, DAY_MS), None);
-        assert_eq!(pause(1, DAY_MS), None, "a day away, and given up at the first attempt that fails");
+        assert_eq!(pause(1, DAY_MS), Some(300), "a day away, and tried as often as the contract says");
+        assert_eq!(pause(6, DAY_MS), None, "and then given up");
     }
 }

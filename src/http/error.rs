@@ -7,6 +7,7 @@
 mod access;
 mod refused;
 mod rooms;
+mod webhooks;
 
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ pub use self::access::AccessFailure;
 pub use self::refused::Subject;
 use self::refused::refused;
 pub use self::rooms::RoomFailure;
+pub use self::webhooks::WebhookFailure;
 use super::idempotency;
 use super::unanswered::Unanswered;
 
@@ -92,12 +94,8 @@ pub enum Failure {
     NoRoom(RoomId),
     /// Something about a room cannot be done.
     Room(RoomFailure),
-    /// A test of the outgoing webhooks failed.
-    WebhookTest(String),
-    /// No such outgoing webhook.
-    NoDelivery(String),
-    /// Captions are turned off.
-    CaptionsOff,
+    /// Something about outgoing webhooks cannot be done.
+    Webhook(WebhookFailure),
     /// The room does not allow recording.
     RecordingDisabled(RoomId),
     /// No such recording.
@@ -235,13 +233,7 @@ impl Failure {
             }
             Self::NoRoom(room) => Answer::new(S::NOT_FOUND, name::ROOM, format!("Room '{room}' not found")),
             Self::Room(why) => why.answer(),
-            Self::WebhookTest(why) => {
-                Answer::new(S::BAD_REQUEST, name::WEBHOOK, format!("The webhook could not be sent: {why}"))
-            }
-            Self::NoDelivery(id) => {
-                Answer::new(S::NOT_FOUND, name::WEBHOOK, format!("Webhook '{id}' not found"))
-            }
-            Self::CaptionsOff => Answer::new(S::FORBIDDEN, name::AUTHORIZATION, "Captions are turned off"),
+            Self::Webhook(why) => why.answer(),
             Self::RecordingDisabled(room) => {
                 recording(S::FORBIDDEN, format!("Recording is disabled in room '{room}'"))
             }

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::HttpState;
 use super::auth::{Credentials, KEY_ADMIN, authenticate, user};
 use super::body::ParsedBody;
-use super::error::Failure;
+use super::error::{Failure, WebhookFailure};
 use super::request::{PathId, QueryText};
 use super::users::Message;
 use super::validation::list::deliveries;
@@ -48,7 +48,7 @@ pub async fn test(
     };
     match state.webhook_sender.send_to(&url, &letter).await {
         Ok(()) => Ok(Json(Message { message: "Webhook URL is valid" }).into_response()),
-        Err(error) => Err(Failure::WebhookTest(error.to_string())),
+        Err(error) => Err(WebhookFailure::NotTaken(error.to_string()).into()),
     }
 }
 
@@ -110,7 +110,7 @@ pub async fn replay(
 ) -> Result<Response, Failure> {
     authenticate(&state, &credentials, KEY_ADMIN).await?;
     if !state.outbox.replay(&id, state.clock.now()).await? {
-        return Err(Failure::NoDelivery(id));
+        return Err(WebhookFailure::Unknown(id).into());
     }
     Ok(Json(Message { message: "The webhook will be sent again" }).into_response())
 }
@@ -126,7 +126,7 @@ pub async fn drop_one(
 ) -> Result<Response, Failure> {
     authenticate(&state, &credentials, KEY_ADMIN).await?;
     if !state.outbox.drop_letter(&id, state.clock.now()).await? {
-        return Err(Failure::NoDelivery(id));
+        return Err(WebhookFailure::Unknown(id).into());
     }
     Ok(Json(Message { message: "The webhook is dropped" }).into_response())
 }
