@@ -1,0 +1,214 @@
+//! The model itself: where it begins, what one step does, and when it is quiet.
+
+use reelkeeper_actors::recording::policy::{Policy, STRIKE_GAP};
+use reelkeeper_actors::recording::rules::Rule;
+use stateright::{Model, Property};
+
+use super::promises;
+use super::rooms::Rooms;
+use super::steps::{Copies, Step};
+use super::world::{
+    Asks, Budget, Claim, Client, Hook, Life, Node, Stands, World,
+};
+use super::cues::Cue;
+use super::nodes::Taken;
+
+/// One set of nodes, starts and faults.
+pub struct Story {
+    pub rooms: Rooms,
+    pub nodes: usize,
+    pub starts: usize,
+    pub budget: Budget,
+    /// Whether LiveKit sends webhooks.
+    pub has_hooks: bool,
+    /// Whether clients ask at another node than the owner.
+    pub asks_elsewhere: bool,
+    pub fencing: Fencing,
+}
+
+/// Whether writes are conditional.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fencing {
+    Checked,
+    /// To see that the model notices.
+    TakenAway,
+}
+
+impl Story {
+    pub fn new(nodes: usize, starts: usize, budget: Budget) -> Self {
+        Self::without(&[], nodes, starts, budget)
+    }
+
+    /// The same with rules taken away.
+    pub fn without(rules: &[Rule], nodes: usize, starts: usize, budget: Budget) -> Self {
+        let policy = Policy { stale_after: STRIKE_GAP, without: rules.to_vec(), ..Policy::default() };
+        let rooms = Rooms::new(policy);
+        let (has_hooks, asks_elsewhere, fencing) = (false, false, Fencing::Checked);
+        Self { rooms, nodes, starts, budget, has_hooks, asks_elsewhere, fencing }
+    }
+
+    pub fn with_hooks(self) -> Self {
+        Self { has_hooks: true, ..self }
+    }
+
+    pub fn asking_elsewhere(self) -> Self {
+        Self { asks_elsewhere: true, ..self }
+    }
+
+    pub fn unfenced(self) -> Self {
+        Self { fencing: Fencing::TakenAway, ..self }
+    }
+
+    pub fn beginning(&self) -> World {
+        let start = Client { asks: Asks::Start, stands: Stands::Unasked, kept: None };
+        World {
+            row: None,
+            nodes: vec![Node::default(); self.nodes],
+            lives: Vec::new(),
+            clients: vec![start; self.starts],
+            hooks: Vec::new(),
+            letters: Vec::new(),
+            room_is_empty: false,
+            left: self.budget,
+            broken: 0,
+            is_quiet: true,
+        }
+    }
+
+    /// What a step leads to.
+    pub fn after(&self, before: &World, step: Step) -> World {
+        let mut world = before.clone();
+        self.take(&mut world, step);
+        self.tidy(&mut world);
+        world
+    }
+
+    fn take(&self, world: &mut World, step: Step) {
+        match step {
+            Step::Ask(at, client) => self.ask(world, at, client),
+            Step::GiveUp(client) => self.give_up(world, client),
+            Step::ReadLetter(at, client) => self.read_letter(world, at, client),
+            Step::Claim(at) => self.claim(world, at),
+            Step::Steal(at) => {
+                world.left.steals -= 1;
+                self.claim(world, at);
+            }
+            Step::Due(at, due) => drop(self.tell(world, at, &Cue::Due(due))),
+            Step::Look(at, name, patience, blind) => {
+                world.left.empty_lists -= u8::from(blind != super::steps::Blind::Neither);
+                self.look(world, at, name, patience, blind);
+            }
+            Step::LookIntoRoom(at, blind) => {
+                world.left.empty_lists -= u8::from(blind != super::steps::Blind::Neither);
+                self.look_into_room(world, at, blind);
+            }
+            Step::Carry(at, number, then) => self.carry(world, at, number, then),
+            Step::Flush(at) => self.flush(world, at),
+            Step::Remove(at) => self.remove(world, at),
+            Step::SendStart(at, name) => self.send_start(world, at, name),
+            Step::AnswerStart(at, name, ends) => self.answer_start(world, at, name, ends),
+            Step::Stop(at, name, then) => self.stop_now(world, at, name, then),
+            Step::Finish(at, leftover) => self.finish(world, at, leftover),
+            Step::Hook(at, hook, copies) => self.take_hook(world, at, hook, copies),
+            Step::LoseHook(hook) => world.hooks.retain(|other| *other != hook),
+            Step::Sweep(at, name, finds) => self.sweep(world, at, name, finds),
+            Step::Kit(name, goes) => self.go_on(world, name, goes),
+            Step::ForgetAll => {
+                world.left.flushes -= 1;
+                world.lives.iter_mut().for_each(Life::forget);
+            }
+            Step::Crash(at) => self.crash(world, at),
+            Step::Want(asks) => {
+                match asks {
+                    Asks::Stop(_) => world.left.stops -= 1,
+                    _ => world.left.deletes -= 1,
+                }
+                world.clients.push(Client { asks, stands: Stands::Unasked, kept: None });
+            }
+        }
+    }
+
+    fn take_hook(&self, world: &mut World, at: usize, hook: Hook, copies: Copies) {
+        world.left.doubles -= u8::from(copies == Copies::Another);
+        let taken = self.hook(world, at, hook);
+        if copies == Copies::Last && taken == Taken::Stored {
+            world.hooks.retain(|other| *other != hook);
+        }
+    }
+
+    /// Makes equal what is alike.
+    fn tidy(&self, world: &mut World) {
+        let row_is_gone = world.row.is_none();
+        for node in &mut world.nodes {
+            if let Some(actor) = &mut node.actor {
+                if actor.claim == Claim::Absent && self.rooms.view(actor.state).saw.is_settled {
+                    let idle = self.rooms.view(actor.state).waiting.is_empty();
+                    if idle {
+                        node.actor = None;
+                    }
+                } else if row_is_gone && actor.claim == Claim::Stands {
+                    actor.claim = Claim::Lost;
+                }
+            }
+            node.calls.sort_unstable();
+        }
+        world.nodes.sort_unstable();
+        world.hooks.sort_unstable();
+        world.hooks.dedup();
+        world.letters.sort_unstable();
+        world.is_quiet = self.is_quiet(world);
+    }
+
+    /// Whether nobody would do anything any more, but look and find what is known.
+    fn is_quiet(&self, world: &World) -> bool {
+        let at_rest = world.hooks.is_empty()
+            && world.letters.is_empty()
+            && world.nodes.iter().all(Node::is_idle)
+            && world.lives.iter().all(|life| life.kit.is_at_rest());
+        if !at_rest {
+            return false;
+        }
+        let mut steps = Vec::new();
+        self.steps(world, &mut steps);
+        let unasked = |step: &Step| match step {
+            Step::Ask(_, client) => world.clients[usize::from(*client)].stands == Stands::Unasked,
+            _ => false,
+        };
+        let steps = steps.into_iter().filter(|step| step.is_progress() && !unasked(step));
+        steps.into_iter().all(|step| {
+            let mut next = world.clone();
+            self.take(&mut next, step);
+            next == *world
+        })
+    }
+}
+
+impl Life {
+    fn forget(&mut self) {
+        self.kit.is_forgotten = self.kit.listed().is_some() || self.kit.is_forgotten;
+    }
+}
+
+impl Model for Story {
+    type State = World;
+    type Action = Step;
+
+    fn init_states(&self) -> Vec<World> {
+        vec![self.beginning()]
+    }
+
+    fn actions(&self, world: &World, steps: &mut Vec<Step>) {
+        if world.broken == 0 {
+            self.steps(world, steps);
+        }
+    }
+
+    fn next_state(&self, world: &World, step: Step) -> Option<World> {
+        let next = self.after(world, step);
+        (next != *world).then_some(next)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        promises::properties()
+    }
+}
