@@ -3,6 +3,8 @@
 
 #[path = "model/cues.rs"]
 mod cues;
+#[path = "model/digest.rs"]
+mod digest;
 #[path = "model/livekit.rs"]
 mod livekit;
 #[path = "model/nodes.rs"]

@@ -7,8 +7,8 @@ use reelkeeper_actors::recording::effect::{Answer, Depth, Effect, Refusal};
 use reelkeeper_actors::recording::egress::{CallError, EgressInfo, EgressStatus, LeaveReason};
 use reelkeeper_actors::recording::encoding::{Encoding, Layout};
 use reelkeeper_actors::recording::event::{
-    Attendance, DeleteRequest, Evidence, FileEvidence, Happening, Listed, Presence, Recall, Repeatable, Repeats,
-    Sighting, Source, StartRequest, StopRequest, UnheldRecording,
+    Attendance, DeleteRequest, Evidence, FileEvidence, Happening, Listed, Presence, Recall, Repeatable,
+    Repeats, Sighting, Source, StartRequest, StopRequest, UnheldRecording,
 };
 use reelkeeper_actors::recording::ledger::Owed;
 use reelkeeper_actors::recording::policy::Policy;

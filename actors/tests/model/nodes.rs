@@ -16,8 +16,8 @@ use super::rooms::Decided;
 use super::steps::{Blind, Ends, Finds, Then};
 use super::story::{Fencing, Story};
 use super::world::{
-    Actor, Asks, At, Call, Claim, ClientName, Hook, Kit, Leftover, Life, Node, Recorder, Reply, Shown, Stands,
-    Tells, UidName, World,
+    Actor, Asks, At, Call, Claim, ClientName, Hook, Kit, Leftover, Life, Node, Recorder, Reply, Shown,
+    Stands, Tells, UidName, World,
 };
 
 /// How a cue ended.
@@ -139,6 +139,16 @@ impl Story {
             }
             Deed::Answer(client, reply) => self.answer(world, *client, *reply),
         }
+    }
+
+    /// A timer fires.
+    pub fn fire(&self, world: &mut World, at: usize, due: Due) {
+        let Some(actor) = &world.nodes[at].actor else { return };
+        let current = self.rooms.view(actor.state).saw.current;
+        if let Some(by) = current.filter(|_| due == Due::Deadline).and_then(|current| current.by) {
+            world.clients[usize::from(by)].is_overdue = true;
+        }
+        self.tell(world, at, &Cue::Due(due));
     }
 
     /// A look with the patience that its uid needs.
@@ -273,6 +283,23 @@ impl Story {
         match then {
             Then::Tell => drop(self.tell(world, at, &done)),
             Then::Crash => self.crash(world, at),
+        }
+    }
+
+    /// Everything that is pending is carried out, one after the other.
+    pub fn carry_all(&self, world: &mut World) {
+        for at in 0..world.nodes.len() {
+            let next = |world: &World| {
+                let actor = world.nodes[at].actor.as_ref()?;
+                self.rooms.view(actor.state).carries.first().copied()
+            };
+            while let Some((number, _)) = next(world) {
+                self.carry(world, at, number, Then::Tell);
+            }
+            let Node { leftovers, .. } = world.nodes[at].clone();
+            for leftover in leftovers.into_iter().filter(|other| matches!(other, Leftover::Show(..))) {
+                self.finish(world, at, leftover);
+            }
         }
     }
 

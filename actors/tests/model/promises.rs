@@ -39,9 +39,7 @@ fn always() -> Vec<Property<Story>> {
             let shown = w.lives.iter().any(|life| life.is_deleted && life.document.is_some());
             kept(w, Always::DeletedStaysDeleted) && !shown
         }),
-        Property::always("no stop of the committed recording", |_, w| {
-            kept(w, Always::NoStopOfTheCommitted)
-        }),
+        Property::always("no stop of the committed recording", |_, w| kept(w, Always::NoStopOfTheCommitted)),
         Property::always("one StartEgress per uid", |_, w| kept(w, Always::OneCallPerUid)),
     ]
 }
@@ -69,8 +67,7 @@ fn quiet() -> Vec<Property<Story>> {
             !w.is_quiet || current.is_none_or(|c| w.lives[usize::from(c.uid)].kit.is_live())
         }),
         Property::always("quiet: 503 means that nothing runs", |_, w: &World| {
-            !w.is_quiet
-                || w.lives.iter().all(|life| !life.kit.is_live() || !was_told_503(w, life.by))
+            !w.is_quiet || w.lives.iter().all(|life| !life.kit.is_live() || !was_told_503(w, life.by))
         }),
         Property::always("quiet: COMPLETE is not called failed", |_, w: &World| {
             let failed = Some(Shown::Failed);
@@ -80,14 +77,16 @@ fn quiet() -> Vec<Property<Story>> {
             !w.is_quiet || !w.lives.iter().any(wrong)
         }),
         Property::always("quiet: 201 and COMPLETE is a complete document", |_, w: &World| {
-            !w.is_quiet || recorded(w).all(|life| {
-                !is_complete(life.kit.at) || life.is_deleted || life.document == Some(Shown::Complete)
-            })
+            !w.is_quiet
+                || recorded(w).all(|life| {
+                    !is_complete(life.kit.at) || life.is_deleted || life.document == Some(Shown::Complete)
+                })
         }),
         Property::always("quiet: a dead worker is a failed document", |_, w: &World| {
-            !w.is_quiet || w.lives.iter().all(|life| {
-                !life.kit.is_dead || life.document.is_none_or(|shown| shown == Shown::Failed)
-            })
+            !w.is_quiet
+                || w.lives
+                    .iter()
+                    .all(|life| !life.kit.is_dead || life.document.is_none_or(|shown| shown == Shown::Failed))
         }),
         Property::always("quiet: every client is answered", |_, w: &World| {
             let waits = |stands| matches!(stands, Stands::Here | Stands::There | Stands::Between);
@@ -109,9 +108,7 @@ fn is_complete(at: At) -> bool {
 
 fn was_told_503(world: &World, by: Option<u8>) -> bool {
     let client = by.map(|by| world.clients[usize::from(by)]);
-    client.is_some_and(|client| {
-        matches!(client.stands, Stands::Told(Reply::TimedOut | Reply::Unavailable))
-    })
+    client.is_some_and(|client| matches!(client.stands, Stands::Told(Reply::TimedOut | Reply::Unavailable)))
 }
 
 fn recorded(world: &World) -> impl Iterator<Item = &super::world::Life> {

@@ -13,6 +13,7 @@ use reelkeeper_actors::recording::lifecycle::{Commit, transition};
 use reelkeeper_actors::recording::policy::Policy;
 
 use super::cues::{Carried, Cue, Deed, carried, client_name, deed, room, uid, uid_name};
+use super::digest;
 use super::times::{NOW, canonical, lose_patience, make_due};
 use super::world::{ClientName, RowName, StateName, UidName};
 
@@ -26,7 +27,8 @@ pub struct Rooms {
 
 /// Values that are kept once each.
 struct Shelf<T, V> {
-    names: HashMap<String, u32>,
+    /// By digest.
+    names: HashMap<u64, Vec<u32>>,
     kept: Vec<(Arc<T>, Arc<V>)>,
 }
 
@@ -55,6 +57,8 @@ pub struct StateView {
     pub row: RowName,
     pub saw: Arc<RowView>,
     pub has_deadline: bool,
+    /// The uid for which it has sent no StartEgress yet.
+    pub may_send: Option<UidName>,
     pub looks_into_room: Option<UidName>,
     pub retries_start: bool,
     pub looks: Vec<UidName>,
@@ -136,19 +140,19 @@ impl Rooms {
     }
 
     fn state_named(&self, state: State) -> StateName {
-        let text = format!("{:?}", (&state.durable, &state.memory));
-        if let Some(name) = read(&self.states).names.get(&text) {
-            return *name;
+        let digest = digest::of_state(&state, &self.policy);
+        if let Some(name) = read(&self.states).find(digest, &state) {
+            return name;
         }
         let row = self.row_named(&state.durable);
         let view = self.look_at(&state, row);
-        write(&self.states).keep(text, state, view)
+        write(&self.states).keep(digest, state, view)
     }
 
     fn row_named(&self, row: &RoomState) -> RowName {
-        let text = format!("{row:?}");
-        if let Some(name) = read(&self.rows).names.get(&text) {
-            return *name;
+        let digest = digest::of_row(row);
+        if let Some(name) = read(&self.rows).find(digest, row) {
+            return name;
         }
         let held = row.tracks().map(|track| uid_name(&track.uid)).collect();
         let shows = row.pending.iter().filter_map(|pending| pending.effect.recording());
@@ -164,7 +168,7 @@ impl Rooms {
             shows: shows.map(|id| uid_name(&id.uid)).collect(),
             is_settled: row.is_settled(),
         };
-        write(&self.rows).keep(text, row.clone(), view)
+        write(&self.rows).keep(digest, row.clone(), view)
     }
 
     fn look_at(&self, state: &State, row: RowName) -> StateView {
@@ -182,6 +186,7 @@ impl Rooms {
             row,
             saw: self.row(row),
             has_deadline: waits_for_phase && durable.current.as_ref().is_some_and(|c| c.deadline.is_some()),
+            may_send: memory.may_send.as_ref().map(uid_name),
             looks_into_room: memory.may_send.as_ref().filter(|_| memory.retry_start.is_none()).map(uid_name),
             retries_start: memory.retry_start.is_some(),
             looks: memory.looks.keys().map(uid_name).collect(),
@@ -195,14 +200,19 @@ impl Rooms {
     }
 }
 
-impl<T, V> Shelf<T, V> {
-    fn keep(&mut self, text: String, value: T, view: V) -> u32 {
-        if let Some(name) = self.names.get(&text) {
-            return *name;
+impl<T: PartialEq, V> Shelf<T, V> {
+    fn find(&self, digest: u64, value: &T) -> Option<u32> {
+        let alike = self.names.get(&digest)?;
+        alike.iter().copied().find(|name| *self.kept[*name as usize].0 == *value)
+    }
+
+    fn keep(&mut self, digest: u64, value: T, view: V) -> u32 {
+        if let Some(name) = self.find(digest, &value) {
+            return name;
         }
         let name = u32::try_from(self.kept.len()).expect("fewer states than numbers");
         self.kept.push((Arc::new(value), Arc::new(view)));
-        self.names.insert(text, name);
+        self.names.entry(digest).or_default().push(name);
         name
     }
 }
@@ -213,4 +223,9 @@ fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
 
 fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+impl Rooms {
+    pub fn debug(&self, s: StateName) -> State {
+        State::clone(&read(&self.states).kept[s as usize].0)
+    }
 }

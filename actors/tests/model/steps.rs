@@ -6,9 +6,9 @@ use reelkeeper_actors::recording::egress::EgressStatus;
 
 use super::cues::{Due, Patience};
 use super::rooms::StateView;
-use super::story::Story;
+use super::story::{Clocks, Story};
 use super::world::{
-    Asks, At, Claim, ClientName, Hook, Leftover, Recorder, Shown, Stands, UidName, World,
+    Actor, Asks, At, Call, Claim, ClientName, Hook, Leftover, Recorder, Shown, Stands, UidName, World,
 };
 
 /// One step.
@@ -129,9 +129,7 @@ impl Step {
             Self::Carry(_, _, then) | Self::Stop(_, _, then) => then == Then::Tell,
             Self::AnswerStart(_, _, ends) => ends == Ends::Ok,
             Self::Hook(_, _, copies) => copies == Copies::Last,
-            Self::Kit(_, goes) => {
-                !matches!(goes, Goes::Fail | Goes::Die | Goes::EndCleanly | Goes::GoAway)
-            }
+            Self::Kit(_, goes) => !matches!(goes, Goes::Fail | Goes::Die | Goes::EndCleanly | Goes::GoAway),
             _ => true,
         }
     }
@@ -167,9 +165,10 @@ impl Story {
         let nodes = world.nodes.iter().enumerate();
         let mut hosts: Vec<usize> =
             nodes.clone().filter(|(_, node)| node.actor.is_some()).map(|(at, _)| at).collect();
-        let nobody_owns = !world.nodes.iter().any(|node| {
-            node.actor.as_ref().is_some_and(|actor| actor.claim == Claim::Stands)
-        });
+        let nobody_owns = !world
+            .nodes
+            .iter()
+            .any(|node| node.actor.as_ref().is_some_and(|actor| actor.claim == Claim::Stands));
         if world.row.is_none() && nobody_owns {
             hosts.extend(nodes.clone().find(|(_, node)| node.actor.is_none()).map(|(at, _)| at));
         }
@@ -177,8 +176,19 @@ impl Story {
     }
 
     fn client_steps(&self, world: &World, steps: &mut Vec<Step>) {
+        let mut is_next = true;
         for (name, client) in (0..).zip(&world.clients) {
-            let asks_now = matches!(client.stands, Stands::Unasked | Stands::Between);
+            let is_unasked_start = client.stands == Stands::Unasked && client.asks == Asks::Start;
+            // Starts are alike: the first is asked first.
+            if is_unasked_start && !std::mem::replace(&mut is_next, false) {
+                continue;
+            }
+            let may_ask = !client.is_overdue || self.clocks == Clocks::Differ;
+            let asks_now = match client.stands {
+                Stands::Unasked => true,
+                Stands::Between => may_ask,
+                _ => false,
+            };
             if asks_now {
                 steps.extend(self.hosts(world).into_iter().map(|at| Step::Ask(at, name)));
             }
@@ -202,9 +212,10 @@ impl Story {
 
     fn node_steps(&self, world: &World, at: usize, steps: &mut Vec<Step>) {
         let node = &world.nodes[at];
-        let owned = world.nodes.iter().any(|node| {
-            node.actor.as_ref().is_some_and(|actor| actor.claim == Claim::Stands)
-        });
+        let owned = world
+            .nodes
+            .iter()
+            .any(|node| node.actor.as_ref().is_some_and(|actor| actor.claim == Claim::Stands));
         if node.actor.is_none() && world.row.is_some() {
             if !owned {
                 steps.push(Step::Claim(at));
@@ -236,10 +247,26 @@ impl Story {
             }
         }
         for (name, life) in (0..).zip(&world.lives) {
-            if let Some(finds) = self.found(world, name, life) && self.hosts(world).contains(&at) {
+            if let Some(finds) = self.found(world, name, life)
+                && self.hosts(world).contains(&at)
+            {
                 steps.push(Step::Sweep(at, name, finds));
             }
         }
+    }
+
+    /// The longest wait that may be over for a uid. What LiveKit still works on is in time: an upload ends before its
+    /// limit, and a call begins nothing ten minutes after its end, since whoever may still send it sees that the
+    /// deadline has passed.
+    fn patience(&self, world: &World, name: UidName, view: &StateView) -> Patience {
+        let kit = &world.lives[usize::from(name)].kit;
+        let is_unsent = |call: &Call| call.uid == name && !call.is_sent;
+        let will_be_sent = world.nodes.iter().any(|node| {
+            let sends = |actor: &Actor| self.rooms.view(actor.state).may_send == Some(name);
+            node.calls.iter().any(is_unsent) || node.actor.as_ref().is_some_and(sends)
+        });
+        let goes_on = will_be_sent || kit.is_live() || !kit.is_at_rest();
+        if goes_on || !view.unsettled.contains(&name) { Patience::Kept } else { Patience::LimitOver }
     }
 
     fn actor_steps(&self, world: &World, at: usize, view: &StateView, steps: &mut Vec<Step>) {
@@ -262,7 +289,7 @@ impl Story {
             }
         }
         for name in &view.looks {
-            let patience = patience(world, *name, view);
+            let patience = self.patience(world, *name, view);
             steps.push(Step::Look(at, *name, patience, Blind::Neither));
             if patience != Patience::Kept {
                 steps.push(Step::Look(at, *name, Patience::Kept, Blind::Neither));
@@ -284,18 +311,6 @@ impl Story {
             }
         }
     }
-}
-
-/// The longest wait that may be over for a uid. What LiveKit still works on is in time: an upload ends before its
-/// limit, and a call begins nothing ten minutes after its end.
-fn patience(world: &World, name: UidName, view: &StateView) -> Patience {
-    let kit = &world.lives[usize::from(name)].kit;
-    let unsent = |call: &super::world::Call| call.uid == name && !call.is_sent;
-    let will_be_sent = world.nodes.iter().flat_map(|node| &node.calls).any(unsent);
-    if !view.unsettled.contains(&name) || !kit.is_at_rest() || will_be_sent || kit.is_live() {
-        return Patience::Kept;
-    }
-    Patience::LimitOver
 }
 
 fn answers(world: &World, at: usize, name: UidName, steps: &mut Vec<Step>) {
@@ -322,7 +337,7 @@ fn kit_steps(world: &World, index: usize, steps: &mut Vec<Step>) {
     let mut goes = |goes| steps.push(Step::Kit(name, goes));
     if kit.at == At::Called {
         goes(Goes::Begin);
-        let waits = |call: &super::world::Call| call.uid == name && call.is_sent;
+        let waits = |call: &Call| call.uid == name && call.is_sent;
         if !world.nodes.iter().flat_map(|node| &node.calls).any(waits) {
             goes(Goes::NeverBegin);
         }

@@ -4,14 +4,12 @@ use reelkeeper_actors::recording::policy::{Policy, STRIKE_GAP};
 use reelkeeper_actors::recording::rules::Rule;
 use stateright::{Model, Property};
 
+use super::cues::Cue;
+use super::nodes::Taken;
 use super::promises;
 use super::rooms::Rooms;
 use super::steps::{Copies, Step};
-use super::world::{
-    Asks, Budget, Claim, Client, Hook, Life, Node, Stands, World,
-};
-use super::cues::Cue;
-use super::nodes::Taken;
+use super::world::{Asks, Budget, Claim, Client, Hook, Life, Node, Stands, World};
 
 /// One set of nodes, starts and faults.
 pub struct Story {
@@ -24,6 +22,26 @@ pub struct Story {
     /// Whether clients ask at another node than the owner.
     pub asks_elsewhere: bool,
     pub fencing: Fencing,
+    pub clocks: Clocks,
+    pub store: Store,
+}
+
+/// When pending effects are carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    /// At once.
+    Quick,
+    /// At any time; the node may die before it knows.
+    Slow,
+}
+
+/// Whether all nodes have the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clocks {
+    /// When a request's deadline has passed on one node, no other begins it.
+    Agree,
+    /// It may pass on one node and lie ahead on another.
+    Differ,
 }
 
 /// Whether writes are conditional.
@@ -44,7 +62,17 @@ impl Story {
         let policy = Policy { stale_after: STRIKE_GAP, without: rules.to_vec(), ..Policy::default() };
         let rooms = Rooms::new(policy);
         let (has_hooks, asks_elsewhere, fencing) = (false, false, Fencing::Checked);
-        Self { rooms, nodes, starts, budget, has_hooks, asks_elsewhere, fencing }
+        Self {
+            rooms,
+            nodes,
+            starts,
+            budget,
+            has_hooks,
+            asks_elsewhere,
+            fencing,
+            clocks: Clocks::Agree,
+            store: Store::Quick,
+        }
     }
 
     pub fn with_hooks(self) -> Self {
@@ -55,12 +83,20 @@ impl Story {
         Self { asks_elsewhere: true, ..self }
     }
 
+    pub fn with_differing_clocks(self) -> Self {
+        Self { clocks: Clocks::Differ, ..self }
+    }
+
+    pub fn with_slow_store(self) -> Self {
+        Self { store: Store::Slow, ..self }
+    }
+
     pub fn unfenced(self) -> Self {
         Self { fencing: Fencing::TakenAway, ..self }
     }
 
     pub fn beginning(&self) -> World {
-        let start = Client { asks: Asks::Start, stands: Stands::Unasked, kept: None };
+        let start = Client { asks: Asks::Start, stands: Stands::Unasked, is_overdue: false, kept: None };
         World {
             row: None,
             nodes: vec![Node::default(); self.nodes],
@@ -78,9 +114,17 @@ impl Story {
     /// What a step leads to.
     pub fn after(&self, before: &World, step: Step) -> World {
         let mut world = before.clone();
-        self.take(&mut world, step);
-        self.tidy(&mut world);
+        self.go(&mut world, step);
+        world.is_quiet = self.is_quiet(&world);
         world
+    }
+
+    fn go(&self, world: &mut World, step: Step) {
+        self.take(world, step);
+        if self.store == Store::Quick {
+            self.carry_all(world);
+        }
+        self.tidy(world);
     }
 
     fn take(&self, world: &mut World, step: Step) {
@@ -93,7 +137,7 @@ impl Story {
                 world.left.steals -= 1;
                 self.claim(world, at);
             }
-            Step::Due(at, due) => drop(self.tell(world, at, &Cue::Due(due))),
+            Step::Due(at, due) => self.fire(world, at, due),
             Step::Look(at, name, patience, blind) => {
                 world.left.empty_lists -= u8::from(blind != super::steps::Blind::Neither);
                 self.look(world, at, name, patience, blind);
@@ -123,7 +167,7 @@ impl Story {
                     Asks::Stop(_) => world.left.stops -= 1,
                     _ => world.left.deletes -= 1,
                 }
-                world.clients.push(Client { asks, stands: Stands::Unasked, kept: None });
+                world.clients.push(Client { asks, stands: Stands::Unasked, is_overdue: false, kept: None });
             }
         }
     }
@@ -139,6 +183,8 @@ impl Story {
     /// Makes equal what is alike.
     fn tidy(&self, world: &mut World) {
         let row_is_gone = world.row.is_none();
+        // That a row lags is seen only by who claims it.
+        let nobody_reads = world.left.crashes == 0 && world.left.steals == 0;
         for node in &mut world.nodes {
             if let Some(actor) = &mut node.actor {
                 if actor.claim == Claim::Absent && self.rooms.view(actor.state).saw.is_settled {
@@ -151,12 +197,15 @@ impl Story {
                 }
             }
             node.calls.sort_unstable();
+            let is_owner = node.actor.as_ref().filter(|actor| actor.claim == Claim::Stands);
+            if let Some(actor) = is_owner.filter(|_| nobody_reads) {
+                world.row = Some(self.rooms.view(actor.state).row);
+            }
         }
         world.nodes.sort_unstable();
         world.hooks.sort_unstable();
         world.hooks.dedup();
         world.letters.sort_unstable();
-        world.is_quiet = self.is_quiet(world);
     }
 
     /// Whether nobody would do anything any more, but look and find what is known.
@@ -177,7 +226,7 @@ impl Story {
         let steps = steps.into_iter().filter(|step| step.is_progress() && !unasked(step));
         steps.into_iter().all(|step| {
             let mut next = world.clone();
-            self.take(&mut next, step);
+            self.go(&mut next, step);
             next == *world
         })
     }

@@ -240,6 +240,8 @@ pub struct Client {
     pub asks: Asks,
     /// How it stands.
     pub stands: Stands,
+    /// Whether its deadline passed at some node.
+    pub is_overdue: bool,
     /// The answer that is kept for those who ask again.
     pub kept: Option<Reply>,
 }
