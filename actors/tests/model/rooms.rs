@@ -37,6 +37,8 @@ struct Shelf<T, V> {
 pub struct RowView {
     pub current: Option<CurrentView>,
     pub held: Vec<UidName>,
+    /// Those whose egress it knows by id.
+    pub known: Vec<UidName>,
     pub shows: Vec<UidName>,
     pub is_settled: bool,
 }
@@ -48,7 +50,6 @@ pub struct CurrentView {
     pub phase: Phase,
     pub by: Option<ClientName>,
     pub is_stopped: bool,
-    pub is_known: bool,
 }
 
 /// What an actor has begun or armed.
@@ -155,6 +156,7 @@ impl Rooms {
             return name;
         }
         let held = row.tracks().map(|track| uid_name(&track.uid)).collect();
+        let known = row.tracks().filter(|track| track.egress.is_some());
         let shows = row.pending.iter().filter_map(|pending| pending.effect.recording());
         let view = RowView {
             current: row.current.as_ref().map(|current| CurrentView {
@@ -162,9 +164,9 @@ impl Rooms {
                 phase: row.phase,
                 by: current.begun_by.as_ref().map(client_name),
                 is_stopped: current.track.stop.is_some(),
-                is_known: current.track.egress.is_some(),
             }),
             held,
+            known: known.map(|track| uid_name(&track.uid)).collect(),
             shows: shows.map(|id| uid_name(&id.uid)).collect(),
             is_settled: row.is_settled(),
         };
@@ -223,9 +225,4 @@ fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
 
 fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
-}
-impl Rooms {
-    pub fn debug(&self, s: StateName) -> State {
-        State::clone(&read(&self.states).kept[s as usize].0)
-    }
 }

@@ -121,7 +121,7 @@ pub enum Goes {
 }
 
 impl Step {
-    /// Whether nodes and LiveKit come to it by themselves: neither a fault nor a client's wish.
+    /// Whether it is no fault and, but for what clients ask, no wish.
     pub fn is_progress(self) -> bool {
         match self {
             Self::Crash(_) | Self::Steal(_) | Self::ForgetAll | Self::Want(_) => false,
