@@ -345,10 +345,8 @@ pub fn deed(effect: &Effect) -> Option<Deed> {
             ),
         })),
         Effect::Answer { command, answer } => Some(Deed::Answer(client_name(command), reply(answer))),
-        // Kept by `rooms.rs` as what the state has begun.
-        Effect::LookBeforeStart { .. } | Effect::Carry { .. } => None,
-        // Hints to those in the meeting: nothing rests on them.
-        Effect::Signal(_) => None,
+        // The first two are kept by `rooms.rs` as what the state has begun; nothing rests on a signal.
+        Effect::LookBeforeStart { .. } | Effect::Carry { .. } | Effect::Signal(_) => None,
     }
 }
 

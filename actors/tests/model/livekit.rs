@@ -6,8 +6,8 @@ use reelkeeper_actors::recording::event::Presence;
 
 use super::cues::{CallEnd, Known, Look, Patience, Seen};
 use super::steps::{Blind, Goes};
-use super::story::Story;
-use super::world::{At, Hook, Kit, Recorder, Tells, UidName, World};
+use super::story::{Hooks, Story};
+use super::world::{At, Hook, Kit, Recorder, Tells, UidName, Worker, World};
 
 impl Story {
     /// An egress goes on.
@@ -34,7 +34,7 @@ impl Story {
             }
             Goes::Die => {
                 world.left.kills -= 1;
-                kit.is_dead = true;
+                kit.worker = Worker::Killed;
                 let was = std::mem::replace(&mut kit.recorder, Recorder::Left);
                 if was == Recorder::In {
                     self.tells(world, name, Tells::Lost);
@@ -62,7 +62,7 @@ impl Story {
     }
 
     fn tells(&self, world: &mut World, name: UidName, tells: Tells) {
-        if self.has_hooks {
+        if self.hooks != Hooks::Never {
             world.hooks.push(Hook { uid: name, tells });
         }
     }
@@ -74,7 +74,7 @@ impl Story {
         if status.is_terminal() {
             return CallEnd::FailedPrecondition;
         }
-        if kit.is_dead {
+        if kit.is_dead() {
             return CallEnd::NoAnswer;
         }
         match status {
@@ -107,16 +107,16 @@ pub fn look(
     let sees_list = matches!(blind, Blind::Neither | Blind::Participants);
     let listed = kit.listed().filter(|_| sees_list);
     let deep = listed.is_none() || matches!(depth, Depth::Room | Depth::Everything);
-    let recorder = if deep { recorder(world, kit, known, blind) } else { Presence::Unknown };
+    let recorder = if deep { recorder(world, *kit, known, blind) } else { Presence::Unknown };
     let asks_store = listed.is_none() || depth == Depth::Everything;
     let has_file = if asks_store { has_file } else { Seen::Unknown };
     Look { listed: Seen::Is(listed), recorder, has_file, patience }
 }
 
-fn recorder(world: &World, kit: &Kit, known: Known, blind: Blind) -> Presence {
+fn recorder(world: &World, kit: Kit, known: Known, blind: Blind) -> Presence {
     let sees = matches!(blind, Blind::Neither | Blind::Egresses);
-    let is_in = |kit: &Kit| sees && kit.recorder == Recorder::In;
-    let anybody = world.lives.iter().any(|life| is_in(&life.kit));
+    let is_in = |kit: Kit| sees && kit.recorder == Recorder::In;
+    let anybody = world.lives.iter().any(|life| is_in(life.kit));
     let present = if known == Known::ById { is_in(kit) } else { anybody };
     match (present, sees && (anybody || !world.room_is_empty)) {
         (true, _) => Presence::Present,

@@ -5,10 +5,11 @@
 
 use reelkeeper_actors::recording::RecordingStatus;
 use reelkeeper_actors::recording::egress::EgressStatus;
-use reelkeeper_actors::recording::event::{Repeats, Source};
+use reelkeeper_actors::recording::event::Source;
 use reelkeeper_actors::recording::ledger::Phase;
 use reelkeeper_actors::recording::lifecycle::Commit;
 
+use super::clients::{answer, move_on};
 use super::cues::{CallEnd, Carried, Cue, Deed, Due, Leave, Patience};
 use super::livekit::look;
 use super::promises::Always;
@@ -16,8 +17,7 @@ use super::rooms::Decided;
 use super::steps::{Blind, Ends, Finds, Then};
 use super::story::{Fencing, Story};
 use super::world::{
-    Actor, Asks, At, Call, Claim, ClientName, Hook, Kit, Leftover, Life, Node, Recorder, Reply, Shown,
-    Stands, Tells, UidName, World,
+    Actor, At, Call, Claim, Hook, Kit, Leftover, Life, Node, Recorder, Shown, Stands, Tells, UidName, World,
 };
 
 /// How a cue ended.
@@ -30,11 +30,6 @@ pub enum Taken {
 impl Story {
     /// Something happens to the actor of a node, which is made if there is none.
     pub fn tell(&self, world: &mut World, at: usize, cue: &Cue) -> Taken {
-        self.tell_looking(world, at, cue, Blind::Neither)
-    }
-
-    /// The same, with what the look shows that may follow.
-    pub fn tell_looking(&self, world: &mut World, at: usize, cue: &Cue, blind: Blind) -> Taken {
         let fresh_uid = UidName::try_from(world.lives.len()).expect("few uids");
         let absent = || Actor { claim: Claim::Absent, state: self.rooms.fresh() };
         let actor = world.nodes[at].actor.get_or_insert_with(absent).clone();
@@ -54,15 +49,12 @@ impl Story {
             actor.state = decided.state;
         }
         self.note_new_uid(world, &decided, fresh_uid);
-        let patience = match cue {
-            Cue::Due(Due::Look(_)) => None,
-            _ => Some(()),
-        };
+        let is_look = matches!(cue, Cue::Due(Due::Look(_)));
         for deed in &decided.deeds {
             match deed {
                 // Looks that follow something else are armed, and may come at any time anyway.
-                Deed::Look(..) if patience.is_some() => {}
-                deed => self.act(world, at, deed, blind),
+                Deed::Look(..) if !is_look => {}
+                deed => self.act(world, at, deed),
             }
         }
         Taken::Stored
@@ -116,7 +108,7 @@ impl Story {
         }
     }
 
-    fn act(&self, world: &mut World, at: usize, deed: &Deed, blind: Blind) {
+    fn act(&self, world: &mut World, at: usize, deed: &Deed) {
         match deed {
             Deed::SendStart(name) => {
                 world.nodes[at].calls.push(Call { uid: *name, is_sent: false, is_old: false });
@@ -124,7 +116,7 @@ impl Story {
             // Repeated until it is not owed any more: `Step::Stop`.
             Deed::SendStop(_) => {}
             Deed::Look(name, depth, known) => {
-                let look = look(world, *name, (*depth, *known), Patience::Kept, blind);
+                let look = look(world, *name, (*depth, *known), Patience::Kept, Blind::Neither);
                 self.tell(world, at, &Cue::Looked(*name, look));
             }
             Deed::Identify(name) => {
@@ -137,7 +129,7 @@ impl Story {
                 let kept = cue.client().and_then(|client| world.clients[usize::from(client)].kept);
                 self.tell(world, at, &Cue::Recalled(Box::new(cue.clone()), kept));
             }
-            Deed::Answer(client, reply) => self.answer(world, *client, *reply),
+            Deed::Answer(client, reply) => answer(world, *client, *reply),
         }
     }
 
@@ -155,7 +147,11 @@ impl Story {
     pub fn look(&self, world: &mut World, at: usize, name: UidName, patience: Patience, blind: Blind) {
         let Some(actor) = &world.nodes[at].actor else { return };
         let decided = self.rooms.decide(actor.state, &Cue::Due(Due::Look(name)), 0);
-        debug_assert_eq!(decided.commit, Commit::Nothing, "that a look is due decides nothing");
+        if decided.commit != Commit::Nothing {
+            // What was left over from the decision before comes with the next, whatever that is.
+            self.tell(world, at, &Cue::Due(Due::Look(name)));
+            return;
+        }
         let looks = decided.deeds.iter().find_map(|deed| match deed {
             Deed::Look(of, depth, known) if *of == name => Some((*depth, *known)),
             _ => None,
@@ -176,62 +172,12 @@ impl Story {
             let may_run = match status {
                 EgressStatus::Ending => false,
                 EgressStatus::Active => life.kit.recorder == Recorder::In,
-                _ => !life.kit.is_dead,
+                _ => !life.kit.is_dead(),
             };
             (is_known || may_run).then_some((name, status, life.document))
         });
         let listed = if blind == Blind::Neither { listed.collect() } else { Vec::new() };
         self.tell(world, at, &Cue::RoomLooked(uid, listed));
-    }
-
-    fn answer(&self, world: &mut World, client: ClientName, reply: Reply) {
-        let asked = &mut world.clients[usize::from(client)];
-        if !matches!(asked.stands, Stands::Here | Stands::There) {
-            return;
-        }
-        asked.stands = Stands::Told(reply);
-        match (asked.asks, reply) {
-            (Asks::Start, Reply::Recording(name)) if !world.lives[usize::from(name)].kit.was_active => {
-                world.broken |= Always::OnlyWhatWasActive.bit();
-            }
-            (Asks::Delete(name), Reply::Deleted) => world.lives[usize::from(name)].is_deleted = true,
-            _ => {}
-        }
-    }
-
-    /// A client's request comes to this node.
-    pub fn ask(&self, world: &mut World, at: usize, client: ClientName) {
-        let asked = &mut world.clients[usize::from(client)];
-        let is_first = asked.stands == Stands::Unasked && !self.asks_elsewhere;
-        asked.stands = if is_first { Stands::Here } else { Stands::There };
-        let repeats = if is_first { Repeats::Never } else { Repeats::AsSameCommand };
-        let asks = asked.asks;
-        if asks == Asks::Start {
-            world.room_is_empty = false;
-        }
-        let document = |name: UidName| world.lives[usize::from(name)].document;
-        let cue = match asks {
-            Asks::Start => Cue::Start(client, repeats),
-            Asks::Stop(name) => Cue::Stop(client, name, document(name), repeats),
-            Asks::Delete(name) => Cue::Delete(client, name, document(name)),
-        };
-        if self.tell(world, at, &cue) == Taken::SteppedDown {
-            move_on(world, client);
-        }
-    }
-
-    /// The client's node could not reach the owner in time: it cancels, and only then answers.
-    pub fn give_up(&self, world: &mut World, client: ClientName) {
-        let asked = &mut world.clients[usize::from(client)];
-        asked.kept.get_or_insert(Reply::TimedOut);
-        asked.stands = Stands::Told(Reply::TimedOut);
-        world.letters.push(client);
-    }
-
-    pub fn read_letter(&self, world: &mut World, at: usize, client: ClientName) {
-        if self.tell(world, at, &Cue::Cancelled(client)) == Taken::Stored {
-            world.letters.retain(|letter| *letter != client);
-        }
     }
 
     /// A node claims the row and takes it up.
@@ -271,7 +217,7 @@ impl Story {
             Carried::Update(name, shown) => update(&mut world.lives[usize::from(name)], shown),
             Carried::Remove(name) => {
                 let life = &mut world.lives[usize::from(name)];
-                life.document = None;
+                (life.document, life.is_deleted) = (None, true);
                 if std::mem::take(&mut life.kit.has_file) {
                     done = Cue::Removed(number);
                 }
@@ -337,7 +283,7 @@ impl Story {
         }
     }
 
-    pub fn send_start(&self, world: &mut World, at: usize, name: UidName) {
+    pub fn send_start(world: &mut World, at: usize, name: UidName) {
         let calls = &mut world.nodes[at].calls;
         if let Some(call) = calls.iter_mut().find(|call| call.uid == name && !call.is_sent) {
             call.is_sent = true;
@@ -451,9 +397,8 @@ impl Story {
         let is_in = life.kit.recorder == Recorder::In;
         let found = match (shown, status) {
             (Some(_), EgressStatus::Ending) => false,
-            (Some(_), _) => is_in,
-            (None, EgressStatus::Active) => is_in,
-            (None, _) => is_in || !life.kit.is_dead,
+            (Some(_), _) | (None, EgressStatus::Active) => is_in,
+            (None, _) => is_in || !life.kit.is_dead(),
         };
         found.then_some(Finds::Egress)
     }
@@ -479,14 +424,6 @@ fn update(life: &mut Life, shown: Shown) {
         if old.may_become(new) {
             *document = shown;
         }
-    }
-}
-
-/// A request that waited at a node which is not the owner is asked again, as a command that is carried out once.
-fn move_on(world: &mut World, client: ClientName) {
-    let stands = &mut world.clients[usize::from(client)].stands;
-    if matches!(stands, Stands::Here | Stands::There) {
-        *stands = Stands::Between;
     }
 }
 

@@ -104,7 +104,7 @@ fn quiet_documents() -> Vec<Property<Story>> {
         }),
         Property::always("quiet: a dead worker is a failed document", |_, world: &World| {
             let is_failed = |life: &Life| life.document.is_none_or(|shown| shown == Shown::Failed);
-            !world.is_quiet || world.lives.iter().all(|life| !life.kit.is_dead || is_failed(life))
+            !world.is_quiet || world.lives.iter().all(|life| !life.kit.is_dead() || is_failed(life))
         }),
     ]
 }

@@ -69,7 +69,9 @@ impl Graph {
     fn go_back(&self) -> Reach {
         let quiet: Vec<usize> = (0..self.worlds.len()).filter(|at| self.worlds[*at].is_quiet).collect();
         let mut reaches = vec![false; self.worlds.len()];
-        quiet.iter().for_each(|at| reaches[*at] = true);
+        for at in &quiet {
+            reaches[*at] = true;
+        }
         let mut left: VecDeque<usize> = quiet.iter().copied().collect();
         while let Some(at) = left.pop_front() {
             for before in &self.before[at] {

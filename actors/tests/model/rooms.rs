@@ -88,13 +88,9 @@ impl Rooms {
         Self { policy, rows, states, decided: RwLock::default() }
     }
 
-    pub fn policy(&self) -> &Policy {
-        &self.policy
-    }
-
-    /// How many states and rows there are, and how many decisions were taken.
-    pub fn counts(&self) -> (usize, usize, usize) {
-        (read(&self.states).kept.len(), read(&self.rows).kept.len(), read(&self.decided).len())
+    /// How many decisions `transition` was asked for.
+    pub fn decisions(&self) -> usize {
+        read(&self.decided).len()
     }
 
     pub fn row(&self, name: RowName) -> Arc<RowView> {

@@ -19,6 +19,7 @@ pub fn all_hold(sets: Vec<Set>) {
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
+#[allow(clippy::print_stdout, reason = "how much was explored is said where the test runs")]
 fn explore(set: Set) -> Vec<String> {
     let Set { name, story, least } = set;
     let begun = Instant::now();
@@ -50,7 +51,7 @@ fn explore(set: Set) -> Vec<String> {
     };
     let reaches = if broken.is_empty() { find_quiet(story, states, &mut broken) } else { String::new() };
     let (seconds, depth) = (begun.elapsed().as_secs_f64(), checker.max_depth());
-    let (_, _, decisions) = story.rooms.counts();
+    let decisions = story.rooms.decisions();
     println!(
         "{name}: {states} states ({all} with repetitions), {extent}, {depth} steps deep, {decisions} decisions, \
          {seconds:.1} s{reaches}"
@@ -72,33 +73,18 @@ fn find_quiet(story: &Story, states: usize, broken: &mut Vec<String>) -> String 
     format!("; {} quiet ones, one in reach of each", reach.quiet)
 }
 
-/// The shortest way to what breaks the property; none if nothing does.
-pub fn way_to(story: Story, property: &str) -> Option<String> {
+/// The first property that breaks, with the shortest way there; none if nothing breaks.
+pub fn first_broken(story: Story) -> Option<(&'static str, String)> {
     let finish_when = HasDiscoveries::AnyFailures;
     let checker = story.checker().target_state_count(BOUND).finish_when(finish_when).spawn_bfs().join();
-    checker.discovery(known(property, checker.model())).map(|path| told(&path.into_actions()))
-}
-
-/// The property's own text, which the checker wants.
-fn known(property: &str, story: &Story) -> &'static str {
-    let names = story.properties().into_iter().map(|property| property.name);
-    names.into_iter().find(|name| *name == property).expect("the property is one of the model's")
+    let properties = checker.model().properties().into_iter();
+    let mut must_hold = properties.filter(|property| matches!(property.expectation, Expectation::Always));
+    must_hold.find_map(|property| {
+        let path = checker.discovery(property.name)?;
+        Some((property.name, told(&path.into_actions())))
+    })
 }
 
 fn told<T: std::fmt::Debug>(steps: &[T]) -> String {
     steps.iter().map(|step| format!("  {step:?}")).collect::<Vec<_>>().join("\n")
-}
-pub fn any(story: Story) -> Option<(String, usize)> {
-    let checker = story
-        .checker()
-        .target_state_count(1_500_000)
-        .threads(2)
-        .finish_when(HasDiscoveries::AnyFailures)
-        .spawn_bfs()
-        .join();
-    checker
-        .discoveries()
-        .into_iter()
-        .find(|(name, _)| !name.starts_with("quiet, "))
-        .map(|(name, path)| (name.to_owned(), path.into_actions().len()))
 }

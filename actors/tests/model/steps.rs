@@ -6,7 +6,7 @@ use reelkeeper_actors::recording::egress::EgressStatus;
 
 use super::cues::{Due, Patience};
 use super::rooms::StateView;
-use super::story::{Clocks, Story};
+use super::story::{Clocks, Hooks, Story};
 use super::world::{
     Actor, Asks, At, Call, Claim, ClientName, Hook, Leftover, Recorder, Shown, Stands, UidName, World,
 };
@@ -144,7 +144,7 @@ impl Story {
         }
         for hook in &world.hooks {
             steps.push(Step::LoseHook(*hook));
-            for at in self.hosts(world) {
+            for at in Self::hosts(world) {
                 steps.push(Step::Hook(at, *hook, Copies::Last));
                 if world.left.doubles > 0 {
                     steps.push(Step::Hook(at, *hook, Copies::Another));
@@ -161,7 +161,7 @@ impl Story {
     }
 
     /// The nodes whose actor takes what comes for the room: those that have one, else any, if there is no row.
-    pub fn hosts(&self, world: &World) -> Vec<usize> {
+    pub fn hosts(world: &World) -> Vec<usize> {
         let nodes = world.nodes.iter().enumerate();
         let mut hosts: Vec<usize> =
             nodes.clone().filter(|(_, node)| node.actor.is_some()).map(|(at, _)| at).collect();
@@ -190,14 +190,14 @@ impl Story {
                 _ => false,
             };
             if asks_now {
-                steps.extend(self.hosts(world).into_iter().map(|at| Step::Ask(at, name)));
+                steps.extend(Self::hosts(world).into_iter().map(|at| Step::Ask(at, name)));
             }
             if client.stands == Stands::Between && client.asks == Asks::Start {
                 steps.push(Step::GiveUp(name));
             }
         }
         for letter in &world.letters {
-            steps.extend(self.hosts(world).into_iter().map(|at| Step::ReadLetter(at, *letter)));
+            steps.extend(Self::hosts(world).into_iter().map(|at| Step::ReadLetter(at, *letter)));
         }
         for (name, life) in (0..).zip(&world.lives) {
             let is_over = |shown: Shown| shown > Shown::Ending;
@@ -248,24 +248,24 @@ impl Story {
         }
         for (name, life) in (0..).zip(&world.lives) {
             if let Some(finds) = self.found(world, name, life)
-                && self.hosts(world).contains(&at)
+                && Self::hosts(world).contains(&at)
             {
                 steps.push(Step::Sweep(at, name, finds));
             }
         }
     }
 
-    /// The longest wait that may be over for a uid. What LiveKit still works on is in time: an upload ends before its
-    /// limit, and a call begins nothing ten minutes after its end, since whoever may still send it sees that the
-    /// deadline has passed.
+    /// The longest wait that may be over for a uid. What goes on is in time: an upload ends before its limit, a call
+    /// is answered and begins nothing ten minutes after its end (whoever may still send it sees that its deadline has
+    /// passed), and a webhook is not an hour old, unless that is asked for.
     fn patience(&self, world: &World, name: UidName, view: &StateView) -> Patience {
         let kit = &world.lives[usize::from(name)].kit;
-        let is_unsent = |call: &Call| call.uid == name && !call.is_sent;
-        let will_be_sent = world.nodes.iter().any(|node| {
+        let is_called = world.nodes.iter().any(|node| {
             let sends = |actor: &Actor| self.rooms.view(actor.state).may_send == Some(name);
-            node.calls.iter().any(is_unsent) || node.actor.as_ref().is_some_and(sends)
+            node.calls.iter().any(|call| call.uid == name) || node.actor.as_ref().is_some_and(sends)
         });
-        let goes_on = will_be_sent || kit.is_live() || !kit.is_at_rest();
+        let is_told = self.hooks != Hooks::Ancient && world.hooks.iter().any(|hook| hook.uid == name);
+        let goes_on = is_called || is_told || kit.is_live() || !kit.is_at_rest();
         if goes_on || !view.unsettled.contains(&name) { Patience::Kept } else { Patience::LimitOver }
     }
 
@@ -343,7 +343,7 @@ fn kit_steps(world: &World, index: usize, steps: &mut Vec<Step>) {
         }
     }
     let At::Is(status) = kit.at else { return };
-    if kit.is_dead || status.is_terminal() {
+    if kit.is_dead() || status.is_terminal() {
         return;
     }
     if left.kills > 0 {

@@ -4,7 +4,6 @@ use reelkeeper_actors::recording::policy::{Policy, STRIKE_GAP};
 use reelkeeper_actors::recording::rules::Rule;
 use stateright::{Model, Property};
 
-use super::cues::Cue;
 use super::nodes::Taken;
 use super::promises;
 use super::rooms::Rooms;
@@ -17,8 +16,7 @@ pub struct Story {
     pub nodes: usize,
     pub starts: usize,
     pub budget: Budget,
-    /// Whether LiveKit sends webhooks.
-    pub has_hooks: bool,
+    pub hooks: Hooks,
     /// Whether clients ask at another node than the owner.
     pub asks_elsewhere: bool,
     pub fencing: Fencing,
@@ -44,6 +42,16 @@ pub enum Clocks {
     Differ,
 }
 
+/// Whether LiveKit sends webhooks, each of which may be late, lost, doubled and old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hooks {
+    Never,
+    /// They arrive within the hour after which a dead egress is forgotten.
+    InTime,
+    /// They may arrive after that too.
+    Ancient,
+}
+
 /// Whether writes are conditional.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fencing {
@@ -61,13 +69,13 @@ impl Story {
     pub fn without(rules: &[Rule], nodes: usize, starts: usize, budget: Budget) -> Self {
         let policy = Policy { stale_after: STRIKE_GAP, without: rules.to_vec(), ..Policy::default() };
         let rooms = Rooms::new(policy);
-        let (has_hooks, asks_elsewhere, fencing) = (false, false, Fencing::Checked);
+        let (hooks, asks_elsewhere, fencing) = (Hooks::Never, false, Fencing::Checked);
         Self {
             rooms,
             nodes,
             starts,
             budget,
-            has_hooks,
+            hooks,
             asks_elsewhere,
             fencing,
             clocks: Clocks::Agree,
@@ -76,7 +84,11 @@ impl Story {
     }
 
     pub fn with_hooks(self) -> Self {
-        Self { has_hooks: true, ..self }
+        Self { hooks: Hooks::InTime, ..self }
+    }
+
+    pub fn with_ancient_hooks(self) -> Self {
+        Self { hooks: Hooks::Ancient, ..self }
     }
 
     pub fn asking_elsewhere(self) -> Self {
@@ -130,7 +142,7 @@ impl Story {
     fn take(&self, world: &mut World, step: Step) {
         match step {
             Step::Ask(at, client) => self.ask(world, at, client),
-            Step::GiveUp(client) => self.give_up(world, client),
+            Step::GiveUp(client) => Self::give_up(world, client),
             Step::ReadLetter(at, client) => self.read_letter(world, at, client),
             Step::Claim(at) => self.claim(world, at),
             Step::Steal(at) => {
@@ -149,7 +161,7 @@ impl Story {
             Step::Carry(at, number, then) => self.carry(world, at, number, then),
             Step::Flush(at) => self.flush(world, at),
             Step::Remove(at) => self.remove(world, at),
-            Step::SendStart(at, name) => self.send_start(world, at, name),
+            Step::SendStart(at, name) => Self::send_start(world, at, name),
             Step::AnswerStart(at, name, ends) => self.answer_start(world, at, name, ends),
             Step::Stop(at, name, then) => self.stop_now(world, at, name, then),
             Step::Finish(at, leftover) => self.finish(world, at, leftover),

@@ -159,8 +159,7 @@ impl From<Shown> for RecordingStatus {
 pub struct Kit {
     /// How far it is.
     pub at: At,
-    /// Whether its worker was killed: LiveKit then lists it as it was, for ever.
-    pub is_dead: bool,
+    pub worker: Worker,
     /// Its hidden participant.
     pub recorder: Recorder,
     /// Whether LiveKit's store lacks it, until its next change.
@@ -175,36 +174,49 @@ impl Kit {
     /// Nothing was sent.
     pub const UNSENT: Self = Self {
         at: At::Unsent,
-        is_dead: false,
+        worker: Worker::Works,
         recorder: Recorder::NotYet,
         is_forgotten: false,
         has_file: false,
         was_active: false,
     };
 
+    /// Whether it will do nothing more, whatever LiveKit says.
+    pub fn is_dead(self) -> bool {
+        self.worker == Worker::Killed
+    }
+
     /// Whether it records, or is about to.
-    pub fn is_live(&self) -> bool {
+    pub fn is_live(self) -> bool {
         let begun = matches!(self.at, At::Is(EgressStatus::Starting | EgressStatus::Active));
-        begun && !self.is_dead && self.recorder != Recorder::Left
+        begun && !self.is_dead() && self.recorder != Recorder::Left
     }
 
     /// Whether LiveKit will do nothing more about it by itself.
-    pub fn is_at_rest(&self) -> bool {
+    pub fn is_at_rest(self) -> bool {
         match self.at {
             At::Called => false,
             At::Unsent | At::Never => true,
-            At::Is(EgressStatus::Active) if !self.is_dead => self.recorder == Recorder::In,
-            At::Is(status) => self.is_dead || status.is_terminal(),
+            At::Is(EgressStatus::Active) if !self.is_dead() => self.recorder == Recorder::In,
+            At::Is(status) => self.is_dead() || status.is_terminal(),
         }
     }
 
     /// Its status, if LiveKit has it and says so when asked.
-    pub fn listed(&self) -> Option<EgressStatus> {
+    pub fn listed(self) -> Option<EgressStatus> {
         match self.at {
             At::Is(status) if !self.is_forgotten => Some(status),
             _ => None,
         }
     }
+}
+
+/// The worker behind an egress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Worker {
+    Works,
+    /// LiveKit lists its egress as it was, for ever.
+    Killed,
 }
 
 /// How far an egress is.
