@@ -17,7 +17,8 @@ use super::rooms::Decided;
 use super::steps::{Blind, Ends, Finds, Then};
 use super::story::{Fencing, Story};
 use super::world::{
-    Actor, At, Call, Claim, Hook, Kit, Leftover, Life, Node, Recorder, Shown, Stands, Tells, UidName, World,
+    Actor, At, Call, Claim, Hook, Kit, Leftover, Life, Node, Recorder, Shown, Stands, Tells, Time, UidName,
+    World,
 };
 
 /// How a cue ended.
@@ -31,9 +32,9 @@ impl Story {
     /// Something happens to the actor of a node, which is made if there is none.
     pub fn tell(&self, world: &mut World, at: usize, cue: &Cue) -> Taken {
         let fresh_uid = UidName::try_from(world.lives.len()).expect("few uids");
-        let absent = || Actor { claim: Claim::Absent, state: self.rooms.fresh() };
+        let absent = || Actor { claim: Claim::Absent, state: self.rooms.fresh(), time: Time::Before };
         let actor = world.nodes[at].actor.get_or_insert_with(absent).clone();
-        let decided = self.rooms.decide(actor.state, cue, fresh_uid);
+        let decided = self.rooms.decide(&actor, cue, fresh_uid);
         let answers = decided.deeds.iter().any(|deed| matches!(deed, Deed::Answer(..)));
         let may_go_on = match decided.commit {
             Commit::Before => self.write(world, at, &decided),
@@ -46,6 +47,11 @@ impl Story {
             return Taken::SteppedDown;
         }
         if let Some(actor) = &mut world.nodes[at].actor {
+            let (old, new) = (self.rooms.view(actor.state), self.rooms.view(decided.state));
+            let goes_on = new.has_deadline && old.saw.current.map(|c| c.by) == new.saw.current.map(|c| c.by);
+            if !goes_on {
+                actor.time = Time::Before;
+            }
             actor.state = decided.state;
         }
         self.note_new_uid(world, &decided, fresh_uid);
@@ -135,18 +141,25 @@ impl Story {
 
     /// A timer fires.
     pub fn fire(&self, world: &mut World, at: usize, due: Due) {
-        let Some(actor) = &world.nodes[at].actor else { return };
-        let current = self.rooms.view(actor.state).saw.current;
-        if let Some(by) = current.filter(|_| due == Due::Deadline).and_then(|current| current.by) {
-            world.clients[usize::from(by)].is_overdue = true;
+        if due == Due::Deadline {
+            self.pass_deadline(world, at);
         }
         self.tell(world, at, &Cue::Due(due));
+    }
+
+    /// The deadline of the start at hand passes; whatever comes next comes after it.
+    pub fn pass_deadline(&self, world: &mut World, at: usize) {
+        let Some(actor) = &mut world.nodes[at].actor else { return };
+        actor.time = Time::After;
+        if let Some(by) = self.rooms.view(actor.state).saw.current.and_then(|current| current.by) {
+            world.clients[usize::from(by)].is_overdue = true;
+        }
     }
 
     /// A look with the patience that its uid needs.
     pub fn look(&self, world: &mut World, at: usize, name: UidName, patience: Patience, blind: Blind) {
         let Some(actor) = &world.nodes[at].actor else { return };
-        let decided = self.rooms.decide(actor.state, &Cue::Due(Due::Look(name)), 0);
+        let decided = self.rooms.decide(actor, &Cue::Due(Due::Look(name)), 0);
         if decided.commit != Commit::Nothing {
             // What was left over from the decision before comes with the next, whatever that is.
             self.tell(world, at, &Cue::Due(Due::Look(name)));
@@ -188,7 +201,8 @@ impl Story {
                 actor.claim = Claim::Lost;
             }
         }
-        world.nodes[at].actor = Some(Actor { claim: Claim::Stands, state: self.rooms.loaded(row) });
+        world.nodes[at].actor =
+            Some(Actor { claim: Claim::Stands, state: self.rooms.loaded(row), time: Time::Before });
         self.tell(world, at, &Cue::TakenUp);
     }
 
@@ -263,7 +277,7 @@ impl Story {
         let Some(actor) = world.nodes[at].actor.clone() else { return };
         if actor.claim == Claim::Stands {
             world.row = None;
-            world.nodes[at].actor = Some(Actor { claim: Claim::Absent, state: actor.state });
+            world.nodes[at].actor = Some(Actor { claim: Claim::Absent, ..actor });
         } else {
             self.step_down(world, at);
         }
@@ -336,7 +350,7 @@ impl Story {
     /// An owed stop is sent, and answered.
     pub fn stop_now(&self, world: &mut World, at: usize, name: UidName, then: Then) {
         let Some(actor) = world.nodes[at].actor.clone() else { return };
-        let decided = self.rooms.decide(actor.state, &Cue::Due(Due::Stop(name)), 0);
+        let decided = self.rooms.decide(&actor, &Cue::Due(Due::Stop(name)), 0);
         if !decided.deeds.contains(&Deed::SendStop(name)) {
             if let Some(actor) = &mut world.nodes[at].actor {
                 actor.state = decided.state;

@@ -12,18 +12,21 @@ use reelkeeper_actors::recording::ledger::{Phase, RoomState, State, Wants};
 use reelkeeper_actors::recording::lifecycle::{Commit, transition};
 use reelkeeper_actors::recording::policy::Policy;
 
-use super::cues::{Carried, Cue, Deed, carried, client_name, deed, room, uid, uid_name};
+use super::cues::{Carried, Cue, Deed, Due, carried, client_name, deed, room, uid, uid_name};
 use super::digest;
 use super::times::{NOW, canonical, lose_patience, make_due};
-use super::world::{ClientName, RowName, StateName, UidName};
+use super::world::{Actor, ClientName, RowName, StateName, Time, UidName};
 
 /// What is known of all states so far.
 pub struct Rooms {
     policy: Policy,
     rows: RwLock<Shelf<RoomState, RowView>>,
     states: RwLock<Shelf<State, StateView>>,
-    decided: RwLock<HashMap<(StateName, Cue, UidName), Arc<Decided>>>,
+    decided: RwLock<HashMap<Question, Arc<Decided>>>,
 }
+
+/// What a decision depends on: the state, what happens, the uid to use next, and the time.
+type Question = (StateName, Cue, UidName, Time);
 
 /// Values that are kept once each.
 struct Shelf<T, V> {
@@ -113,12 +116,16 @@ impl Rooms {
     }
 
     /// Decides, as production does.
-    pub fn decide(&self, state: StateName, cue: &Cue, fresh: UidName) -> Arc<Decided> {
-        let key = (state, cue.clone(), fresh);
+    pub fn decide(&self, actor: &Actor, cue: &Cue, fresh: UidName) -> Arc<Decided> {
+        let (state, time) = (actor.state, actor.time);
+        let key = (state, cue.clone(), fresh, time);
         if let Some(decided) = read(&self.decided).get(&key) {
             return decided.clone();
         }
         let mut before = State::clone(&read(&self.states).kept[state as usize].0);
+        if time == Time::After {
+            make_due(&mut before, Due::Deadline, &self.policy);
+        }
         match cue {
             Cue::Due(due) => make_due(&mut before, *due, &self.policy),
             Cue::Looked(name, look) => lose_patience(&mut before, *name, look.patience, &self.policy),

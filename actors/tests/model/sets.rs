@@ -36,6 +36,7 @@ fn set(name: &'static str, story: Story, least: usize) -> Set {
 
 /// Small enough for every test run.
 pub fn small() -> Vec<Set> {
+    let crash = Budget { crashes: 1, ..NONE };
     let ends = Budget { crashes: 1, kills: 1, clean_ends: 1, blips: 1, empty_lists: 1, stops: 1, ..NONE };
     let starts = Budget { lost_answers: 1, refusals: 1, failures: 1, ..NONE };
     let forgets = Budget { crashes: 2, flushes: 1, kills: 1, clean_ends: 1, ..NONE };
@@ -46,6 +47,7 @@ pub fn small() -> Vec<Set> {
         set("1 start", Story::new(1, 1, NONE), 150),
         set("1 start, slow store", Story::new(1, 1, NONE).with_slow_store(), 600),
         set("1 start, lost and refused and failed", Story::new(1, 1, starts), 3_000),
+        set("1 start, late timers", Story::new(1, 1, crash).with_late_timers(), 600),
         set("1 start, a lie", Story::new(1, 1, Budget { lies: 1, ..NONE }), 25_000),
         set("1 start, all that ends a recording, crash", Story::new(1, 1, ends), 70_000),
         set("1 start, forgotten, 2 crashes", Story::new(1, 1, forgets), 14_000),
@@ -84,6 +86,12 @@ pub fn large() -> Vec<Set> {
         set("2 nodes, 1 start, 2nd owner, a lie", Story::new(2, 1, Budget { lies: 1, ..steal }), 1_000_000),
         set("2 nodes, 1 start, 2nd owner, all that ends a recording", Story::new(2, 1, ends), 3_000_000),
         set("3 nodes, 1 start, 3rd owner", Story::new(3, 1, Budget { steals: 2, ..NONE }), 1_000_000),
+        set(
+            "2 starts, late timers, crash",
+            Story::new(1, 2, Budget { crashes: 1, ..NONE }).with_late_timers(),
+            1,
+        ),
+        set("2 nodes, 1 start, 2nd owner, late timers", Story::new(2, 1, steal).with_late_timers(), 1),
         set("3 starts", Story::new(1, 3, NONE), 3_000_000),
         set("2 nodes, 2 starts, 2nd owner", Story::new(2, 2, steal), 3_000_000),
         set("2 starts, webhooks", Story::new(1, 2, NONE).with_hooks(), 3_000_000),

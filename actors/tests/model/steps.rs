@@ -6,9 +6,9 @@ use reelkeeper_actors::recording::egress::EgressStatus;
 
 use super::cues::{Due, Patience};
 use super::rooms::StateView;
-use super::story::{Clocks, Hooks, Story};
+use super::story::{Clocks, Hooks, Story, Timers};
 use super::world::{
-    Actor, Asks, At, Call, Claim, ClientName, Hook, Leftover, Recorder, Shown, Stands, UidName, World,
+    Actor, Asks, At, Call, Claim, ClientName, Hook, Leftover, Recorder, Shown, Stands, Time, UidName, World,
 };
 
 /// One step.
@@ -24,6 +24,8 @@ pub enum Step {
     Claim(usize),
     /// A timer fires.
     Due(usize, Due),
+    /// A start's deadline passes, and its timer does not fire yet.
+    PassDeadline(usize),
     /// The actor looks at a uid.
     Look(usize, UidName, Patience, Blind),
     /// The look before a start.
@@ -237,6 +239,9 @@ impl Story {
         if let Some(actor) = &node.actor {
             let view = self.rooms.view(actor.state);
             self.actor_steps(world, at, &view, steps);
+            if view.has_deadline && actor.time == Time::Before && self.timers == Timers::Late {
+                steps.push(Step::PassDeadline(at));
+            }
             let stored = actor.claim != Claim::Absent;
             let may_go = view.saw.is_settled && view.waiting.is_empty();
             if stored && may_go {

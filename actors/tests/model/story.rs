@@ -22,6 +22,15 @@ pub struct Story {
     pub fencing: Fencing,
     pub clocks: Clocks,
     pub store: Store,
+    pub timers: Timers,
+}
+
+/// Whether a start's timer fires as soon as its deadline passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timers {
+    Prompt,
+    /// Anything may come in between.
+    Late,
 }
 
 /// When pending effects are carried out.
@@ -80,6 +89,7 @@ impl Story {
             fencing,
             clocks: Clocks::Agree,
             store: Store::Quick,
+            timers: Timers::Prompt,
         }
     }
 
@@ -97,6 +107,10 @@ impl Story {
 
     pub fn with_differing_clocks(self) -> Self {
         Self { clocks: Clocks::Differ, ..self }
+    }
+
+    pub fn with_late_timers(self) -> Self {
+        Self { timers: Timers::Late, ..self }
     }
 
     pub fn with_slow_store(self) -> Self {
@@ -150,6 +164,7 @@ impl Story {
                 self.claim(world, at);
             }
             Step::Due(at, due) => self.fire(world, at, due),
+            Step::PassDeadline(at) => self.pass_deadline(world, at),
             Step::Look(at, name, patience, blind) => {
                 world.left.empty_lists -= u8::from(blind != super::steps::Blind::Neither);
                 self.look(world, at, name, patience, blind);

@@ -58,6 +58,16 @@ pub struct Actor {
     pub claim: Claim,
     /// What it believes.
     pub state: StateName,
+    /// Whether the start at hand is in time.
+    pub time: Time,
+}
+
+/// How the time stands to the deadline of the start at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Time {
+    Before,
+    /// It has passed, and its timer has not fired yet.
+    After,
 }
 
 /// What a write of this actor expects to find. Claims are never used twice, and under one only one actor writes, so
