@@ -9,7 +9,7 @@ use super::sets::Set;
 use super::story::Story;
 
 /// How far a set is explored at most, in states with their repetitions.
-const BOUND: usize = 400_000_000;
+const BOUND: usize = 150_000_000;
 /// Sets with fewer states are explored a second time with their edges.
 const SMALL: usize = 150_000;
 
