@@ -161,7 +161,7 @@ impl Story {
         let Some(actor) = &world.nodes[at].actor else { return };
         let decided = self.rooms.decide(actor, &Cue::Due(Due::Look(name)), 0);
         if decided.commit != Commit::Nothing {
-            // What was left over from the decision before comes with the next, whatever that is.
+            // Something else was due too, such as a deadline, or left over from the decision before.
             self.tell(world, at, &Cue::Due(Due::Look(name)));
             return;
         }
@@ -351,10 +351,9 @@ impl Story {
     pub fn stop_now(&self, world: &mut World, at: usize, name: UidName, then: Then) {
         let Some(actor) = world.nodes[at].actor.clone() else { return };
         let decided = self.rooms.decide(&actor, &Cue::Due(Due::Stop(name)), 0);
-        if !decided.deeds.contains(&Deed::SendStop(name)) {
-            if let Some(actor) = &mut world.nodes[at].actor {
-                actor.state = decided.state;
-            }
+        if decided.commit != Commit::Nothing || !decided.deeds.contains(&Deed::SendStop(name)) {
+            // Something else was due too, such as a deadline: the stop comes with its next repetition.
+            self.tell(world, at, &Cue::Due(Due::Stop(name)));
             return;
         }
         let end = self.send_stop(world, name);

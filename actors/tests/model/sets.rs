@@ -88,9 +88,9 @@ pub fn large() -> Vec<Set> {
         set(
             "2 starts, late timers, crash",
             Story::new(1, 2, Budget { crashes: 1, ..NONE }).with_late_timers(),
-            1,
+            250_000,
         ),
-        set("2 nodes, 1 start, 2nd owner, late timers", Story::new(2, 1, steal).with_late_timers(), 1),
+        set("2 nodes, 1 start, 2nd owner, late timers", Story::new(2, 1, steal).with_late_timers(), 18_000),
         set("3 starts", Story::new(1, 3, NONE), 3_000_000),
         set("2 nodes, 2 starts, 2nd owner", Story::new(2, 2, steal), 3_000_000),
         set("2 starts, webhooks", Story::new(1, 2, NONE).with_hooks(), 3_000_000),
