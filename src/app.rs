@@ -7,6 +7,7 @@
 pub mod checkup;
 mod cluster;
 mod first_admin;
+mod forgetting;
 mod media_server;
 mod opening;
 mod parts;
@@ -54,10 +55,6 @@ const CLOSING: Duration = Duration::from_secs(3);
 const NOTICE: Duration = Duration::from_secs(3);
 /// How much longer than its deadline a call of a store is waited for.
 const STORE_GRACE: Duration = Duration::from_millis(500);
-/// How often idempotency keys are looked for that are too old.
-const KEYS_SWEPT_EVERY: Duration = Duration::from_mins(10);
-/// Keys forgotten in one write: bounds how long others wait for the store.
-const KEYS_PAGE: usize = 500;
 
 /// Why the service could not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -277,7 +274,7 @@ impl App {
                 .with_graceful_shutdown(closing.clone().cancelled_owned())
                 .into_future(),
         );
-        let forgetting = tokio::spawn(forget_old_keys(orchestrator.clone()));
+        let forgetting = tokio::spawn(forgetting::forget_old_keys(orchestrator.clone()));
         let ended = tokio::select! {
             () = shutdown => Ok(()),
             _ = &mut tree => Err(AppError::Tree("too many rooms keep failing".to_owned())),
@@ -397,25 +394,6 @@ fn served_error(served: Result<std::io::Result<()>, tokio::task::JoinError>) -> 
         Ok(Err(error)) => error,
         Ok(Ok(())) => std::io::Error::other("it ended by itself"),
         Err(error) => std::io::Error::other(error),
-    }
-}
-
-/// Sweeps idempotency keys that are older than they are kept, page by page. One that is too old counts no more,
-/// swept or not.
-async fn forget_old_keys(orchestrator: Orchestrator) {
-    let mut ticks = tokio::time::interval(KEYS_SWEPT_EVERY);
-    loop {
-        ticks.tick().await;
-        loop {
-            match orchestrator.forget_old_keys(KEYS_PAGE).await {
-                Ok(KEYS_PAGE) => {}
-                Ok(_) => break,
-                Err(error) => {
-                    tracing::warn!(%error, "old idempotency keys could not be forgotten");
-                    break;
-                }
-            }
-        }
     }
 }
 

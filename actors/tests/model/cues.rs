@@ -8,7 +8,7 @@ use reelkeeper_actors::recording::egress::{CallError, EgressInfo, EgressStatus, 
 use reelkeeper_actors::recording::encoding::{Encoding, Layout};
 use reelkeeper_actors::recording::event::{
     Attendance, DeleteRequest, Evidence, FileEvidence, Happening, Listed, Presence, Recall, Repeatable,
-    Repeats, Sighting, Source, StartRequest, StopRequest, UnheldRecording,
+    Repeats, Sighting, Source, StartRequest, StopRequest, Unfinished, UnheldRecording,
 };
 use reelkeeper_actors::recording::ledger::Owed;
 use reelkeeper_actors::recording::policy::Policy;
@@ -276,6 +276,7 @@ impl Cue {
                 recording: id_of(*of),
                 key: String::new(),
                 document: document.map(Into::into),
+                unfinished: Unfinished::Refuse,
             }),
             Self::Recalled(cue, kept) => Happening::Recalled {
                 request: cue.happening(policy).repeatable().expect("only what may come again is recalled"),
