@@ -133,7 +133,7 @@ impl App {
     pub async fn start(config: Config, node: NodeId) -> Result<Self, AppError> {
         telemetry::metrics::recorder();
         let opening = Opening::begin(config.startup_timeout);
-        let stores = Stores::open(&opening, &config).await?;
+        let stores = Box::pin(Stores::open(&opening, &config)).await?;
         let coordination = stores.coordination.clone();
         let media_server = MediaServerPart::start(&config, &stores).await?;
         let webhooks = Webhooks::start(&config, &stores, base_url_of_notices(&config))?;
@@ -145,7 +145,7 @@ impl App {
             stores.keep_api_key(&config).await?;
             first_admin::keep(&stores.accounts, &passwords, &config.initial_admin).await
         };
-        opening.insist(&config.port_line("store"), first_things).await?;
+        Box::pin(opening.insist(&config.port_line("store"), first_things)).await?;
         let mut cluster = ClusterPart::new(&config, stores.inbox.clone());
         let world = world(&config, &node, &stores, &webhooks, &cluster, &media_server);
         let tree = Orchestrator::start_tree(world).await;

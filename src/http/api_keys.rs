@@ -44,8 +44,7 @@ pub async fn create(State(state): State<HttpState>, credentials: Credentials) ->
 
 /// 32 hex digits, of randomness that nobody can guess.
 fn generated(entropy: &dyn Entropy) -> String {
-    let digits: String = entropy.draw().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{PREFIX}{digits}")
+    format!("{PREFIX}{:032x}", u128::from_be_bytes(entropy.draw()))
 }
 
 /// Shows the keys.

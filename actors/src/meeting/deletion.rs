@@ -214,6 +214,9 @@ impl Room {
 mod tests {
     use super::*;
 
+    /// Meeting, recordings, policies that are told alike, and what is told.
+    type Row = (Meeting, Recordings, &'static [WithMeeting], &'static [WithRecordings], &'static str);
+
     /// As the contract's table has it: what becomes of the room, and its code.
     fn told(plan: Plan) -> String {
         match plan {
@@ -233,23 +236,23 @@ mod tests {
     fn the_matrix_is_the_contracts() {
         use WithMeeting::{Fail, Force, WhenMeetingEnds as Ends};
         use WithRecordings as R;
-        let any = [R::Fail, R::Close, R::Force];
+        const ANY: &[WithRecordings] = &[R::Fail, R::Close, R::Force];
         let some = Recordings::Some;
-        let table: [(Meeting, Recordings, &[WithMeeting], &[WithRecordings], &str); 13] = [
-            (Meeting::None, Recordings::None, &[Fail, Ends, Force], &any, "200 room_deleted"),
-            (Meeting::Runs, Recordings::None, &[Fail], &any, "409 room_has_active_meeting"),
+        let table: [Row; 13] = [
+            (Meeting::None, Recordings::None, &[Fail, Ends, Force], ANY, "200 room_deleted"),
+            (Meeting::Runs, Recordings::None, &[Fail], ANY, "409 room_has_active_meeting"),
             (
                 Meeting::Runs,
                 Recordings::None,
                 &[Ends],
-                &any,
+                ANY,
                 "202 room_with_active_meeting_scheduled_to_be_deleted Delete",
             ),
-            (Meeting::Runs, Recordings::None, &[Force], &any, "200 room_with_active_meeting_deleted Delete"),
+            (Meeting::Runs, Recordings::None, &[Force], ANY, "200 room_with_active_meeting_deleted Delete"),
             (Meeting::None, some, &[Fail, Ends, Force], &[R::Fail], "409 room_has_recordings"),
             (Meeting::None, some, &[Fail, Ends, Force], &[R::Close], "200 room_closed"),
             (Meeting::None, some, &[Fail, Ends, Force], &[R::Force], "200 room_and_recordings_deleted"),
-            (Meeting::Runs, some, &[Fail], &any, "409 room_with_recordings_has_active_meeting"),
+            (Meeting::Runs, some, &[Fail], ANY, "409 room_with_recordings_has_active_meeting"),
             (
                 Meeting::Runs,
                 some,

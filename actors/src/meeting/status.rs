@@ -52,7 +52,7 @@ pub struct RoomChanged {
 }
 
 /// Since when a meeting without a sid is known.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Known {
     Before,
     Now,

@@ -280,7 +280,7 @@ impl Catalog for MongoStore {
             page.items = self.with_meetings_of(page.items).await?;
             Ok(page)
         };
-        self.in_time(&"rooms", page).await
+        self.in_time(&"rooms", Box::pin(page)).await
     }
 
     async fn rooms_due(
@@ -311,7 +311,7 @@ impl Catalog for MongoStore {
             }
             self.with_meetings_of(read).await
         };
-        self.in_time(&"rooms", read).await
+        self.in_time(&"rooms", Box::pin(read)).await
     }
 
     async fn counts(&self) -> Result<Counts, PortError> {

@@ -157,7 +157,7 @@ fn page<L: Table>(
 ) -> Result<Page<L::Item>, PortError> {
     let (began, failed) = (Instant::now(), |error| failed(&L::NAME, &error));
     let mut page = Page { items: Vec::new(), next: None };
-    let mut last = None;
+    let mut behind = None;
     for stretch in stretches(list.column(), &list.walk()) {
         let (sql, values) = statement(list, stretch);
         let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
@@ -169,10 +169,10 @@ fn page<L: Table>(
             }
             let Some((id, item)) = found(row, list, unreadable).map_err(failed)? else { continue };
             if page.items.len() == list.page_size() {
-                page.next = last;
+                page.next = behind;
                 return Ok(page);
             }
-            last = Some(list.place(id, &item));
+            behind = Some(list.place(id, &item));
             page.items.push(item);
         }
     }

@@ -93,13 +93,11 @@ pub fn appearance(body: &Value) -> Result<Theme, Failure> {
         .and_then(|body| body.required("appearance").object(&mut faults))
         .and_then(|appearance| {
             let themes = appearance.required("themes");
-            match themes.items(&mut faults)?.as_slice() {
-                [one] => theme(&one.object(&mut faults)?, &mut faults),
-                _ => {
-                    faults.add(themes.path(), "There must be exactly one theme");
-                    None
-                }
+            if let [one] = themes.items(&mut faults)?.as_slice() {
+                return theme(&one.object(&mut faults)?, &mut faults);
             }
+            faults.add(themes.path(), "There must be exactly one theme");
+            None
         });
     faults.finish(read)
 }
