@@ -80,7 +80,7 @@ impl Backend {
 
     /// It runs no further, and its connections stay open.
     pub fn freeze(&self) {
-        self.process.signal(rustix::process::Signal::STOP);
+        self.process.freeze();
     }
 
     /// It runs on.

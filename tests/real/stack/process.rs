@@ -96,6 +96,27 @@ impl Process {
         rustix::process::kill_process(id.expect("it still runs"), signal).unwrap();
     }
 
+    /// Stops all of its threads. A signal only asks for that: one that had begun to answer may still do so.
+    pub fn freeze(&self) {
+        self.signal(rustix::process::Signal::STOP);
+        let deadline = Instant::now() + PATIENCE;
+        while !self.is_stopped() {
+            assert!(Instant::now() < deadline, "it does not stop");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Whether each of its threads is stopped, as the kernel says.
+    fn is_stopped(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id().expect("it still runs")));
+        let is_stopped = |thread: std::fs::DirEntry| {
+            let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            // The name stands in brackets and may hold anything; the state follows.
+            stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
+        };
+        threads.unwrap().flatten().all(is_stopped)
+    }
+
     /// SIGTERM, and how it ended.
     pub async fn terminate(&mut self) -> ExitStatus {
         self.signal(rustix::process::Signal::TERM);
