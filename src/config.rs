@@ -24,7 +24,6 @@ use reelkeeper_actors::janitors::Sweeps;
 use reelkeeper_actors::outbox::DeliveryLimits;
 use reelkeeper_actors::recording::FileLayout;
 use reelkeeper_actors::recording::policy::{CALL_GRACE, Policy, UNSETTLED_AGE};
-use reqwest::Url;
 
 pub use self::backends::{BlobsConfig, ClusterConfig, CoordinationConfig, DoorConfig, StoreConfig};
 pub use self::check::{Fault, Faults, Setting, Warning};
@@ -180,7 +179,7 @@ pub struct WebhooksConfig {
     /// Whether it is told, in a fresh installation that has an API key.
     pub initial_enabled: bool,
     /// Where it listens, in a fresh installation.
-    pub initial_url: Option<Url>,
+    pub initial_url: Option<String>,
     /// How deliveries are made.
     pub limits: DeliveryLimits,
 }

@@ -117,13 +117,13 @@ impl Stores {
         let webhooks = reelkeeper_actors::settings::Webhooks {
             // Without a key there is nothing to sign with.
             enabled: *initial_enabled && config.initial_api_key.is_some(),
-            url: initial_url.as_ref().map(ToString::to_string),
+            url: initial_url.clone(),
         };
         if self.settings.insert_first_settings(&GlobalSettings::first(&config.name_id, webhooks)).await? {
             tracing::info!("stored the first global configuration");
         } else if initial_url.is_some() {
             let stored = self.settings.settings().await?.and_then(|stored| stored.webhooks_config.url);
-            if stored != initial_url.as_ref().map(ToString::to_string) {
+            if stored != *initial_url {
                 tracing::warn!(
                     "webhooks.initial_url has no effect: the store has another one, set it over the API"
                 );
