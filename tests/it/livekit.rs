@@ -29,6 +29,8 @@ pub const STARTED_AT: i64 = 1_700_000_000_123_456_789;
 pub const ENDED_AT: i64 = 1_700_000_007_000_000_000;
 /// How long they play, in nanoseconds.
 pub const DURATION: i64 = 6_543_210_987;
+/// The size of a complete file in bytes, as LiveKit tells it.
+pub const FILE_SIZE: i64 = 1_234_567;
 
 /// What is asked of LiveKit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -211,7 +213,7 @@ fn turn(info: &mut lk::EgressInfo, status: EgressStatus) {
     if matches!(status, EgressStatus::EgressComplete | EgressStatus::EgressLimitReached)
         && let Some(file) = info.file_results.first_mut()
     {
-        (file.size, file.duration, file.ended_at) = (1_234_567, DURATION, ENDED_AT);
+        (file.size, file.duration, file.ended_at) = (FILE_SIZE, DURATION, ENDED_AT);
     }
 }
 

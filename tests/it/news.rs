@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::harness::{Reelkeeper, Sim, folder, quick, simulated};
-use crate::livekit::{Act, Method, Scripted, Shows, in_webhook, uid};
+use crate::livekit::{Act, FILE_SIZE, Method, Scripted, Shows, in_webhook, uid};
 use crate::signing::Signature;
 use crate::wire::eventually;
 
@@ -80,7 +80,7 @@ async fn a_livekit_that_cannot_list_is_believed_by_its_webhooks() {
     // Once the webhook is answered, everybody can see it.
     service.tell(&in_webhook("egress_ended", &complete)).await.expect(200);
     let shown = service.until(&id, "complete").await;
-    assert_eq!((&shown["size"], &shown["endDate"]), (&json!(1_234_567), &json!(1_700_000_007_000_i64)));
+    assert_eq!((&shown["size"], &shown["endDate"]), (&json!(FILE_SIZE), &json!(1_700_000_007_000_i64)));
     service.finish().await;
 }
 
@@ -215,7 +215,8 @@ async fn every_order_of_a_recordings_webhooks_leads_to_the_same_end() {
             let starting = eventually("an egress", async || livekit.egresses(&room).pop()).await;
             let egress = starting.egress_id.clone();
             let id = format!("{room}--{egress}--{}", uid(&livekit.calls(&room, Method::Start)[0].path));
-            service.write_file(&id, b"a file");
+            // As large as LiveKit says: on a slow machine the file itself is the first proof of the end.
+            service.write_file(&id, &vec![0; usize::try_from(FILE_SIZE).unwrap()]);
             let [active, ending, complete] =
                 [EgressStatus::EgressActive, EgressStatus::EgressEnding, EgressStatus::EgressComplete]
                     .map(|status| livekit.change(&egress, status));
@@ -236,7 +237,7 @@ async fn every_order_of_a_recordings_webhooks_leads_to_the_same_end() {
         let in_time = at(Told::Active) < at(Told::Ending).min(at(Told::Complete));
         started.expect(if in_time { 201 } else { 500 });
         let shown = service.until(&id, "complete").await;
-        assert_eq!((&shown["size"], shown.get("error")), (&json!(1_234_567), None), "{order:?}: {shown}");
+        assert_eq!((&shown["size"], shown.get("error")), (&json!(FILE_SIZE), None), "{order:?}: {shown}");
     }))
     .await;
     service.finish().await;
