@@ -37,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 use crate::adapters::livekit::webhook::WebhookReceiver;
 use crate::adapters::mp4_probe::Mp4Probe;
 use crate::config::{BlobsUrl, Config};
+use crate::http::login_limits::LoginLimits;
 use crate::http::passwords::Passwords;
 use crate::http::tokens::Tokens;
 use crate::http::{self, HttpSettings, HttpState};
@@ -360,7 +361,7 @@ fn http_state(
         media_server: media_server.port.clone(),
         tokens: Arc::new(Tokens::new(&media_server.api_key, &media_server.api_secret)),
         passwords,
-        login_limits: Arc::default(),
+        login_limits: Arc::new(LoginLimits::new(stores.coordination.clone())),
         last_webhook: Arc::default(),
         webhooks: Arc::new(WebhookReceiver::new(&media_server.api_key, media_server.api_secret.expose())),
         clock: Arc::new(SystemClock),

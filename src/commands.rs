@@ -11,6 +11,7 @@ pub mod gc;
 pub mod openapi;
 pub mod serve;
 pub mod simulator;
+pub mod webhooks;
 
 use std::error::Error;
 

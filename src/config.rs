@@ -33,6 +33,7 @@ pub use self::values::{BlobsUrl, CoordinationUrl, Encryption, MediaServerUrl, Se
 
 use self::check::Reader;
 use self::layers::Layers;
+use crate::adapters::webhook_sender::Reach;
 use crate::telemetry::{self, LogFormat};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -180,6 +181,8 @@ pub struct WebhooksConfig {
     pub initial_enabled: bool,
     /// Where it listens, in a fresh installation.
     pub initial_url: Option<String>,
+    /// Which receivers may be reached.
+    pub reach: Reach,
     /// How deliveries are made.
     pub limits: DeliveryLimits,
 }
@@ -386,6 +389,7 @@ fn read_webhooks(reader: &mut Reader<'_>) -> WebhooksConfig {
     WebhooksConfig {
         initial_enabled: enabled,
         initial_url: url,
+        reach: reader.value("webhooks.private_receivers", values::reach),
         limits: DeliveryLimits {
             timeout: reader.duration("webhooks.timeout", Duration::from_millis(100)),
             in_flight: reader.count("webhooks.in_flight", 10_000),

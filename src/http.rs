@@ -6,6 +6,7 @@
 
 pub mod access_log;
 pub mod api_keys;
+pub mod assistants;
 pub mod auth;
 pub mod base_path;
 pub mod body;
@@ -211,7 +212,7 @@ const PUBLIC: [&str; 13] = [
 ];
 /// What lies below the base path and is no public API: accounts, members of rooms and their meetings, and what an
 /// admin sets.
-const INTERNAL: [&str; 22] = [
+const INTERNAL: [&str; 24] = [
     "/internal-api/v1/auth/login",
     "/internal-api/v1/auth/logout",
     "/internal-api/v1/auth/refresh",
@@ -223,6 +224,8 @@ const INTERNAL: [&str; 22] = [
     "/internal-api/v1/meetings/{room_id}",
     "/internal-api/v1/meetings/{room_id}/participants/{participant_identity}",
     "/internal-api/v1/meetings/{room_id}/participants/{participant_identity}/role",
+    "/internal-api/v1/ai/assistants",
+    "/internal-api/v1/ai/assistants/{assistant_id}",
     "/internal-api/v1/api-keys",
     "/internal-api/v1/config/webhooks",
     "/internal-api/v1/config/webhooks/test",
@@ -319,9 +322,23 @@ fn around(state: &HttpState, routes: Router<HttpState>) -> Router<HttpState> {
 }
 
 /// A user's tokens and account, the members of rooms and their meetings.
-fn member_routes(internal: &[String; 22]) -> Router<HttpState> {
-    let [_, logout, refresh, profile, _, token, roles, role, meeting, participant, participant_role, ..] =
-        internal;
+fn member_routes(internal: &[String; 24]) -> Router<HttpState> {
+    let [
+        _,
+        logout,
+        refresh,
+        profile,
+        _,
+        token,
+        roles,
+        role,
+        meeting,
+        participant,
+        participant_role,
+        assistants,
+        assistant,
+        ..,
+    ] = internal;
     Router::new()
         .route(logout, post(users::logout))
         .route(refresh, post(users::refresh))
@@ -332,10 +349,12 @@ fn member_routes(internal: &[String; 22]) -> Router<HttpState> {
         .route(meeting, delete(meetings::end))
         .route(participant, delete(meetings::kick))
         .route(participant_role, put(meetings::change_role))
+        .route(assistants, post(assistants::start))
+        .route(assistant, delete(assistants::stop))
 }
 
 /// What an admin sees and sets.
-fn admin_routes(internal: &[String; 22]) -> Router<HttpState> {
+fn admin_routes(internal: &[String; 24]) -> Router<HttpState> {
     let [.., keys, config, test, security, appearance, captions, analytics, sent, one, again, cluster] =
         internal;
     Router::new()
@@ -353,7 +372,7 @@ fn admin_routes(internal: &[String; 22]) -> Router<HttpState> {
 }
 
 /// What computes a hash.
-fn login_routes([login, _, _, _, change_password, ..]: &[String; 22]) -> Router<HttpState> {
+fn login_routes([login, _, _, _, change_password, ..]: &[String; 24]) -> Router<HttpState> {
     Router::new().route(login, post(users::login)).route(change_password, post(users::change_password))
 }
 

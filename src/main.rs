@@ -9,6 +9,7 @@ use reelkeeper::commands::doctor::DoctorArgs;
 use reelkeeper::commands::gc::GcArgs;
 use reelkeeper::commands::openapi::OpenapiArgs;
 use reelkeeper::commands::simulator::SimulatorArgs;
+use reelkeeper::commands::webhooks::WebhooksCommand;
 use reelkeeper::commands::{Failure, demo, dev, doctor, gc, serve, simulator};
 use reelkeeper::config::{Flags, help, process_env};
 
@@ -65,6 +66,11 @@ enum Command {
     ///
     /// A service shows the same at <base path>/api/v1/openapi.json, and as a page at <base path>/api/v1/docs.
     Openapi(OpenapiArgs),
+    /// Show outgoing webhooks that wait or were given up, send them again, or drop them
+    ///
+    /// Asks a running service; the API key comes from REELKEEPER_API_KEY, or MEET_INITIAL_API_KEY.
+    #[command(subcommand)]
+    Webhooks(WebhooksCommand),
     /// Look at the configuration without starting anything
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -108,6 +114,7 @@ fn main() -> ExitCode {
             Command::Simulator(args) => simulator::run(args).await,
             Command::Gc(args) => gc::run(*args).await,
             Command::Doctor(args) => doctor::run(*args).await,
+            Command::Webhooks(command) => command.run().await,
             Command::Config(_) | Command::Openapi(_) => Ok(()),
         }
     });

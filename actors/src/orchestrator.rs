@@ -4,6 +4,7 @@
 //! earlier run left, starts the janitors, and drains it. Decides nothing about recordings. Requests under a key:
 //! `keyed`; what nobody looks after: `taking_up`.
 
+mod captions;
 mod keyed;
 mod meetings;
 mod rooms;
@@ -335,9 +336,10 @@ impl Orchestrator {
                 }
                 Ok(())
             }
-            LiveKitNews::PersonLeft { name } => {
+            LiveKitNews::PersonLeft { identity, name } => {
                 let Some(room) = event.room else { return Ok(()) };
-                bounded(&self.shared, self.shared.world.coordination.free_name(&room, &name)).await
+                bounded(&self.shared, self.shared.world.coordination.free_name(&room, &name)).await?;
+                self.captions_of_one_who_left(&room, &identity).await
             }
             LiveKitNews::Other => Ok(()),
         }

@@ -9,9 +9,10 @@
 //! orders were taken from LiveKit 1.13, and the test command runs the main paths against that too.
 //!
 //! Reading order: [`calls`] (what may be asked), [`egress`] (the life of an egress), [`rooms`],
-//! [`webhooks`], [`faults`]; then [`live`], which puts a world on a clock, and [`media_server`], which
+//! [`agents`], [`webhooks`], [`faults`]; then [`live`], which puts a world on a clock, and [`media_server`], which
 //! shows it as a port. LiveKit's HTTP face is in the root package.
 
+pub mod agents;
 pub mod calls;
 pub mod clock;
 pub mod egress;

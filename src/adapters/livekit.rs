@@ -1,4 +1,4 @@
-//! LiveKit as the media server: its Egress and Room APIs, and the webhooks it sends.
+//! LiveKit as the media server: its Egress, Room and Agent Dispatch APIs, and the webhooks it sends.
 //!
 //! Owns the translation between LiveKit's protobuf and the words of the core. Never decides what an
 //! answer means for a recording and never repeats a call: `recording/` and the room actor do that.
@@ -17,7 +17,7 @@ use livekit_protocol as proto;
 use reelkeeper_actors::ids::{EgressId, RoomId};
 use reelkeeper_actors::meeting::joining::RoomOrder;
 use reelkeeper_actors::ports::PortError;
-use reelkeeper_actors::ports::media_server::{DataMessage, MediaServer, Participant};
+use reelkeeper_actors::ports::media_server::{DataMessage, Dispatch, MediaServer, Participant};
 use reelkeeper_actors::recording::egress::{CallError, EgressInfo, EgressOrder};
 
 use self::tokens::Tokens;
@@ -26,6 +26,7 @@ use crate::config::Secret;
 
 const EGRESS: &str = "livekit.Egress";
 const ROOMS: &str = "livekit.RoomService";
+const AGENTS: &str = "livekit.AgentDispatchService";
 /// Pages of one list that are followed. A server of one's own does not page; LiveKit Cloud does.
 const PAGES_MAX: usize = 64;
 /// No room has this name; asking for it costs LiveKit one look-up.
@@ -271,6 +272,38 @@ impl MediaServer for LiveKitServer {
         let grant = tokens::administer(room);
         let answer: Result<proto::ParticipantInfo, CallError> =
             self.twirp.call(&self.calls, ROOMS, "UpdateParticipant", grant, &request).await;
+        was_there(answer)
+    }
+
+    async fn dispatches(&self, room: &RoomId) -> Result<Vec<Dispatch>, CallError> {
+        let request =
+            proto::ListAgentDispatchRequest { room: room.as_str().to_owned(), ..Default::default() };
+        let found: proto::ListAgentDispatchResponse =
+            self.twirp.call(&self.calls, AGENTS, "ListDispatch", tokens::administer(room), &request).await?;
+        Ok(found.agent_dispatches.into_iter().map(rooms::dispatch).collect())
+    }
+
+    async fn dispatch(&self, room: &RoomId, agent: &str) -> Result<Dispatch, CallError> {
+        let request = proto::CreateAgentDispatchRequest {
+            room: room.as_str().to_owned(),
+            agent_name: agent.to_owned(),
+            ..Default::default()
+        };
+        let sent: proto::AgentDispatch = self
+            .twirp
+            .call(&self.calls, AGENTS, "CreateDispatch", tokens::administer(room), &request)
+            .await?;
+        Ok(rooms::dispatch(sent))
+    }
+
+    async fn call_back(&self, room: &RoomId, dispatch: &str) -> Result<bool, CallError> {
+        let request = proto::DeleteAgentDispatchRequest {
+            room: room.as_str().to_owned(),
+            dispatch_id: dispatch.to_owned(),
+        };
+        let grant = tokens::administer(room);
+        let answer: Result<proto::AgentDispatch, CallError> =
+            self.twirp.call(&self.calls, AGENTS, "DeleteDispatch", grant, &request).await;
         was_there(answer)
     }
 

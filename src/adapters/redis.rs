@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use reelkeeper_actors::ids::{NodeId, RoomId};
 use reelkeeper_actors::meeting::joining::{self, compared};
 use reelkeeper_actors::ports::PortError;
-use reelkeeper_actors::ports::coordination::{Coordination, Held, Member, NAMES_MAX, Standing};
+use reelkeeper_actors::ports::coordination::{Coordination, Held, Member, NAMES_MAX, Standing, Tally};
 use reelkeeper_actors::recording::Recording;
 use sha2::{Digest as _, Sha256};
 
@@ -27,6 +27,8 @@ use self::target::Target;
 const COORDINATION: &str = "coordination";
 /// Where Meet's nodes listen.
 const CHANNEL: &str = "ov_meet_channel";
+/// Keys that are looked at in one step while another may be served.
+const SCANNED_AT_ONCE: u32 = 1_000;
 /// How long Meet keeps its lock of a room that is recorded.
 const LOCK_LASTS: Duration = Duration::from_hours(24 * 7);
 
@@ -59,6 +61,31 @@ const FREE: &str = "
 const FREE_ALL: &str = "
     for _, name in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do redis.call('DEL', ARGV[1] .. name) end
     return redis.call('DEL', KEYS[1])";
+/// Notes that somebody wants captions, as Meet does, and among those of the room.
+const WANT: &str = r#"
+    local now = redis.call('TIME')
+    now = now[1] * 1000 + math.floor(now[2] / 1000)
+    redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+    if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) then return 0 end
+    redis.call('SET', KEYS[2], string.format('{"enabled":true,"updatedAt":%.0f}', now), 'PX', ARGV[2])
+    redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
+    if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+    return 1"#;
+/// Whether anybody does whom we noted.
+const WANTED: &str = "
+    for _, who in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+        if redis.call('EXISTS', ARGV[1] .. who) == 1 then return 1 end
+        redis.call('ZREM', KEYS[1], who)
+    end
+    return 0";
+/// One more, and the milliseconds until the count begins anew.
+const ADD: &str = "
+    local count = redis.call('INCR', KEYS[1])
+    if count == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+    return {count, redis.call('PTTL', KEYS[1])}";
+const TAKE: &str = "
+    if (tonumber(redis.call('GET', KEYS[1])) or 0) < 1 then return 0 end
+    return redis.call('DECR', KEYS[1])";
 /// Takes a lease. Whoever finds no leases at all notes from when on a missing one says that its node is gone.
 const RENEW: &str = "
     local now = redis.call('TIME')
@@ -187,6 +214,10 @@ fn task_key(task: &str) -> String {
     format!("reelkeeper:task:{task}")
 }
 
+fn count_key(name: &str) -> String {
+    format!("reelkeeper:count:{name}")
+}
+
 /// The names of a room that we reserved, by when they end.
 fn names_key(room: &RoomId) -> String {
     format!("reelkeeper:names:{room}")
@@ -194,6 +225,20 @@ fn names_key(room: &RoomId) -> String {
 
 fn name_prefix(room: &RoomId) -> String {
     format!("ov_meet:room_participants:{room}:")
+}
+
+/// Those of a room who want captions and whom we noted, by when that ends.
+fn captions_key(room: &RoomId) -> String {
+    format!("reelkeeper:captions:{room}")
+}
+
+fn captions_prefix(room: &RoomId) -> String {
+    format!("ov_meet:ai_assistant:participant_state:{room}:live_captions:")
+}
+
+/// The text as a pattern that only it matches.
+fn escaped(text: &str) -> String {
+    text.chars().flat_map(|c| "*?[]^\\-".contains(c).then_some('\\').into_iter().chain([c])).collect()
 }
 
 /// Meet's lock of a room and its entry in the registry.
@@ -271,6 +316,39 @@ impl Coordination for RedisCoordination {
         self.script(room, FREE_ALL, &[names_key(room)], &[name_prefix(room)]).await.map(drop)
     }
 
+    async fn want_captions(&self, room: &RoomId, identity: &str, ttl: Duration) -> Result<(), PortError> {
+        let keys = [captions_key(room), format!("{}{identity}", captions_prefix(room))];
+        let values = [identity.to_owned(), millis(ttl), NAMES_MAX.to_string()];
+        self.script(room, WANT, &keys, &values).await.map(drop)
+    }
+
+    async fn decline_captions(&self, room: &RoomId, identity: &str) -> Result<bool, PortError> {
+        let keys = [captions_key(room), format!("{}{identity}", captions_prefix(room))];
+        Ok(self.script(room, FREE, &keys, &[identity.to_owned()]).await? == 1)
+    }
+
+    async fn are_captions_wanted(&self, room: &RoomId) -> Result<bool, PortError> {
+        let prefix = captions_prefix(room);
+        if self.script(room, WANTED, &[captions_key(room)], std::slice::from_ref(&prefix)).await? == 1 {
+            return Ok(true);
+        }
+        let pattern = format!("{}*", escaped(&prefix));
+        let mut cursor = 0_u64;
+        loop {
+            let mut scan = cmd("SCAN");
+            scan.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(SCANNED_AT_ONCE);
+            let (next, found): (u64, Vec<String>) = self.link.query(room, &scan).await?;
+            if !found.is_empty() || next == 0 {
+                return Ok(!found.is_empty());
+            }
+            cursor = next;
+        }
+    }
+
+    async fn forget_captions(&self, room: &RoomId) -> Result<(), PortError> {
+        self.script(room, FREE_ALL, &[captions_key(room)], &[captions_prefix(room)]).await.map(drop)
+    }
+
     async fn take_task(&self, task: &str, node: &NodeId, ttl: Duration) -> Result<bool, PortError> {
         let values = [node.to_string(), millis(ttl)];
         Ok(self.script(&task, TAKE_TASK, &[task_key(task)], &values).await? == 1)
@@ -278,6 +356,17 @@ impl Coordination for RedisCoordination {
 
     async fn give_task_back(&self, task: &str, node: &NodeId) -> Result<(), PortError> {
         self.script(&task, FREE_IF_OURS, &[task_key(task)], &[node.to_string()]).await.map(drop)
+    }
+
+    async fn add_to_count(&self, name: &str, lasts: Duration) -> Result<Tally, PortError> {
+        let mut eval = cmd("EVAL");
+        eval.arg(ADD).arg(1).arg(count_key(name)).arg(millis(lasts));
+        let (count, left): (u32, i64) = self.link.query(&"count", &eval).await?;
+        Ok(Tally { count, ends_in: Duration::from_millis(u64::try_from(left).unwrap_or_default()) })
+    }
+
+    async fn take_from_count(&self, name: &str) -> Result<(), PortError> {
+        self.script(&"count", TAKE, &[count_key(name)], &[]).await.map(drop)
     }
 
     fn stands_beside_meet(&self) -> bool {

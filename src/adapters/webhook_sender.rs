@@ -2,6 +2,8 @@
 //!
 //! Owns one attempt. When it is made, and made again, is `reelkeeper_actors::outbox`'s.
 
+mod addresses;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +20,9 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 use sha2::Sha256;
 
+use self::addresses::PublicOnly;
+pub use self::addresses::Reach;
+
 const TIMESTAMP: &str = "x-timestamp";
 const SIGNATURE: &str = "x-signature";
 /// Ours: names the notice for ever, so that a receiver can tell a repetition.
@@ -30,25 +35,32 @@ pub struct HttpWebhookSender {
     settings: Arc<dyn Settings>,
     /// The first API key signs.
     catalog: Arc<dyn Catalog>,
+    reach: Reach,
 }
 
 impl HttpWebhookSender {
-    /// Prepares the client; nothing is sent yet. A receiver that sends elsewhere is not followed.
+    /// Prepares the client; nothing is sent yet. A receiver that sends elsewhere is not followed. If only public
+    /// receivers may be reached, no proxy is used: it would look up the name by itself.
     ///
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(
         timeout: Duration,
+        reach: Reach,
         settings: Arc<dyn Settings>,
         catalog: Arc<dyn Catalog>,
     ) -> Result<Self, String> {
         let client = Client::builder()
             .timeout(timeout)
             .redirect(Policy::none())
-            .user_agent(concat!("reelkeeper/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| format!("outgoing webhooks cannot be set up: {error}"))?;
-        Ok(Self { client, settings, catalog })
+            .user_agent(concat!("reelkeeper/", env!("CARGO_PKG_VERSION")));
+        let client = match reach {
+            Reach::Anywhere => client,
+            Reach::Public => client.no_proxy().dns_resolver(Arc::new(PublicOnly)),
+        };
+        let client =
+            client.build().map_err(|error| format!("outgoing webhooks cannot be set up: {error}"))?;
+        Ok(Self { client, settings, catalog, reach })
     }
 }
 
@@ -68,6 +80,9 @@ impl WebhookSender for HttpWebhookSender {
             return Err(SendError("there is no API key to sign with".to_owned()));
         };
         let receiver = Url::parse(receiver).map_err(|_| SendError("the receiver is no URL".to_owned()))?;
+        if self.reach == Reach::Public {
+            addresses::check(&receiver).map_err(|why| SendError(why.to_owned()))?;
+        }
         let timestamp = letter.created_at.0.to_string();
         let request = self
             .client

@@ -205,7 +205,12 @@ impl Webhooks {
     /// URLs of rooms begin with `base_url` in notices.
     pub(super) fn start(config: &Config, stores: &Stores, base_url: String) -> Result<Self, PortError> {
         let limits = config.webhooks.limits;
-        let sender = HttpWebhookSender::new(limits.timeout, stores.settings.clone(), stores.catalog.clone());
+        let sender = HttpWebhookSender::new(
+            limits.timeout,
+            config.webhooks.reach,
+            stores.settings.clone(),
+            stores.catalog.clone(),
+        );
         let sender = Arc::new(sender.map_err(|problem| PortError::misused("webhooks", problem))?);
         let clock = Arc::new(SystemClock);
         let deliverer = Deliverer::new(stores.outbox.clone(), sender.clone(), clock, limits);

@@ -101,6 +101,7 @@ pub const OPTIONS: &[Spec] = &[
     open("media.link_lasts", "REELKEEPER_MEDIA_LINK_LASTS"),
     open("webhooks.initial_enabled", "REELKEEPER_WEBHOOKS_INITIAL_ENABLED"),
     open("webhooks.initial_url", "REELKEEPER_WEBHOOKS_INITIAL_URL"),
+    open("webhooks.private_receivers", "REELKEEPER_WEBHOOKS_PRIVATE_RECEIVERS"),
     open("webhooks.timeout", "REELKEEPER_WEBHOOKS_TIMEOUT"),
     open("webhooks.in_flight", "REELKEEPER_WEBHOOKS_IN_FLIGHT"),
     open("webhooks.longest_pause", "REELKEEPER_WEBHOOKS_LONGEST_PAUSE"),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use reqwest::Url;
 
 use crate::adapters::redis::target::Target;
+use crate::adapters::webhook_sender::Reach;
 
 /// A text that is never shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -272,6 +273,15 @@ pub(super) fn not_empty(text: &str) -> Result<String, String> {
 /// `true` or `false`.
 pub(super) fn switch(text: &str) -> Result<bool, String> {
     text.parse().map_err(|_| "must be true or false".to_owned())
+}
+
+/// Which receivers of outgoing webhooks may be reached.
+pub(super) fn reach(text: &str) -> Result<Reach, String> {
+    match text {
+        "allow" => Ok(Reach::Anywhere),
+        "refuse" => Ok(Reach::Public),
+        _ => Err("must be allow or refuse".to_owned()),
+    }
 }
 
 /// Whether clients are sent to the bucket for files.

@@ -36,6 +36,7 @@ mod name {
     pub const AUTHORIZATION: &str = "Authorization Error";
     pub const BAD_REQUEST: &str = "Bad Request";
     pub const CHANGE_PASSWORD: &str = "Change Password Error";
+    pub const CONFIGURATION: &str = "Configuration Error";
     pub const INTERNAL: &str = "Internal Server Error";
     pub const LOGIN: &str = "Login Error";
     pub const PARTICIPANT: &str = "Participant Error";

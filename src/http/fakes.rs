@@ -19,10 +19,10 @@ use reelkeeper_actors::ports::blobs::{BlobHead, Blobs, ByteStream, ListedBlob};
 use reelkeeper_actors::ports::catalog::list::{DocumentId, Listing as _, Page, RecordingQuery, RoomQuery};
 use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, Counts, RoomsDue, StoredRecording};
 use reelkeeper_actors::ports::clock::{Clock, Entropy};
-use reelkeeper_actors::ports::coordination::{Coordination, Member, Standing};
+use reelkeeper_actors::ports::coordination::{Coordination, Member, Standing, Tally};
 use reelkeeper_actors::ports::ledger::{Expected, Ledger, Written};
 use reelkeeper_actors::ports::media_server::{
-    DataMessage, IncomingWebhooks, LiveKitEvent, MediaServer, Participant, RejectedWebhook,
+    DataMessage, Dispatch, IncomingWebhooks, LiveKitEvent, MediaServer, Participant, RejectedWebhook,
 };
 use reelkeeper_actors::ports::outbox::Letter;
 use reelkeeper_actors::ports::settings::Settings;
@@ -251,8 +251,26 @@ impl Coordination for World {
     async fn free_names(&self, _: &RoomId) -> Result<(), PortError> {
         unreachable!("the HTTP face frees no name")
     }
+    async fn want_captions(&self, _: &RoomId, _: &str, _: Duration) -> Result<(), PortError> {
+        unreachable!("the HTTP face sends no agent")
+    }
+    async fn decline_captions(&self, _: &RoomId, _: &str) -> Result<bool, PortError> {
+        unreachable!("the HTTP face sends no agent")
+    }
+    async fn are_captions_wanted(&self, _: &RoomId) -> Result<bool, PortError> {
+        unreachable!("the HTTP face sends no agent")
+    }
+    async fn forget_captions(&self, _: &RoomId) -> Result<(), PortError> {
+        unreachable!("the HTTP face sends no agent")
+    }
     async fn take_task(&self, _: &str, _: &NodeId, _: Duration) -> Result<bool, PortError> {
         unreachable!("the HTTP face sweeps nothing")
+    }
+    async fn add_to_count(&self, _: &str, _: Duration) -> Result<Tally, PortError> {
+        Err(PortError::unavailable("coordination", "it counts nothing"))
+    }
+    async fn take_from_count(&self, _: &str) -> Result<(), PortError> {
+        Err(PortError::unavailable("coordination", "it counts nothing"))
     }
     async fn give_task_back(&self, _: &str, _: &NodeId) -> Result<(), PortError> {
         unreachable!("the HTTP face sweeps nothing")
@@ -298,6 +316,15 @@ impl MediaServer for World {
         unreachable!("the HTTP face only pings LiveKit")
     }
     async fn update_participant(&self, _: &RoomId, _: &str, _: &str) -> Result<bool, CallError> {
+        unreachable!("the HTTP face only pings LiveKit")
+    }
+    async fn dispatches(&self, _: &RoomId) -> Result<Vec<Dispatch>, CallError> {
+        unreachable!("the HTTP face only pings LiveKit")
+    }
+    async fn dispatch(&self, _: &RoomId, _: &str) -> Result<Dispatch, CallError> {
+        unreachable!("the HTTP face only pings LiveKit")
+    }
+    async fn call_back(&self, _: &RoomId, _: &str) -> Result<bool, CallError> {
         unreachable!("the HTTP face only pings LiveKit")
     }
     async fn ping(&self) -> Result<(), CallError> {

@@ -2,16 +2,17 @@
 //!
 //! Owns the counts: by address, as the contract has it, and by account, so that many addresses together
 //! guess no faster. A login is counted when it begins and given back unless it was wrong, so that a burst
-//! gains nothing. In the memory of this process: several nodes take so many each.
+//! gains nothing. All nodes count together; while the coordination is away, each counts by itself.
 
-use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use tokio::time::Instant;
+use reelkeeper_actors::embedded::AloneCoordination;
+use reelkeeper_actors::ports::coordination::{Coordination, Tally};
 
 /// From the first wrong login until the count begins anew.
 const WINDOW: Duration = Duration::from_mins(5);
@@ -20,8 +21,6 @@ const BY_ADDRESS: u32 = 5;
 /// Wrong logins into one account within it, wherever they come from. Far more: whoever is below it can lock
 /// out nobody but themselves.
 const BY_ACCOUNT: u32 = 50;
-/// Counts that are kept; beyond it the ones that end first are dropped.
-const COUNTS_MAX: usize = 10_000;
 /// Characters of a username that its count is kept by.
 const NAME_MAX: usize = 64;
 /// Of an IPv6 address only the network counts: a subscriber has all the rest.
@@ -31,26 +30,30 @@ const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// Counts wrong logins.
-#[derive(Debug, Default)]
-pub struct LoginLimits(Mutex<BTreeMap<Source, Count>>);
+pub struct LoginLimits {
+    shared: Arc<dyn Coordination>,
+    /// While the shared one is away.
+    own: AloneCoordination,
+}
 
 /// What wrong logins have in common.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Source {
     Address(Option<IpAddr>),
     Account(String),
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Count {
-    ends: Instant,
-    wrong: u32,
+/// Where a login was counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Shared,
+    Own,
 }
 
 /// A login under way, counted as wrong until [`LoginLimits::forgive`].
 #[derive(Debug)]
 pub struct Attempt {
-    sources: [Source; 2],
+    counted: Vec<(String, Place)>,
     headers: HeaderMap,
 }
 
@@ -61,43 +64,57 @@ pub struct TooMany {
 }
 
 impl LoginLimits {
+    /// Counts with all nodes that share this.
+    pub fn new(shared: Arc<dyn Coordination>) -> Self {
+        Self { shared, own: AloneCoordination::new() }
+    }
+
     /// Counts a login from this address into this account. An address that is not known counts as one.
     ///
     /// # Errors
     /// When there were too many wrong ones.
-    pub fn begin(&self, address: Option<IpAddr>, username: &str) -> Result<Attempt, TooMany> {
+    pub async fn begin(&self, address: Option<IpAddr>, username: &str) -> Result<Attempt, TooMany> {
         let sources = [
             Source::Address(address.map(network)),
             Source::Account(username.chars().take(NAME_MAX).collect()),
         ];
-        let now = Instant::now();
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.retain(|_, count| count.ends > now);
-        for source in &sources {
-            if let Some(count) = counts.get(source).filter(|count| count.wrong >= source.limit()) {
-                let mut headers = source.headers(*count, now);
-                headers.insert(header::RETRY_AFTER, HeaderValue::from(count.seconds_left(now)));
+        let mut attempt = Attempt { counted: Vec::new(), headers: HeaderMap::new() };
+        for source in sources {
+            let (place, tally) = self.add(&source.to_string()).await;
+            attempt.counted.push((source.to_string(), place));
+            if tally.count > source.limit() {
+                self.forgive(&attempt).await;
+                let mut headers = source.headers(tally);
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds_left(tally)));
                 return Err(TooMany { headers });
             }
+            if matches!(source, Source::Address(_)) {
+                attempt.headers = source.headers(tally);
+            }
         }
-        for source in &sources {
-            let count = counts.entry(source.clone()).or_insert(Count { ends: now + WINDOW, wrong: 0 });
-            count.wrong += 1;
-        }
-        while counts.len() > COUNTS_MAX {
-            let first = counts.iter().min_by_key(|(_, count)| count.ends).map(|(source, _)| source.clone());
-            first.and_then(|source| counts.remove(&source));
-        }
-        let headers = counts.get(&sources[0]).map(|count| sources[0].headers(*count, now));
-        Ok(Attempt { headers: headers.unwrap_or_default(), sources })
+        Ok(attempt)
     }
 
     /// Gives a login back that was not wrong.
-    pub fn forgive(&self, attempt: &Attempt) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for source in &attempt.sources {
-            if let Some(count) = counts.get_mut(source) {
-                count.wrong = count.wrong.saturating_sub(1);
+    pub async fn forgive(&self, attempt: &Attempt) {
+        for (name, place) in &attempt.counted {
+            let taken = match place {
+                Place::Shared => self.shared.take_from_count(name).await,
+                Place::Own => self.own.take_from_count(name).await,
+            };
+            if let Err(error) = taken {
+                tracing::debug!(%error, "a login that was right counts as wrong until the count begins anew");
+            }
+        }
+    }
+
+    async fn add(&self, name: &str) -> (Place, Tally) {
+        match self.shared.add_to_count(name, WINDOW).await {
+            Ok(tally) => (Place::Shared, tally),
+            Err(error) => {
+                tracing::debug!(%error, "logins are counted by this node alone");
+                let counted = self.own.add_to_count(name, WINDOW).await;
+                (Place::Own, counted.unwrap_or(Tally { count: 1, ends_in: WINDOW }))
             }
         }
     }
@@ -122,10 +139,10 @@ impl Source {
     }
 
     /// As the seventh draft of the standard has them.
-    fn headers(&self, count: Count, now: Instant) -> HeaderMap {
+    fn headers(&self, tally: Tally) -> HeaderMap {
         let limit = self.limit();
-        let remaining = limit.saturating_sub(count.wrong);
-        let reset = count.seconds_left(now);
+        let remaining = limit.saturating_sub(tally.count);
+        let reset = seconds_left(tally);
         let texts = [
             (LIMIT, format!("limit={limit}, remaining={remaining}, reset={reset}")),
             (POLICY, format!("{limit};w={}", WINDOW.as_secs())),
@@ -134,12 +151,20 @@ impl Source {
     }
 }
 
-impl Count {
-    /// Rounded up, so that who waits so long is let in.
-    fn seconds_left(self, now: Instant) -> u64 {
-        let left = self.ends.duration_since(now);
-        left.as_secs() + u64::from(left.subsec_nanos() > 0)
+/// The name of its count.
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(Some(address)) => write!(f, "login:address:{address}"),
+            Self::Address(None) => f.write_str("login:address:unknown"),
+            Self::Account(name) => write!(f, "login:account:{name}"),
+        }
     }
+}
+
+/// Rounded up, so that who waits so long is let in.
+fn seconds_left(tally: Tally) -> u64 {
+    tally.ends_in.as_secs() + u64::from(tally.ends_in.subsec_nanos() > 0)
 }
 
 impl Attempt {
@@ -162,8 +187,12 @@ impl IntoResponse for TooMany {
 mod tests {
     use super::*;
 
-    fn begin(limits: &LoginLimits, address: &str, username: &str) -> Result<Attempt, TooMany> {
-        limits.begin(Some(address.parse().unwrap()), username)
+    fn alone() -> LoginLimits {
+        LoginLimits::new(Arc::new(AloneCoordination::new()))
+    }
+
+    async fn begin(limits: &LoginLimits, address: &str, username: &str) -> Result<Attempt, TooMany> {
+        limits.begin(Some(address.parse().unwrap()), username).await
     }
 
     fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
@@ -172,54 +201,73 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn five_wrong_logins_from_an_address_are_taken_in_five_minutes() {
-        let limits = LoginLimits::default();
+        let limits = alone();
         let ours = "192.0.2.1";
         for remaining in (0..BY_ADDRESS).rev() {
-            let attempt = begin(&limits, ours, "admin").unwrap();
+            let attempt = begin(&limits, ours, "admin").await.unwrap();
             let expected = format!("limit=5, remaining={remaining}, reset=300");
             assert_eq!(text(&attempt.headers(), "ratelimit"), expected);
             assert_eq!(text(&attempt.headers(), "ratelimit-policy"), "5;w=300");
         }
-        let refused = begin(&limits, ours, "other").unwrap_err().into_response();
-        assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
-        assert_eq!(text(refused.headers(), "ratelimit"), "limit=5, remaining=0, reset=300");
-        assert_eq!(text(refused.headers(), "retry-after"), "300");
-        assert!(begin(&limits, "192.0.2.2", "admin").is_ok(), "another address");
-        assert!(begin(&limits, "::ffff:192.0.2.1", "admin").is_err(), "the same, written otherwise");
+        for _ in 0..2 {
+            let refused = begin(&limits, ours, "other").await.unwrap_err().into_response();
+            assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+            assert_eq!(text(refused.headers(), "ratelimit"), "limit=5, remaining=0, reset=300");
+            assert_eq!(text(refused.headers(), "retry-after"), "300");
+        }
+        assert!(begin(&limits, "192.0.2.2", "admin").await.is_ok(), "another address");
+        assert!(begin(&limits, "::ffff:192.0.2.1", "admin").await.is_err(), "the same, written otherwise");
         tokio::time::advance(WINDOW).await;
-        assert!(begin(&limits, ours, "admin").is_ok(), "the count began anew");
+        assert!(begin(&limits, ours, "admin").await.is_ok(), "the count began anew");
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_was_not_wrong_is_given_back() {
-        let limits = LoginLimits::default();
+        let limits = alone();
         for _ in 0..100 {
-            let attempt = limits.begin(None, "admin").unwrap();
-            limits.forgive(&attempt);
+            let attempt = limits.begin(None, "admin").await.unwrap();
+            limits.forgive(&attempt).await;
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn many_addresses_share_an_account() {
-        let limits = LoginLimits::default();
+        let limits = alone();
         for n in 0..BY_ACCOUNT {
-            assert!(begin(&limits, &format!("2001:db8:{n:x}::1"), "admin").is_ok(), "{n}");
+            assert!(begin(&limits, &format!("2001:db8:{n:x}::1"), "admin").await.is_ok(), "{n}");
         }
-        let refused = begin(&limits, "2001:db8:ffff::1", "admin").unwrap_err().into_response();
+        let refused = begin(&limits, "2001:db8:ffff::1", "admin").await.unwrap_err().into_response();
         assert_eq!(text(refused.headers(), "ratelimit-policy"), "50;w=300");
-        assert!(begin(&limits, "2001:db8:ffff::1", "other").is_ok(), "another account");
+        assert!(begin(&limits, "2001:db8:ffff::1", "other").await.is_ok(), "another account");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_network_is_one_address_and_counts_are_bounded() {
-        let limits = LoginLimits::default();
+    async fn a_network_is_one_address() {
+        let limits = alone();
         for n in 0..BY_ADDRESS {
-            begin(&limits, &format!("2001:db8::{n:x}"), &format!("user{n}")).unwrap();
+            begin(&limits, &format!("2001:db8::{n:x}"), &format!("user{n}")).await.unwrap();
         }
-        assert!(begin(&limits, "2001:db8::ffff", "another").is_err());
-        for n in 0..COUNTS_MAX {
-            let _ = begin(&limits, &format!("10.1.{}.{}", n / 256 % 256, n % 256), &format!("name{n}"));
+        assert!(begin(&limits, "2001:db8::ffff", "another").await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nodes_count_together() {
+        let shared = Arc::new(AloneCoordination::new());
+        let nodes = [(); 2].map(|()| LoginLimits::new(shared.clone()));
+        for n in 0..BY_ADDRESS {
+            begin(&nodes[usize::from(n % 2 == 0)], "192.0.2.1", "admin").await.unwrap();
         }
-        assert!(limits.0.lock().unwrap().len() <= COUNTS_MAX);
+        for node in &nodes {
+            assert!(begin(node, "192.0.2.1", "admin").await.is_err());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_the_others_a_node_counts_by_itself() {
+        let limits = LoginLimits::new(Arc::new(crate::http::fakes::World::default()));
+        for _ in 0..BY_ADDRESS {
+            begin(&limits, "192.0.2.1", "admin").await.unwrap();
+        }
+        assert!(begin(&limits, "192.0.2.1", "admin").await.is_err());
     }
 }

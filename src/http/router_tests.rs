@@ -30,6 +30,7 @@ use tower::ServiceExt;
 
 use super::base_path::BasePath;
 use super::fakes::{NOW, World};
+use super::login_limits::LoginLimits;
 use super::passwords::Passwords;
 use super::tokens::Tokens;
 use super::{HttpSettings, HttpState, router};
@@ -114,7 +115,7 @@ async fn app(world: &Arc<World>, settings: HttpSettings) -> Router {
         webhooks: world.clone(),
         tokens: Arc::new(Tokens::new("livekit-key", &Secret::new(SECRET))),
         passwords: Passwords::default(),
-        login_limits: Arc::default(),
+        login_limits: Arc::new(LoginLimits::new(world.clone())),
         last_webhook: Arc::default(),
         clock: world.clone(),
         entropy: world.clone(),

@@ -58,13 +58,13 @@ pub async fn login(
 }
 
 async fn limited_login(state: &HttpState, address: Option<IpAddr>, login: Login) -> Response {
-    let attempt = match state.login_limits.begin(address, &login.username) {
+    let attempt = match state.login_limits.begin(address, &login.username).await {
         Ok(attempt) => attempt,
         Err(too_many) => return too_many.into_response(),
     };
     let outcome = log_in(state, login).await;
     if !matches!(outcome, Err(Failure::Access(AccessFailure::WrongLogin))) {
-        state.login_limits.forgive(&attempt);
+        state.login_limits.forgive(&attempt).await;
     }
     (attempt.headers(), outcome.map(Json)).into_response()
 }

@@ -127,3 +127,14 @@ pub(super) fn participant() -> Value {
 pub(super) fn participants() -> Value {
     json!({"participants": [participant()]})
 }
+
+pub(super) fn dispatch() -> Value {
+    json!({
+        "id": "", "agent_name": "", "room": "", "metadata": "",
+        "state": {"jobs": [], "created_at": "0", "deleted_at": "0"},
+    })
+}
+
+pub(super) fn dispatches() -> Value {
+    json!({"agent_dispatches": [dispatch()]})
+}

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use livekit_protocol as lk;
 use prost::Message;
 use reelkeeper_actors::ids::RoomId;
-use reelkeeper_actors::ports::media_server::ParticipantKind;
+use reelkeeper_actors::ports::media_server::{Dispatch, ParticipantKind};
 use reelkeeper_actors::recording::egress::EgressStatus;
 use reelkeeper_actors::recording::encoding::{Encoding, Layout, Preset};
 use reelkeeper_actors::simulator::calls::{DataMessage, Refusal};
@@ -95,6 +95,16 @@ pub(super) fn room(view: &RoomView) -> lk::Room {
         num_publishers: view.publishers,
         active_recording: view.recording,
         ..lk::Room::default()
+    }
+}
+
+pub(super) fn dispatch(sent: &Dispatch) -> lk::AgentDispatch {
+    let state = lk::AgentDispatchState { created_at: sent.created_at, ..Default::default() };
+    lk::AgentDispatch {
+        id: sent.id.clone(),
+        agent_name: sent.agent.clone(),
+        state: Some(state),
+        ..Default::default()
     }
 }
 

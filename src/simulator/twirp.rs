@@ -39,6 +39,7 @@ enum Form {
 enum Api {
     Egress,
     Rooms,
+    Agents,
 }
 
 /// Answers one call.
@@ -55,6 +56,7 @@ pub(super) async fn serve(
     let (api, method) = match path.trim_start_matches("/twirp/").split_once('/') {
         Some(("livekit.Egress", method)) => (Api::Egress, method.to_owned()),
         Some(("livekit.RoomService", method)) => (Api::Rooms, method.to_owned()),
+        Some(("livekit.AgentDispatchService", method)) => (Api::Agents, method.to_owned()),
         _ => return (StatusCode::NOT_FOUND, "404 page not found\n").into_response(),
     };
     let route = Route { api, method: &method, path: &path, http: request.method().clone() };
@@ -138,6 +140,7 @@ impl Route<'_> {
                     | "MoveParticipant"
                     | "PerformRpc"
             ),
+            Api::Agents => matches!(self.method, "CreateDispatch" | "ListDispatch" | "DeleteDispatch"),
         }
     }
 
@@ -145,6 +148,7 @@ impl Route<'_> {
         match self.api {
             Api::Egress => self.read_egress(form, body),
             Api::Rooms => self.read_rooms(form, body),
+            Api::Agents => self.read_agents(form, body),
         }
     }
 
@@ -217,6 +221,26 @@ impl Route<'_> {
         })
     }
 
+    fn read_agents(&self, form: Form, body: &Bytes) -> Result<(Request, Grant), Refusal> {
+        let (room, request): (_, fn(_, _) -> _) = match self.method {
+            "CreateDispatch" => {
+                let request: lk::CreateAgentDispatchRequest = decode(form, body)?;
+                ((request.room, request.agent_name), Request::CreateDispatch)
+            }
+            "ListDispatch" => {
+                let request: lk::ListAgentDispatchRequest = decode(form, body)?;
+                ((request.room, String::new()), |room, _| Request::ListDispatch(room))
+            }
+            _ => {
+                let request: lk::DeleteAgentDispatchRequest = decode(form, body)?;
+                ((request.room, request.dispatch_id), Request::DeleteDispatch)
+            }
+        };
+        let (room, what) = room;
+        let room = RoomId::from_trusted(room);
+        Ok((request(room.clone(), what), Grant::Admin(room)))
+    }
+
     fn unimplemented(&self) -> Refusal {
         Refusal::new("unimplemented", &format!("the simulator has no {}", self.method))
     }
@@ -246,6 +270,11 @@ fn answer(form: Form, method: &str, reply: &Reply) -> Response {
         Reply::Participants(views) => {
             let participants = views.iter().map(proto::participant).collect();
             encode(form, &lk::ListParticipantsResponse { participants }, &json::participants())
+        }
+        Reply::Dispatch(sent) => encode(form, &proto::dispatch(sent), &json::dispatch()),
+        Reply::Dispatches(sent) => {
+            let agent_dispatches = sent.iter().map(proto::dispatch).collect();
+            encode(form, &lk::ListAgentDispatchResponse { agent_dispatches }, &json::dispatches())
         }
         Reply::Done if method == "SendData" => encode(form, &lk::SendDataResponse::default(), &json!({})),
         Reply::Done => encode(form, &lk::DeleteRoomResponse::default(), &json!({})),

@@ -412,6 +412,12 @@ impl Sim {
         room
     }
 
+    /// Lets somebody into the meeting of their token, as a browser comes in, and returns their identity.
+    pub async fn join(&self, token: &str) -> String {
+        let request = client().post(format!("{}/control/join", self.url)).json(&json!({"token": token}));
+        try_send(request).await.unwrap().expect(201).field("identity")
+    }
+
     /// Asks for a fault that hits the next such call in a room.
     pub fn trouble(&self, room: &str, method: Method, does: CallTrouble) {
         let what = What::Call { method, scope: None, does };

@@ -17,6 +17,7 @@ mod backends;
 mod bad_input;
 mod bearers;
 mod bulk_delete;
+mod captions;
 mod early_ends;
 mod happy;
 mod harness;

@@ -25,7 +25,7 @@ const CALLERS: [&str; 9] = [
 ];
 
 /// Method, path and how each caller is answered: `+` let in, `1` 401, `3` 403. Recordings in detail: `rights.rs`.
-const TABLE: [(&str, &str, &str); 41] = [
+const TABLE: [(&str, &str, &str); 43] = [
     ("get", "/api/v1/rooms", "1++311111"),
     ("post", "/api/v1/rooms", "1++311111"),
     ("delete", "/api/v1/rooms", "1++311111"),
@@ -54,6 +54,9 @@ const TABLE: [(&str, &str, &str); 41] = [
     ("delete", "/internal-api/v1/meetings/{room_id}", "1111+3311"),
     ("delete", "/internal-api/v1/meetings/{room_id}/participants/{participant_identity}", "1111+3311"),
     ("put", "/internal-api/v1/meetings/{room_id}/participants/{participant_identity}/role", "1111+3311"),
+    // None of the members here joins a meeting; those who do: `captions.rs`.
+    ("post", "/internal-api/v1/ai/assistants", "111133311"),
+    ("delete", "/internal-api/v1/ai/assistants/{assistant_id}", "111133311"),
     ("get", "/internal-api/v1/api-keys", "11+311111"),
     ("post", "/internal-api/v1/api-keys", "11+311111"),
     ("delete", "/internal-api/v1/api-keys", "11+311111"),

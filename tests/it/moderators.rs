@@ -6,13 +6,7 @@ use serde_json::{Value, json};
 
 use crate::bearers::{Shown, joining, member, secret, send};
 use crate::harness::{Sim, simulated};
-use crate::wire::{client, eventually, try_send};
-
-/// Comes into the meeting as a browser does, and returns the identity.
-async fn join(sim: &Sim, token: &str) -> String {
-    let request = client().post(format!("{}/control/join", sim.url)).json(&json!({"token": token}));
-    try_send(request).await.unwrap().expect(201).field("identity")
-}
+use crate::wire::{eventually, try_send};
 
 fn signals(sim: &Sim, room: &str, topic: &str) -> Vec<DataMessage> {
     let sent = sim.calls(room, Method::SendData).into_iter().filter_map(|call| call.data);
@@ -23,8 +17,8 @@ fn signals(sim: &Sim, room: &str, topic: &str) -> Vec<DataMessage> {
 async fn a_moderator_promotes_kicks_and_ends() {
     let (service, sim) = simulated(&[]).await;
     let room = service.room().await;
-    let ann = join(&sim, &joining(&service, &room, "moderatorUrl", "Ann").await).await;
-    let bob = join(&sim, &joining(&service, &room, "speakerUrl", "Bob").await).await;
+    let ann = sim.join(&joining(&service, &room, "moderatorUrl", "Ann").await).await;
+    let bob = sim.join(&joining(&service, &room, "speakerUrl", "Bob").await).await;
     let moderator = Shown::member(&member(&service, &room, "moderatorUrl").await);
     let base = format!("/internal-api/v1/meetings/{room}");
 

@@ -31,6 +31,32 @@ impl Api {
         text(&self.answer(made).await?, "roomId")
     }
 
+    /// The secret of a room's moderators.
+    pub async fn secret(&self, room: &str) -> Result<String, Failure> {
+        let url = Url::parse(&text(&self.get(&format!("rooms/{room}")).await?, "moderatorUrl")?)?;
+        let secret =
+            url.query_pairs().find(|(name, _)| name == "secret").map(|(_, secret)| secret.into_owned());
+        Ok(secret.ok_or("a URL for moderators without a secret")?)
+    }
+
+    /// Gets a token for whoever shows this secret, for joining under this name if there is one.
+    pub async fn member_token(&self, room: &str, secret: &str, name: Option<&str>) -> Result<(), Failure> {
+        let body = json!({
+            "secret": secret, "grantJoinMeetingPermission": name.is_some(), "participantName": name.unwrap_or_default(),
+        });
+        self.internal(&format!("rooms/{room}/token"), &body).await
+    }
+
+    /// Logs a user in.
+    pub async fn login(&self, username: &str, password: &str) -> Result<(), Failure> {
+        self.internal("auth/login", &json!({ "username": username, "password": password })).await
+    }
+
+    async fn internal(&self, path: &str, body: &Value) -> Result<(), Failure> {
+        let url = format!("{}/internal-api/v1/{path}", self.base);
+        succeeded(self.http.post(url).json(body)).await.map(drop)
+    }
+
     /// Starts a recording: its id.
     pub async fn start(&self, room: &str) -> Result<String, Failure> {
         let start = self.http.post(self.url("recordings")).json(&json!({ "roomId": room }));

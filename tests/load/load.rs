@@ -21,6 +21,7 @@ mod options;
 mod phases;
 mod processes;
 mod reads;
+mod rooms;
 mod seed;
 #[path = "../real/stack"]
 #[allow(

@@ -102,8 +102,8 @@ impl Measured {
 
     /// The line of the table.
     pub fn line(self, what: &str, at_once: usize, budget: Budget) -> Line {
-        let Self { watched, before_kb, watching, times, failed, processor, .. } = self;
+        let Self { watched, before_kb, watching, times, failed, processor, working } = self;
         let memory_kb = [before_kb, watching.most_kb(), watched.memory_kb()];
-        Line { what: what.to_owned(), at_once, times, failed, processor, memory_kb, budget }
+        Line { what: what.to_owned(), at_once, times, failed, working, processor, memory_kb, budget }
     }
 }

@@ -81,8 +81,10 @@ pub enum Phase {
     Starts,
     /// LiveKit's webhooks.
     Webhooks,
-    /// Get and lists.
+    /// Get and lists of recordings.
     Reads,
+    /// Logins, tokens and rooms.
+    Rooms,
     /// Files.
     Media,
 }

@@ -1,4 +1,4 @@
-//! The order of the measurements, each on a fresh folder: idle, starts, webhooks, reads, media.
+//! The order of the measurements, each on a fresh folder: idle, starts, webhooks, reads, rooms, media.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use crate::options::{Ground, Options, Phase};
 use crate::processes::Stage;
 use crate::reads::Shown;
 use crate::table::{self, Budget, Line};
-use crate::{Failure, media, reads, seed, starts, webhooks};
+use crate::{Failure, media, reads, rooms, seed, starts, webhooks};
 
 /// How often it is executed until it listens.
 const RUNS: usize = 10;
@@ -42,6 +42,9 @@ pub async fn run(options: &Options) -> Result<(), Failure> {
             reads::measure(&stage, &format!("{rows} recordings"), &ids).await?;
         }
     }
+    if options.wants(Phase::Rooms) {
+        rooms::measure(&empty(options).await?).await?;
+    }
     if options.wants(Phase::Media) {
         let stage = seeded(options, media::FILES, options.file_mb, media::FILES).await?;
         let shown = reads::newest(&stage).await?;
@@ -63,6 +66,9 @@ async fn of_another(options: &Options) -> Result<(), Failure> {
     if options.wants(Phase::Reads) && !shown.is_empty() {
         let ids: Vec<String> = shown.iter().map(|shown| shown.id.clone()).collect();
         reads::measure(&stage, "as found", &ids).await?;
+    }
+    if options.wants(Phase::Rooms) {
+        rooms::measure(&stage).await?;
     }
     let with_files: Vec<Shown> =
         shown.into_iter().filter(|shown| shown.size > 0).take(media::FILES).collect();
@@ -106,6 +112,8 @@ async fn idle(options: &Options) -> Result<(), Failure> {
     let memory_kb = [None, None, stage.watched.memory_kb()];
     let what = "exec until it listens".to_owned();
     let budget = Budget { memory_mb: Some(IDLE_MB), ..Budget::NONE };
-    Line { what, at_once: 1, times, failed: 0, processor: Some(processor), memory_kb, budget }.print();
+    let working = times.iter().sum();
+    Line { what, at_once: 1, times, failed: 0, working, processor: Some(processor), memory_kb, budget }
+        .print();
     Ok(())
 }

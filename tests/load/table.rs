@@ -33,6 +33,8 @@ pub struct Line {
     pub times: Vec<Duration>,
     /// How many went wrong.
     pub failed: usize,
+    /// How long they took together, without waits between rounds.
+    pub working: Duration,
     /// Processor time of the server, for all of them.
     pub processor: Option<Duration>,
     /// The server's memory before, at most, and after, in kB.
@@ -44,9 +46,9 @@ pub struct Line {
 /// Prints the head.
 pub fn head() {
     println!(
-        "| What | At once | Done | Failed | p50 ms | p99 ms | CPU ms each | Budget | MB before, at most, after |"
+        "| What | At once | Done | Failed | Per s | p50 ms | p99 ms | CPU ms each | Budget | MB before, at most, after |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|");
 }
 
 impl Line {
@@ -55,11 +57,12 @@ impl Line {
         self.times.sort();
         let [before, most, after] = self.memory_kb.map(megabytes);
         println!(
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {before}, {most}, {after} |",
+            "| {} | {} | {} | {} | {:.0} | {} | {} | {} | {} | {before}, {most}, {after} |",
             self.what,
             self.at_once,
             self.times.len(),
             self.failed,
+            self.each_second(),
             self.percentile(50),
             self.percentile(99),
             self.processor_each().map_or_else(|| "-".to_owned(), |each| format!("{each:.2}")),
@@ -86,6 +89,11 @@ impl Line {
     pub fn processor_each(&self) -> Option<f64> {
         let count = u32::try_from(self.times.len() + self.failed).ok().filter(|count| *count > 0)?;
         Some(ms(self.processor?) / f64::from(count))
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "there are far fewer than 2^52")]
+    fn each_second(&self) -> f64 {
+        self.times.len() as f64 / self.working.as_secs_f64().max(f64::EPSILON)
     }
 
     fn percentile(&self, percent: usize) -> String {

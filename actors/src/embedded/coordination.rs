@@ -14,7 +14,7 @@ use super::lock;
 use crate::ids::{NodeId, RoomId};
 use crate::meeting::joining::{self, compared};
 use crate::ports::PortError;
-use crate::ports::coordination::{Coordination, Member, NAMES_MAX, Standing};
+use crate::ports::coordination::{COUNTS_MAX, Coordination, Member, NAMES_MAX, Standing, Tally};
 
 /// When each name of a room becomes free by itself, in the form in which names are compared.
 type Names = BTreeMap<String, Instant>;
@@ -25,8 +25,12 @@ pub struct AloneCoordination {
     /// When each lease ends, and where its node can be spoken to.
     leases: Mutex<BTreeMap<NodeId, (Instant, String)>>,
     names: Mutex<BTreeMap<RoomId, Names>>,
+    /// Who in each room wants captions, until when.
+    captions: Mutex<BTreeMap<RoomId, BTreeMap<String, Instant>>>,
     /// Who has each task, until when.
     tasks: Mutex<BTreeMap<String, (NodeId, Instant)>>,
+    /// How many of each there are, and when the count begins anew.
+    counts: Mutex<BTreeMap<String, (u32, Instant)>>,
 }
 
 impl AloneCoordination {
@@ -104,6 +108,36 @@ impl Coordination for AloneCoordination {
         Ok(())
     }
 
+    async fn want_captions(&self, room: &RoomId, identity: &str, ttl: Duration) -> Result<(), PortError> {
+        let now = Instant::now();
+        let mut rooms = lock(&self.captions);
+        rooms.retain(|_, wanting| {
+            wanting.retain(|_, end| *end > now);
+            !wanting.is_empty()
+        });
+        let wanting = rooms.entry(room.clone()).or_default();
+        if wanting.len() < NAMES_MAX {
+            wanting.insert(identity.to_owned(), now + ttl);
+        }
+        Ok(())
+    }
+
+    async fn decline_captions(&self, room: &RoomId, identity: &str) -> Result<bool, PortError> {
+        let mut rooms = lock(&self.captions);
+        let ended = rooms.get_mut(room).and_then(|wanting| wanting.remove(identity));
+        Ok(ended.is_some_and(|end| end > Instant::now()))
+    }
+
+    async fn are_captions_wanted(&self, room: &RoomId) -> Result<bool, PortError> {
+        let now = Instant::now();
+        Ok(lock(&self.captions).get(room).is_some_and(|wanting| wanting.values().any(|end| *end > now)))
+    }
+
+    async fn forget_captions(&self, room: &RoomId) -> Result<(), PortError> {
+        lock(&self.captions).remove(room);
+        Ok(())
+    }
+
     async fn take_task(&self, task: &str, node: &NodeId, ttl: Duration) -> Result<bool, PortError> {
         let now = Instant::now();
         let mut tasks = lock(&self.tasks);
@@ -112,6 +146,26 @@ impl Coordination for AloneCoordination {
         }
         tasks.insert(task.to_owned(), (node.clone(), now + ttl));
         Ok(true)
+    }
+
+    async fn add_to_count(&self, name: &str, lasts: Duration) -> Result<Tally, PortError> {
+        let now = Instant::now();
+        let mut counts = lock(&self.counts);
+        counts.retain(|_, (_, ends)| *ends > now);
+        while counts.len() >= COUNTS_MAX && !counts.contains_key(name) {
+            let first = counts.iter().min_by_key(|(_, (_, ends))| *ends).map(|(name, _)| name.clone());
+            first.and_then(|name| counts.remove(&name));
+        }
+        let (count, ends) = counts.entry(name.to_owned()).or_insert((0, now + lasts));
+        *count = count.saturating_add(1);
+        Ok(Tally { count: *count, ends_in: ends.duration_since(now) })
+    }
+
+    async fn take_from_count(&self, name: &str) -> Result<(), PortError> {
+        if let Some((count, _)) = lock(&self.counts).get_mut(name) {
+            *count = count.saturating_sub(1);
+        }
+        Ok(())
     }
 
     async fn give_task_back(&self, task: &str, node: &NodeId) -> Result<(), PortError> {

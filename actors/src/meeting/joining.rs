@@ -11,8 +11,8 @@ use super::names::{prefix_or, random_part};
 use super::{AutoDeletionPolicy, Room, RoomConfig};
 use crate::ids::RoomId;
 
-/// How long a name stays reserved if nobody tells that its bearer left.
-pub const NAME_LASTS: Duration = Duration::from_hours(12);
+/// How long a name stays reserved, and a wish for captions noted, if nobody tells that whoever has it left.
+pub const STAY_LASTS: Duration = Duration::from_hours(12);
 /// Most bytes of a name: LiveKit takes 256, and a number and the identity's end must fit too.
 pub const PARTICIPANT_NAME_MAX: usize = 200;
 

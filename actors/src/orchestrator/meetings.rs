@@ -12,7 +12,7 @@ use super::Orchestrator;
 use crate::access::claims::{Attendee, MemberMetadata};
 use crate::access::permission::Role;
 use crate::ids::RoomId;
-use crate::meeting::joining::{self, MeetingSettings, NAME_LASTS, RoomOrder};
+use crate::meeting::joining::{self, MeetingSettings, RoomOrder, STAY_LASTS};
 use crate::meeting::notice::{self, MeetingEvent};
 use crate::meeting::status::{MeetingNews, RoomChange};
 use crate::meeting::{MeetingEndAction, Room, RoomStatus};
@@ -61,7 +61,7 @@ impl Orchestrator {
         refuse_if_closed(room)?;
         let world = &self.shared.world;
         world.media_server.create_room(&RoomOrder::of(room, settings)).await.map_err(away)?;
-        let reserved = world.coordination.reserve_name(&room.room_id, wanted_name, NAME_LASTS);
+        let reserved = world.coordination.reserve_name(&room.room_id, wanted_name, STAY_LASTS);
         let name = bounded(&self.shared, reserved).await?.ok_or(JoinRefusal::NoNameLeft)?;
         Ok(Attendee { identity: joining::identity(&name, world.entropy.draw()), name })
     }
@@ -93,6 +93,7 @@ impl Orchestrator {
         bounded(shared, world.notifier.take_meeting(&notice)).await?;
         if notice.event == MeetingEvent::Ended {
             bounded(shared, world.coordination.free_names(room)).await?;
+            bounded(shared, world.coordination.forget_captions(room)).await?;
             if changed.after.meeting_end_action == MeetingEndAction::Delete {
                 self.delete_after_meeting(changed.after);
             }

@@ -1,5 +1,5 @@
-//! Coordination: which nodes live, who sweeps, which names are taken in a meeting, and what nodes of OpenVidu
-//! Meet beside ours are told.
+//! Coordination: which nodes live, who sweeps, which names are taken in a meeting and who wants captions in it, what
+//! all nodes count together, and what nodes of OpenVidu Meet beside ours are told.
 //!
 //! One lease per node, never one per room. Leases only say how soon we look; safety rests on the claim in
 //! the ledger row (design 7). Names are for people: losing them costs two participants of one name. Meet's lock
@@ -41,7 +41,18 @@ pub enum Held {
     Theirs,
 }
 
-/// Most names that are reserved in one room at a time.
+/// How a count stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    /// How many there are, the one just added included.
+    pub count: u32,
+    /// When the count begins anew.
+    pub ends_in: Duration,
+}
+
+/// Most counts that a process keeps in its memory; beyond it the ones that end first are dropped.
+pub const COUNTS_MAX: usize = 10_000;
+/// Most names that are reserved in one room at a time, and most people in it who want captions.
 pub const NAMES_MAX: usize = 10_000;
 
 /// Keeps the leases of nodes and tasks, and the names of participants.
@@ -115,6 +126,30 @@ pub trait Coordination: Send + Sync {
     /// When the backend is away.
     async fn free_names(&self, room: &RoomId) -> Result<(), PortError>;
 
+    /// Notes for `ttl` that somebody in a meeting wants captions. Repeatable.
+    ///
+    /// # Errors
+    /// When the backend is away; it may have been noted all the same.
+    async fn want_captions(&self, room: &RoomId, identity: &str, ttl: Duration) -> Result<(), PortError>;
+
+    /// Forgets that somebody wants captions. Returns whether they did.
+    ///
+    /// # Errors
+    /// When the backend is away; it may have been forgotten all the same.
+    async fn decline_captions(&self, room: &RoomId, identity: &str) -> Result<bool, PortError>;
+
+    /// Whether anybody in a meeting wants captions, also of those whom nodes of Meet know.
+    ///
+    /// # Errors
+    /// When the backend is away.
+    async fn are_captions_wanted(&self, room: &RoomId) -> Result<bool, PortError>;
+
+    /// Forgets who wants captions in a meeting.
+    ///
+    /// # Errors
+    /// When the backend is away.
+    async fn forget_captions(&self, room: &RoomId) -> Result<(), PortError>;
+
     /// Takes the lease of a task for `ttl`, or renews it. Returns whether this node has it now.
     ///
     /// # Errors
@@ -126,6 +161,18 @@ pub trait Coordination: Send + Sync {
     /// # Errors
     /// When the backend is away.
     async fn give_task_back(&self, task: &str, node: &NodeId) -> Result<(), PortError>;
+
+    /// Adds one to a count that all nodes share; it begins anew so long after its first one.
+    ///
+    /// # Errors
+    /// When the backend is away; it may have been added all the same.
+    async fn add_to_count(&self, name: &str, lasts: Duration) -> Result<Tally, PortError>;
+
+    /// Takes one from a count again. Nothing happens if it began anew since.
+    ///
+    /// # Errors
+    /// When the backend is away; it may have been taken all the same.
+    async fn take_from_count(&self, name: &str) -> Result<(), PortError>;
 
     /// Whether nodes of Meet may share this backend. If not, the three calls below have nothing to do.
     fn stands_beside_meet(&self) -> bool {

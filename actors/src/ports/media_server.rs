@@ -50,6 +50,17 @@ pub fn recorder_among(participants: &[Participant], egress: Option<&EgressId>) -
     }
 }
 
+/// An agent that was sent to a room.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Dispatch {
+    /// When, in nanoseconds since 1970; 0 if LiveKit does not say. First: the oldest comes before the others.
+    pub created_at: i64,
+    /// LiveKit's id of it.
+    pub id: String,
+    /// The agent's name.
+    pub agent: String,
+}
+
 /// A message to those in a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataMessage {
@@ -84,6 +95,8 @@ pub enum LiveKitNews {
     },
     /// `participant_left` of a person whose place nobody took.
     PersonLeft {
+        /// Who they were in the meeting.
+        identity: String,
         /// The name that is free now.
         name: String,
     },
@@ -224,6 +237,24 @@ pub trait MediaServer: Send + Sync {
         identity: &str,
         metadata: &str,
     ) -> Result<bool, CallError>;
+
+    /// The agents that were sent to a room which is there.
+    ///
+    /// # Errors
+    /// When LiveKit did not answer.
+    async fn dispatches(&self, room: &RoomId) -> Result<Vec<Dispatch>, CallError>;
+
+    /// Sends an agent to a room which is there. **Each call sends another one.**
+    ///
+    /// # Errors
+    /// When LiveKit did not answer, or refused; it may have sent the agent all the same.
+    async fn dispatch(&self, room: &RoomId, agent: &str) -> Result<Dispatch, CallError>;
+
+    /// Calls an agent back that was sent to a room. Returns whether it was there. Repeatable.
+    ///
+    /// # Errors
+    /// When LiveKit did not answer; it may have called the agent back all the same.
+    async fn call_back(&self, room: &RoomId, dispatch: &str) -> Result<bool, CallError>;
 
     /// Cheap proof that LiveKit answers and takes our token.
     ///

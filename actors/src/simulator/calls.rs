@@ -15,6 +15,7 @@ use super::log::{CallId, CallOutcome, CallRecord};
 use super::rooms::NewRoom;
 use super::views::{DisconnectReason, EgressView, ParticipantView, RoomView, StartOrder};
 use crate::ids::{EgressId, RoomId};
+use crate::ports::media_server::Dispatch;
 use crate::recording::Timestamp;
 use crate::recording::egress::EgressStatus;
 
@@ -40,6 +41,9 @@ pub enum Method {
     UpdateParticipant,
     UpdateRoomMetadata,
     SendData,
+    CreateDispatch,
+    ListDispatch,
+    DeleteDispatch,
 }
 
 /// What is asked.
@@ -76,6 +80,12 @@ pub enum Request {
     UpdateRoomMetadata(RoomId, String),
     /// Send a message to those in a room.
     SendData(DataMessage),
+    /// Send an agent of this name to a room.
+    CreateDispatch(RoomId, String),
+    /// Which agents were sent to a room.
+    ListDispatch(RoomId),
+    /// Call an agent back.
+    DeleteDispatch(RoomId, String),
 }
 
 /// A message to those in a room.
@@ -106,6 +116,10 @@ pub enum Reply {
     Participant(ParticipantView),
     /// Those in a room.
     Participants(Vec<ParticipantView>),
+    /// An agent that was sent to a room.
+    Dispatch(Dispatch),
+    /// Agents that were sent to a room.
+    Dispatches(Vec<Dispatch>),
     /// Nothing to tell.
     Done,
 }
@@ -209,6 +223,9 @@ impl Request {
             Self::UpdateParticipant(..) => Method::UpdateParticipant,
             Self::UpdateRoomMetadata(..) => Method::UpdateRoomMetadata,
             Self::SendData(_) => Method::SendData,
+            Self::CreateDispatch(..) => Method::CreateDispatch,
+            Self::ListDispatch(_) => Method::ListDispatch,
+            Self::DeleteDispatch(..) => Method::DeleteDispatch,
         }
     }
 
@@ -240,7 +257,10 @@ impl Request {
             | Self::GetParticipant(room, _)
             | Self::RemoveParticipant(room, _)
             | Self::UpdateParticipant(room, ..)
-            | Self::UpdateRoomMetadata(room, _) => Some(room),
+            | Self::UpdateRoomMetadata(room, _)
+            | Self::CreateDispatch(room, _)
+            | Self::ListDispatch(room)
+            | Self::DeleteDispatch(room, _) => Some(room),
             Self::StopEgress(_) | Self::ListEgress { .. } | Self::ListRooms(_) => None,
         }
     }
@@ -289,7 +309,12 @@ impl World {
         let worked = match request {
             Request::StartEgress(order) => self.work_start(plan, order),
             Request::StopEgress(egress) => self.work_stop(&egress),
-            Request::SendData(message) if !self.rooms.contains_key(&message.room) => {
+            Request::SendData(DataMessage { ref room, .. })
+            | Request::CreateDispatch(ref room, _)
+            | Request::ListDispatch(ref room)
+            | Request::DeleteDispatch(ref room, _)
+                if !self.rooms.contains_key(room) =>
+            {
                 Worked::After(self.timing.search, Refusal::no_response())
             }
             other => Worked::Answer(self.work_at_once(plan, other)),
@@ -381,6 +406,9 @@ impl World {
             Request::UpdateRoomMetadata(room, metadata) => {
                 Reply::Room(self.rewrite_metadata(&room, metadata)?)
             }
+            Request::CreateDispatch(room, agent) => Reply::Dispatch(self.send_agent(&room, agent)?),
+            Request::ListDispatch(room) => Reply::Dispatches(self.agents_of(&room)?),
+            Request::DeleteDispatch(room, id) => Reply::Dispatch(self.call_agent_back(&room, &id)?),
             Request::SendData(_) | Request::StartEgress(_) | Request::StopEgress(_) => Reply::Done,
         })
     }

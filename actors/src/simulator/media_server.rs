@@ -15,7 +15,7 @@ use crate::ids::{EgressId, RoomId};
 use crate::meeting::joining::RoomOrder;
 use crate::ports::blobs::Blobs;
 use crate::ports::clock::Clock;
-use crate::ports::media_server::{DataMessage, LiveKitEvent, MediaServer, Participant};
+use crate::ports::media_server::{DataMessage, Dispatch, LiveKitEvent, MediaServer, Participant};
 use crate::recording::egress::{CallError, EgressInfo, EgressOrder};
 
 /// Webhooks that wait for their receiver; more are dropped, as LiveKit drops them.
@@ -211,6 +211,24 @@ impl MediaServer for SimulatedMediaServer {
     ) -> Result<bool, CallError> {
         let (identity, metadata) = (identity.to_owned(), metadata.to_owned());
         was_there(self.call(Request::UpdateParticipant(room.clone(), identity, metadata)).await)
+    }
+
+    async fn dispatches(&self, room: &RoomId) -> Result<Vec<Dispatch>, CallError> {
+        match self.call(Request::ListDispatch(room.clone())).await? {
+            Reply::Dispatches(found) => Ok(found),
+            other => Err(unreadable(&other)),
+        }
+    }
+
+    async fn dispatch(&self, room: &RoomId, agent: &str) -> Result<Dispatch, CallError> {
+        match self.call(Request::CreateDispatch(room.clone(), agent.to_owned())).await? {
+            Reply::Dispatch(sent) => Ok(sent),
+            other => Err(unreadable(&other)),
+        }
+    }
+
+    async fn call_back(&self, room: &RoomId, dispatch: &str) -> Result<bool, CallError> {
+        was_there(self.call(Request::DeleteDispatch(room.clone(), dispatch.to_owned())).await)
     }
 
     async fn ping(&self) -> Result<(), CallError> {

@@ -12,7 +12,7 @@ use super::webhooks::EventName;
 use super::{Due, World};
 use crate::ids::{EgressId, RoomId};
 use crate::meeting::joining::RoomOrder;
-use crate::ports::media_server::ParticipantKind;
+use crate::ports::media_server::{Dispatch, ParticipantKind};
 
 /// Most rooms at a time.
 const ROOMS_MAX: usize = 10_000;
@@ -28,6 +28,7 @@ pub(super) struct Room {
     empty_timeout: u32,
     departure_timeout: u32,
     participants: Vec<ParticipantView>,
+    pub(super) agents: Vec<Dispatch>,
 }
 
 /// How a room is to be made.
@@ -155,6 +156,7 @@ impl World {
             empty_timeout: or_default(new.empty_timeout, self.timing.empty_timeout),
             departure_timeout: or_default(new.departure_timeout, self.timing.departure_timeout),
             participants: Vec::new(),
+            agents: Vec::new(),
         };
         let view = room.view(&new.name);
         self.look_again(&new.name, &room.sid, room.empty_timeout);

@@ -146,7 +146,7 @@ fn left(who: &ParticipantView) -> LiveKitNews {
             reason: reason.to_domain(),
         },
         (ParticipantKind::Standard, reason) if reason != Some(DisconnectReason::DuplicateIdentity) => {
-            LiveKitNews::PersonLeft { name: who.name.clone() }
+            LiveKitNews::PersonLeft { identity: who.identity.clone(), name: who.name.clone() }
         }
         _ => LiveKitNews::Other,
     }

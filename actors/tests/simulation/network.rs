@@ -9,7 +9,7 @@ use reelkeeper_actors::embedded::{AloneCoordination, MemoryInbox};
 use reelkeeper_actors::ids::{NodeId, RoomId};
 use reelkeeper_actors::orchestrator::Orchestrator;
 use reelkeeper_actors::ports::PortError;
-use reelkeeper_actors::ports::coordination::{Coordination, Member, Standing};
+use reelkeeper_actors::ports::coordination::{Coordination, Member, Standing, Tally};
 use reelkeeper_actors::ports::inbox::{Inbox, Waiting};
 use reelkeeper_actors::ports::peers::{PeerError, Peers};
 use tokio::time::{Instant, sleep_until};
@@ -174,8 +174,32 @@ impl Coordination for Run {
         self.around().network.coordination.free_names(room).await
     }
 
+    async fn want_captions(&self, room: &RoomId, identity: &str, ttl: Duration) -> Result<(), PortError> {
+        self.around().network.coordination.want_captions(room, identity, ttl).await
+    }
+
+    async fn decline_captions(&self, room: &RoomId, identity: &str) -> Result<bool, PortError> {
+        self.around().network.coordination.decline_captions(room, identity).await
+    }
+
+    async fn are_captions_wanted(&self, room: &RoomId) -> Result<bool, PortError> {
+        self.around().network.coordination.are_captions_wanted(room).await
+    }
+
+    async fn forget_captions(&self, room: &RoomId) -> Result<(), PortError> {
+        self.around().network.coordination.forget_captions(room).await
+    }
+
     async fn take_task(&self, task: &str, node: &NodeId, ttl: Duration) -> Result<bool, PortError> {
         self.leases(task, self.around().network.coordination.take_task(task, node, ttl)).await
+    }
+
+    async fn add_to_count(&self, name: &str, lasts: Duration) -> Result<Tally, PortError> {
+        self.around().network.coordination.add_to_count(name, lasts).await
+    }
+
+    async fn take_from_count(&self, name: &str) -> Result<(), PortError> {
+        self.around().network.coordination.take_from_count(name).await
     }
 
     async fn give_task_back(&self, task: &str, node: &NodeId) -> Result<(), PortError> {

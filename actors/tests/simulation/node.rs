@@ -15,7 +15,7 @@ use reelkeeper_actors::ports::PortError;
 use reelkeeper_actors::ports::blobs::{BlobHead, Blobs, ByteStream, ListedBlob};
 use reelkeeper_actors::ports::clock::{Clock, fresh_node};
 use reelkeeper_actors::ports::ledger::{Expected, Ledger, Written};
-use reelkeeper_actors::ports::media_server::{DataMessage, MediaServer, Participant};
+use reelkeeper_actors::ports::media_server::{DataMessage, Dispatch, MediaServer, Participant};
 use reelkeeper_actors::ports::notifier::Notifier;
 use reelkeeper_actors::recording::Timestamp;
 use reelkeeper_actors::recording::egress::{CallError, EgressInfo, EgressOrder};
@@ -403,6 +403,18 @@ impl MediaServer for Run {
         metadata: &str,
     ) -> Result<bool, CallError> {
         self.around.livekit.update_participant(room, identity, metadata).await
+    }
+
+    async fn dispatches(&self, room: &RoomId) -> Result<Vec<Dispatch>, CallError> {
+        self.around.livekit.dispatches(room).await
+    }
+
+    async fn dispatch(&self, room: &RoomId, agent: &str) -> Result<Dispatch, CallError> {
+        self.around.livekit.dispatch(room, agent).await
+    }
+
+    async fn call_back(&self, room: &RoomId, dispatch: &str) -> Result<bool, CallError> {
+        self.around.livekit.call_back(room, dispatch).await
     }
 
     async fn ping(&self) -> Result<(), CallError> {

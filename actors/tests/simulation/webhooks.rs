@@ -51,7 +51,7 @@ fn told_by(news: &LiveKitNews) -> String {
         LiveKitNews::RecorderLeft { egress, reason } => format!("{egress} left: {reason:?}"),
         LiveKitNews::Meeting(news) => format!("{news:?}"),
         LiveKitNews::PersonJoined { sid } => format!("{sid} joined"),
-        LiveKitNews::PersonLeft { name } => format!("{name} left"),
+        LiveKitNews::PersonLeft { name, .. } => format!("{name} left"),
         LiveKitNews::Other => String::new(),
     }
 }

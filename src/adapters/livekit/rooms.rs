@@ -1,4 +1,4 @@
-//! Rooms and participants: what LiveKit's Room API calls them and what they are to us.
+//! Rooms, participants and agents: what LiveKit's APIs call them and what they are to us.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use livekit_protocol as proto;
 use proto::participant_info::Kind;
 use reelkeeper_actors::ids::RoomId;
 use reelkeeper_actors::meeting::joining::RoomOrder;
-use reelkeeper_actors::ports::media_server::{Participant, ParticipantKind};
+use reelkeeper_actors::ports::media_server::{Dispatch, Participant, ParticipantKind};
 
 /// The participant in our words.
 #[must_use]
@@ -35,6 +35,13 @@ pub fn somebody(room: &RoomId, identity: &str) -> proto::RoomParticipantIdentity
         identity: identity.to_owned(),
         ..Default::default()
     }
+}
+
+/// The agent that was sent, in our words.
+#[must_use]
+pub fn dispatch(sent: proto::AgentDispatch) -> Dispatch {
+    let created_at = sent.state.map_or(0, |state| state.created_at);
+    Dispatch { created_at, id: sent.id, agent: sent.agent_name }
 }
 
 /// What a participant is. An egress says so by its kind, an older one by its permissions.

@@ -181,7 +181,7 @@ fn left(participant: Fields<'_>) -> LiveKitNews {
     if kind != ParticipantKind::Standard || reason == Ok(DuplicateIdentity) || info.name.is_empty() {
         return LiveKitNews::Other;
     }
-    LiveKitNews::PersonLeft { name: info.name }
+    LiveKitNews::PersonLeft { identity: info.identity, name: info.name }
 }
 
 #[cfg(test)]

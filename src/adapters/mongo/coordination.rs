@@ -14,13 +14,15 @@ use futures::TryStreamExt as _;
 use reelkeeper_actors::ids::{NodeId, RoomId};
 use reelkeeper_actors::meeting::joining::{self, compared};
 use reelkeeper_actors::ports::PortError;
-use reelkeeper_actors::ports::coordination::{Coordination, Member, NAMES_MAX, Standing};
+use reelkeeper_actors::ports::coordination::{Coordination, Member, NAMES_MAX, Standing, Tally};
 
 use super::MongoStore;
 use super::failure::is_duplicate;
 
 const LEASES: &str = "reelkeeper_leases";
 const NAMES: &str = "reelkeeper_names";
+const CAPTIONS: &str = "reelkeeper_captions";
+const COUNTS: &str = "reelkeeper_counts";
 /// The dependency's name in errors.
 const COORDINATION: &str = "coordination";
 
@@ -175,6 +177,31 @@ impl Coordination for MongoCoordination {
         self.run(room, async { names.delete_many(doc! {"room": room.as_str()}).await }).await.map(drop)
     }
 
+    async fn want_captions(&self, room: &RoomId, identity: &str, ttl: Duration) -> Result<(), PortError> {
+        let captions = self.store.agreed(CAPTIONS);
+        let want = vec![doc! {"$set": {"room": room.as_str(), "endsAt": later(ttl)}}];
+        let want = captions.update_one(doc! {"_id": format!("{room}:{identity}")}, want).upsert(true);
+        self.run(room, async { want.await }).await.map(drop)
+    }
+
+    async fn decline_captions(&self, room: &RoomId, identity: &str) -> Result<bool, PortError> {
+        let captions = self.store.agreed(CAPTIONS);
+        let theirs = doc! {"_id": format!("{room}:{identity}")};
+        let declined = self.run(room, async { captions.delete_one(theirs).await }).await?;
+        Ok(declined.deleted_count > 0)
+    }
+
+    async fn are_captions_wanted(&self, room: &RoomId) -> Result<bool, PortError> {
+        let captions = self.store.agreed(CAPTIONS);
+        let live = doc! {"room": room.as_str(), "$expr": {"$gt": ["$endsAt", "$$NOW"]}};
+        Ok(self.run(room, async { captions.find_one(live).await }).await?.is_some())
+    }
+
+    async fn forget_captions(&self, room: &RoomId) -> Result<(), PortError> {
+        let captions = self.store.agreed(CAPTIONS);
+        self.run(room, async { captions.delete_many(doc! {"room": room.as_str()}).await }).await.map(drop)
+    }
+
     async fn take_task(&self, task: &str, node: &NodeId, ttl: Duration) -> Result<bool, PortError> {
         let leases = self.store.agreed(LEASES);
         let is_free = doc! {"$or": [
@@ -197,6 +224,39 @@ impl Coordination for MongoCoordination {
         };
         let taken = self.run(&task, take).await?;
         Ok(taken.is_some_and(|lease| lease.get_str("by").is_ok_and(|by| by == node.as_str())))
+    }
+
+    async fn add_to_count(&self, name: &str, lasts: Duration) -> Result<Tally, PortError> {
+        let counts = self.store.agreed(COUNTS);
+        let is_over = doc! {"$lte": [{"$ifNull": ["$endsAt", "$$NOW"]}, "$$NOW"]};
+        let add = vec![
+            doc! {"$set": {
+                "count": {"$cond": [is_over.clone(), 1, {"$add": ["$count", 1]}]},
+                "endsAt": {"$cond": [is_over, later(lasts), "$endsAt"]},
+            }},
+            doc! {"$set": {"left": {"$subtract": ["$endsAt", "$$NOW"]}}},
+        ];
+        let add = || {
+            let add = counts.find_one_and_update(doc! {"_id": name}, add.clone()).upsert(true);
+            add.return_document(ReturnDocument::After).into_future()
+        };
+        let add = async {
+            match add().await {
+                // Somebody made it at the same moment.
+                Err(error) if is_duplicate(&error) => add().await,
+                counted => counted,
+            }
+        };
+        let counted = self.run(&"count", add).await?.unwrap_or_default();
+        let left = counted.get_i64("left").ok().and_then(|left| u64::try_from(left).ok());
+        let count = counted.get_i32("count").ok().and_then(|count| u32::try_from(count).ok());
+        Ok(Tally { count: count.unwrap_or(1), ends_in: Duration::from_millis(left.unwrap_or_default()) })
+    }
+
+    async fn take_from_count(&self, name: &str) -> Result<(), PortError> {
+        let counts = self.store.agreed(COUNTS);
+        let take = counts.update_one(doc! {"_id": name, "count": {"$gt": 0}}, doc! {"$inc": {"count": -1}});
+        self.run(&"count", async { take.await }).await.map(drop)
     }
 
     async fn give_task_back(&self, task: &str, node: &NodeId) -> Result<(), PortError> {

@@ -69,6 +69,9 @@ fn all() -> Vec<Index> {
         index(INBOX, doc! {"answeredAt": 1}, Kind::Ends(ANSWERS_LAST)),
         index("reelkeeper_leases", doc! {"endsAt": 1}, Kind::Ends(AT_ONCE)),
         index("reelkeeper_names", doc! {"room": 1}, plain()),
+        index("reelkeeper_captions", doc! {"room": 1}, plain()),
+        index("reelkeeper_captions", doc! {"endsAt": 1}, Kind::Ends(AT_ONCE)),
+        index("reelkeeper_counts", doc! {"endsAt": 1}, Kind::Ends(AT_ONCE)),
         index("reelkeeper_names", doc! {"endsAt": 1}, Kind::Ends(AT_ONCE)),
     ]
 }

@@ -30,6 +30,8 @@ pub enum RoomFailure {
     NotDeleted(RoomId, deletion::Refusal),
     /// Others keep changing it.
     Busy(RoomId),
+    /// Live captions are off; of no room: in the whole service.
+    NoCaptions(Option<RoomId>),
     /// Nobody with that identity is in its meeting.
     NoParticipant(RoomId),
     /// What a participant's metadata say cannot be read.
@@ -50,6 +52,13 @@ impl RoomFailure {
             Self::Busy(room) => {
                 let message = format!("Room '{room}' changes too often");
                 Answer::new(S::SERVICE_UNAVAILABLE, name::UNAVAILABLE, message).retry_after(SOON)
+            }
+            Self::NoCaptions(room) => {
+                let message = match room {
+                    Some(room) => format!("Live captions are not enabled in room '{room}'"),
+                    None => "Live captions are not enabled, MEET_CAPTIONS_ENABLED is not true".to_owned(),
+                };
+                Answer::new(S::FORBIDDEN, name::CONFIGURATION, message)
             }
             Self::NoParticipant(room) => {
                 let message = format!("The participant was not found in room '{room}'");

@@ -21,8 +21,17 @@ use crate::http::request::QueryText;
 
 /// Rooms that one request may name.
 const IDS_MAX: usize = 1_000;
+/// The name of the only capability.
+const LIVE_CAPTIONS: &str = "live_captions";
 /// The field with several ids.
 const IDS: &str = "roomIds";
+
+/// What an assistant does in a meeting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Capability {
+    /// It writes down what is said.
+    LiveCaptions,
+}
 
 /// Reads the body of a room's creation. `least` is how far ahead a deletion must lie.
 ///
@@ -81,6 +90,33 @@ pub fn role_change(body: &Value) -> Result<Role, Failure> {
     let body = Field::body(body).object(&mut faults);
     let read = body.and_then(|body| body.required("role").one_of(&["moderator", "speaker"], &mut faults));
     faults.finish(read.map(|name| if name == "moderator" { Role::Moderator } else { Role::Speaker }))
+}
+
+/// Reads `{capabilities: [{name}]}`: what an assistant is to do. Names of tomorrow are passed over, but one must be
+/// left; there is only one so far.
+///
+/// # Errors
+/// 422 with every broken rule.
+pub fn assistant(body: &Value) -> Result<Capability, Failure> {
+    let mut faults = Faults::default();
+    let wanted = Field::body(body).object(&mut faults);
+    let wanted = wanted.and_then(|body| body.required("capabilities").items(&mut faults));
+    let names: Option<Vec<_>> = wanted.map(|wanted| {
+        let mut names = Vec::new();
+        for item in wanted {
+            names.extend(item.object(&mut faults).and_then(|item| item.required("name").text(&mut faults)));
+        }
+        names
+    });
+    let read = names.and_then(|names| {
+        let known = names.contains(&LIVE_CAPTIONS).then_some(Capability::LiveCaptions);
+        if known.is_none() {
+            faults
+                .add("capabilities", format!("At least one known capability is required: '{LIVE_CAPTIONS}'"));
+        }
+        known
+    });
+    faults.finish(read)
 }
 
 /// Reads how a room is to be deleted from a query; what is left out refuses.

@@ -28,6 +28,9 @@ pub async fn coordination(coordination: &dyn Coordination) {
     a_name_is_reserved_once_in_a_room(coordination).await;
     of_many_who_want_one_name_each_gets_another(coordination).await;
     a_reservation_ends_by_itself(coordination).await;
+    captions_are_wanted_as_long_as_anybody_wants_them(coordination).await;
+    a_wish_for_captions_ends_by_itself(coordination).await;
+    a_count_is_shared_and_begins_anew(coordination).await;
     of_many_who_want_a_task_one_has_it(coordination).await;
     a_task_comes_free_by_itself(coordination).await;
     a_room_that_nobody_holds_is_held_again_and_again(coordination).await;
@@ -152,6 +155,69 @@ async fn a_reservation_ends_by_itself(coordination: &dyn Coordination) {
         tokio::time::sleep(PAUSE).await;
     }
     coordination.free_names(&room).await.expect("free all");
+}
+
+async fn wanted(coordination: &dyn Coordination, room: &RoomId) -> bool {
+    coordination.are_captions_wanted(room).await.expect("asked")
+}
+
+async fn captions_are_wanted_as_long_as_anybody_wants_them(coordination: &dyn Coordination) {
+    let (room, other) = (fresh_room(), fresh_room());
+    // What would be a pattern elsewhere is an identity like any other.
+    let (ann, star) = ("ann-1", "[a]*?\\");
+    assert!(!wanted(coordination, &room).await, "nobody does yet");
+    for who in [ann, ann, star] {
+        coordination.want_captions(&room, who, LONG).await.expect("noted");
+    }
+    assert!(wanted(coordination, &room).await);
+    assert!(!wanted(coordination, &other).await, "in another room nobody does");
+    let decline = async |who| coordination.decline_captions(&room, who).await.expect("declined");
+    assert!(decline(ann).await, "she did");
+    assert!(!decline(ann).await, "no longer");
+    assert!(wanted(coordination, &room).await, "somebody else still does");
+    assert!(decline(star).await);
+    assert!(!wanted(coordination, &room).await, "nobody is left");
+    coordination.want_captions(&room, ann, LONG).await.expect("noted");
+    coordination.want_captions(&other, ann, LONG).await.expect("noted");
+    coordination.forget_captions(&room).await.expect("forgotten");
+    assert!(
+        !wanted(coordination, &room).await && wanted(coordination, &other).await,
+        "one room is forgotten"
+    );
+    assert!(!decline(ann).await);
+    coordination.forget_captions(&other).await.expect("forgotten");
+}
+
+async fn a_wish_for_captions_ends_by_itself(coordination: &dyn Coordination) {
+    let room = fresh_room();
+    coordination.want_captions(&room, "ann-1", SHORT).await.expect("noted");
+    let deadline = Instant::now() + PATIENCE;
+    while wanted(coordination, &room).await {
+        assert!(Instant::now() < deadline, "a wish of {SHORT:?} stands after {PATIENCE:?}");
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn a_count_is_shared_and_begins_anew(coordination: &dyn Coordination) {
+    let (name, other) = (fresh(), fresh());
+    coordination.take_from_count(&name).await.expect("there is nothing to take");
+    let mut counts: Vec<_> = join_all((0..8).map(|_| coordination.add_to_count(&name, LONG)))
+        .await
+        .into_iter()
+        .map(|tally| tally.expect("counted").count)
+        .collect();
+    counts.sort_unstable();
+    assert_eq!(counts, [1, 2, 3, 4, 5, 6, 7, 8], "each is counted once");
+    coordination.take_from_count(&name).await.expect("taken");
+    let tally = coordination.add_to_count(&name, LONG).await.expect("counted");
+    assert_eq!(tally.count, 8, "one was taken again");
+    assert!(!tally.ends_in.is_zero() && tally.ends_in <= LONG, "{tally:?}");
+    assert_eq!(coordination.add_to_count(&other, SHORT).await.expect("counted").count, 1, "another count");
+    let deadline = Instant::now() + PATIENCE;
+    while coordination.add_to_count(&other, SHORT).await.expect("counted").count > 1 {
+        assert!(Instant::now() < deadline, "a count of {SHORT:?} goes on after {PATIENCE:?}");
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 async fn of_many_who_want_a_task_one_has_it(coordination: &dyn Coordination) {

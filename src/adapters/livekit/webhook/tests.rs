@@ -273,14 +273,17 @@ fn a_person_who_came_is_news() {
 #[test]
 fn a_person_who_left_frees_a_name_and_a_meeting_begins_and_ends() {
     let left = |participant: Value| json!({"event": "participant_left", "room": {"name": "room-1"}, "participant": participant});
-    let person = |name: &str| LiveKitNews::PersonLeft { name: name.to_owned() };
+    let person = |identity: &str, name: &str| LiveKitNews::PersonLeft {
+        identity: identity.to_owned(),
+        name: name.to_owned(),
+    };
     let sid = || "RM_1".to_owned();
     let room = json!({"name": "room-1", "sid": "RM_1"});
     let table = [
-        (left(json!({"identity": "anna-1", "name": "Anna"})), person("Anna")),
+        (left(json!({"identity": "anna-1", "name": "Anna"})), person("anna-1", "Anna")),
         (
             left(json!({"identity": "b", "name": "B", "kind": 0, "disconnectReason": "REASON_OF_TOMORROW"})),
-            person("B"),
+            person("b", "B"),
         ),
         (left(json!({"identity": "anna-1", "name": "Anna", "disconnectReason": 2})), LiveKitNews::Other),
         (left(json!({"identity": "anna-1"})), LiveKitNews::Other),
