@@ -175,3 +175,45 @@ async fn webhooks_that_were_given_up_are_seen_sent_again_or_dropped() {
     service.until(&id, "complete").await;
     service.finish().await;
 }
+
+/// What `reelkeeper webhooks` prints and how it exits, on either stream.
+async fn command(service: &Reelkeeper, args: &[&str]) -> (bool, String) {
+    let url = format!("http://{}/meet", service.address);
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_reelkeeper"));
+    command.env_clear().env("REELKEEPER_API_KEY", API_KEY).arg("webhooks").args(args);
+    let output = command.args(["--service", &url]).output().await.unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(text).unwrap())
+}
+
+#[tokio::test]
+async fn the_same_by_command() {
+    let refusing = Receiver::run(&[500; 6]).await;
+    let settings = [&refusing.settings()[..], &[("REELKEEPER_WEBHOOKS_GIVE_UP_AFTER", "1s")]].concat();
+    let (service, sim) = simulated(&settings).await;
+    let room = sim.room(&service).await;
+    let id = service.start_recording(&room).await.expect(201).id();
+    service.stop_recording(&id).await.expect(202);
+    service.until(&id, "complete").await;
+    let first = eventually("one is given up", async || {
+        let (ok, text) = command(&service, &["list"]).await;
+        assert!(ok, "{text}");
+        let line = text.lines().find(|line| line.contains("recordingStarted"))?.to_owned();
+        assert!(line.contains("  dead  ") && line.contains(" tries  ") && line.contains("500"), "{line}");
+        line.split("  ").next().map(str::to_owned)
+    })
+    .await;
+    let (ok, text) = command(&service, &["replay", "nobody"]).await;
+    assert!(!ok && text.contains("nobody FAILED:") && text.contains("404"), "{text}");
+    assert_eq!(command(&service, &["replay", "--all"]).await, (true, format!("{first} is sent again\n")));
+    eventually("it is delivered", async || {
+        let (_, delivered) = command(&service, &["list", "--state", "delivered", "--json"]).await;
+        let ids = delivered.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].clone());
+        ids.into_iter().any(|id| id == first.as_str()).then_some(())
+    })
+    .await;
+    assert_eq!(command(&service, &["list"]).await, (true, String::new()));
+    let (ok, text) = command(&service, &["drop", "nobody", &first]).await;
+    assert!(!ok && text.contains("2 of 2 could not be changed"), "{text}");
+    service.finish().await;
+}
