@@ -19,6 +19,7 @@ mod bearers;
 mod bulk_delete;
 mod captions;
 mod early_ends;
+mod examples;
 mod happy;
 mod harness;
 mod keys;
