@@ -34,7 +34,7 @@ pub enum WebhooksCommand {
 
 /// Where the service is.
 #[derive(Debug, Clone, clap::Args)]
-pub struct ServiceArgs {
+pub struct WhomArgs {
     /// Where the running service is, with its base path
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:6080/meet")]
     pub service: Url,
@@ -51,7 +51,7 @@ pub struct ListArgs {
     pub json: bool,
     /// Whom to ask
     #[command(flatten)]
-    pub service: ServiceArgs,
+    pub service: WhomArgs,
 }
 
 /// Which to change.
@@ -65,7 +65,7 @@ pub struct SomeArgs {
     pub all: bool,
     /// Whom to ask
     #[command(flatten)]
-    pub service: ServiceArgs,
+    pub service: WhomArgs,
 }
 
 /// One of them, as the service shows it.
@@ -96,7 +96,7 @@ impl WebhooksCommand {
 }
 
 async fn list(args: ListArgs) -> Result<(), Failure> {
-    let service = Service::new(args.service)?;
+    let service = Asked::new(args.service)?;
     let mut out = io::stdout().lock();
     let mut after = None;
     loop {
@@ -117,7 +117,7 @@ async fn list(args: ListArgs) -> Result<(), Failure> {
 }
 
 async fn change(args: SomeArgs, method: Method, verb: &str, done: &str) -> Result<(), Failure> {
-    let service = Service::new(args.service)?;
+    let service = Asked::new(args.service)?;
     let ids = if args.all { service.all_dead().await? } else { args.ids };
     let mut out = io::stdout().lock();
     let mut failed = 0_usize;
@@ -144,14 +144,14 @@ struct Page {
 }
 
 /// A running service.
-struct Service {
+struct Asked {
     client: Client,
     url: Url,
     key: String,
 }
 
-impl Service {
-    fn new(args: ServiceArgs) -> Result<Self, Failure> {
+impl Asked {
+    fn new(args: WhomArgs) -> Result<Self, Failure> {
         let key = KEYS.iter().find_map(|name| std::env::var(name).ok().filter(|key| !key.is_empty()));
         let key = key.ok_or_else(|| format!("no API key: set {} to one of the service's", KEYS[0]))?;
         let client = Client::builder().timeout(TIMEOUT).build()?;

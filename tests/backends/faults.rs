@@ -12,19 +12,23 @@ use reelkeeper::adapters::redis::RedisCoordination;
 use reelkeeper::adapters::redis::target::Target;
 use reelkeeper::config::{BlobsConfig, BlobsUrl};
 use reelkeeper_actors::ids::{ClaimId, CommandId, DecisionId, EgressId, NodeId, RecordingId, RoomId, Uid};
+use reelkeeper_actors::meeting::Room;
+use reelkeeper_actors::meeting::creation::{self, Drawn, NewRoom};
 use reelkeeper_actors::meeting::status::{MeetingNews, RoomChange};
 use reelkeeper_actors::ports::accounts::Accounts as _;
 use reelkeeper_actors::ports::blobs::Blobs;
-use reelkeeper_actors::ports::catalog::list::RecordingQuery;
-use reelkeeper_actors::ports::catalog::{Catalog as _, StoredRecording};
+use reelkeeper_actors::ports::catalog::list::{RecordingQuery, RoomQuery};
+use reelkeeper_actors::ports::catalog::{ApiKey, Catalog as _, RoomsDue, StoredRecording};
 use reelkeeper_actors::ports::coordination::Coordination;
 use reelkeeper_actors::ports::keys::{self, IdempotencyKeys as _, KeptCommand, ScopedKey};
 use reelkeeper_actors::ports::ledger::{Expected, Ledger as _, Written};
-use reelkeeper_actors::ports::outbox::{Letter, Outbox as _};
+use reelkeeper_actors::ports::outbox::{Letter, LetterState, Outbox as _};
+use reelkeeper_actors::ports::settings::Settings as _;
 use reelkeeper_actors::ports::{PortError, PortErrorKind, suite};
 use reelkeeper_actors::recording::effect::Answer;
 use reelkeeper_actors::recording::ledger::{RoomState, Row};
 use reelkeeper_actors::recording::{AccessSecrets, Recording, Timestamp};
+use reelkeeper_actors::settings::{GlobalSettings, SettingsChange, Webhooks};
 
 use crate::mongo;
 use crate::proxy::{Does, Proxy};
@@ -201,6 +205,62 @@ async fn every_operation_of_the_store_ends_in_time_and_heals() {
     withstands(&proxy, store, &operations).await;
 }
 
+fn made_room() -> Room {
+    let drawn = Drawn {
+        now: Timestamp(0),
+        random: [0; 16],
+        moderator_secret: "1".to_owned(),
+        speaker_secret: "2".to_owned(),
+    };
+    creation::create(NewRoom::default(), &drawn)
+}
+
+fn first_settings() -> GlobalSettings {
+    GlobalSettings::first("openviduMeet", Webhooks { enabled: false, url: None })
+}
+
+/// What rooms, settings and those who look after webhooks ask for.
+fn of_an_admin() -> [Operation<MongoStore>; 13] {
+    [
+        ("rooms", |store| Box::pin(async move { store.rooms(&RoomQuery::newest(10)).await.map(drop) })),
+        ("rooms due", |store| {
+            Box::pin(async move { store.rooms_due(RoomsDue::InMeeting, None, 10).await.map(drop) })
+        }),
+        ("counts", |store| Box::pin(async move { store.counts().await.map(drop) })),
+        ("remove room", |store| Box::pin(async move { store.remove_room(&made_room()).await.map(drop) })),
+        ("replace API keys", |store| {
+            let key = ApiKey { key: "a key".to_owned(), creation_date: 1 };
+            Box::pin(async move { store.replace_api_keys(&key).await })
+        }),
+        ("remove API keys", |store| Box::pin(async move { store.remove_api_keys().await.map(drop) })),
+        ("settings", |store| Box::pin(async move { store.settings().await.map(drop) })),
+        ("first settings", |store| {
+            Box::pin(async move { store.insert_first_settings(&first_settings()).await.map(drop) })
+        }),
+        ("change settings", |store| {
+            let change = SettingsChange::Webhooks(Webhooks { enabled: false, url: None });
+            Box::pin(async move { store.change_settings(&change).await.map(drop) })
+        }),
+        ("letters", |store| {
+            Box::pin(async move { store.letters(LetterState::Dead, None, 10).await.map(drop) })
+        }),
+        ("replay", |store| Box::pin(async move { store.replay("letter-3", Timestamp(1)).await.map(drop) })),
+        ("drop", |store| {
+            Box::pin(async move { store.drop_letter("letter-3", Timestamp(1)).await.map(drop) })
+        }),
+        ("depth", |store| Box::pin(async move { store.depth().await.map(drop) })),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_admin_asks_of_the_store_ends_in_time_and_heals() {
+    let backend = servers::mongo().await;
+    let proxy = Proxy::before(backend.port()).await;
+    let config = MongoConfig { deadline: DEADLINE, ..mongo::config(proxy.port(), "admin") };
+    let store = Arc::new(MongoStore::connect(&config).await.unwrap());
+    withstands(&proxy, store, &of_an_admin()).await;
+}
+
 /// A write whose answer is lost may have been applied: whoever asks again finds out, and nothing is done twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_whose_answer_was_lost_is_recognised() {
@@ -230,6 +290,18 @@ fn of_coordination<C: Coordination + 'static>() -> Vec<Operation<C>> {
         }),
         ("free name", |port| Box::pin(async move { port.free_name(&room(), "Ann").await })),
         ("free names", |port| Box::pin(async move { port.free_names(&room()).await })),
+        ("want captions", |port| {
+            Box::pin(async move { port.want_captions(&room(), "ann-1", DEADLINE).await })
+        }),
+        ("decline captions", |port| {
+            Box::pin(async move { port.decline_captions(&room(), "ann-1").await.map(drop) })
+        }),
+        ("captions wanted", |port| {
+            Box::pin(async move { port.are_captions_wanted(&room()).await.map(drop) })
+        }),
+        ("forget captions", |port| Box::pin(async move { port.forget_captions(&room()).await })),
+        ("count", |port| Box::pin(async move { port.add_to_count("logins", DEADLINE).await.map(drop) })),
+        ("take from count", |port| Box::pin(async move { port.take_from_count("logins").await })),
         ("task", |port| {
             Box::pin(async move {
                 port.take_task("task", &NodeId::from_trusted("node-1"), DEADLINE).await.map(drop)

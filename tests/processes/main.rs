@@ -26,7 +26,11 @@ mod loss;
 mod notices;
 mod process;
 #[path = "../it/receiver.rs"]
-#[allow(clippy::unwrap_used, dead_code, reason = "the service ring's own, which says so for all of itself and uses all of it")]
+#[allow(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "the service ring's own, which says so for all of itself and uses all of it"
+)]
 mod receiver;
 mod seed;
 mod shutdown;

@@ -5,7 +5,8 @@
 use ::mongodb::bson::Document;
 
 use super::documents::{
-    of_api_key, of_recording, of_room, of_user, to_api_key, to_recording, to_room, to_secrets, to_user,
+    of_api_key, of_recording, of_room, of_settings, of_user, to_api_key, to_recording, to_room, to_secrets,
+    to_settings, to_user,
 };
 
 fn sample(text: &str) -> Document {
@@ -61,6 +62,8 @@ fn what_we_write_is_what_the_original_wrote() {
     same_again(&of_user(&to_user(&user).unwrap()).unwrap(), &user);
     let key = sample(include_str!("samples/api_key.json"));
     same_again(&of_api_key(&to_api_key(&key).unwrap()), &key);
+    let config = sample(include_str!("samples/global_config.json"));
+    same_again(&of_settings(&to_settings(config.clone()).unwrap()).unwrap(), &config);
 }
 
 /// The order of fields within the configuration means nothing to anybody.
