@@ -25,7 +25,9 @@ use reelkeeper_actors::outbox::DeliveryLimits;
 use reelkeeper_actors::recording::FileLayout;
 use reelkeeper_actors::recording::policy::{CALL_GRACE, Policy, UNSETTLED_AGE};
 
-pub use self::backends::{BlobsConfig, ClusterConfig, CoordinationConfig, DoorConfig, StoreConfig};
+pub use self::backends::{
+    BlobsConfig, ClusterConfig, CoordinationConfig, DoorConfig, StoreConfig, TlsConfig,
+};
 pub use self::check::{Fault, Faults, Setting, Warning};
 pub use self::flags::Flags;
 pub use self::options::DEFAULT_TOML;

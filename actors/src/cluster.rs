@@ -1,9 +1,11 @@
 //! The cluster: which node owns a room, and how what is asked of another node gets there.
 //!
 //! Owns the node's lease as its own actors see it ([`lease`]), the form of what nodes say to each other ([`wire`]),
-//! who lives and whose rooms are to be taken over ([`membership`]), and the door between nodes ([`gateway`]). Never
+//! who lives and whose rooms are to be taken over ([`membership`]), and the door between nodes ([`gateway`],
+//! [`encryption`]). Never
 //! decides who owns a room: that is the claim in its row (design 7).
 
+pub mod encryption;
 pub mod gateway;
 pub mod lease;
 pub mod membership;

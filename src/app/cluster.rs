@@ -1,5 +1,7 @@
 //! How this node takes part in a cluster: its lease, its door, its address.
 
+mod tls;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +17,7 @@ use reelkeeper_actors::ports::coordination::Coordination;
 use reelkeeper_actors::ports::inbox::Inbox;
 
 use super::AppError;
-use crate::config::{ClusterConfig, Config, CoordinationUrl};
+use crate::config::{ClusterConfig, Config, CoordinationUrl, DoorConfig};
 
 /// This node among others, before and while it takes part.
 pub(super) struct ClusterPart {
@@ -67,13 +69,8 @@ impl ClusterPart {
         }
         let terms = Terms { lease: self.lease, address: self.address(), inbox: self.config.inbox_interval };
         let membership = Membership::begin(orchestrator, terms);
-        let listening = self
-            .config
-            .door
-            .as_ref()
-            .map(|door| Listening { address: door.listen, secret: door.secret.expose().to_owned() });
-        let open = match listening {
-            Some(listening) => Some(self.open(orchestrator, listening, &membership).await?),
+        let open = match &self.config.door {
+            Some(door) => Some(self.open(orchestrator, door, &membership).await?),
             None => None,
         };
         self.running = Some((membership, open));
@@ -83,13 +80,16 @@ impl ClusterPart {
     async fn open(
         &self,
         orchestrator: &Orchestrator,
-        listening: Listening,
+        door: &DoorConfig,
         membership: &Membership,
     ) -> Result<Open, AppError> {
-        let address = listening.address;
+        let address = door.listen;
+        let encryption = door.tls.as_ref().map(tls::encryption).transpose().map_err(AppError::Cluster)?;
+        let tls = encryption.is_some();
+        let listening = Listening { address, secret: door.secret.expose().to_owned(), encryption };
         let opened = self.gateway.open(orchestrator.clone(), listening, membership.members()).await;
         let opened = opened.map_err(|error| AppError::Cluster(error.to_string()))?;
-        tracing::info!(%address, advertised = self.address(), "listening for other nodes");
+        tracing::info!(%address, advertised = self.address(), tls, "listening for other nodes");
         Ok(opened)
     }
 

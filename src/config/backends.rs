@@ -4,6 +4,7 @@
 //! for the URLs.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::Url;
@@ -33,6 +34,21 @@ pub struct DoorConfig {
     pub advertise: Option<String>,
     /// What all nodes know.
     pub secret: Secret,
+    /// What encrypts it; none: nothing does.
+    pub tls: Option<TlsConfig>,
+}
+
+/// What encrypts connections between nodes: files in PEM.
+#[derive(Debug, Clone)]
+pub struct TlsConfig {
+    /// The certificate that this node shows, and those between it and the authority.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// The authority that signs the certificates of all nodes.
+    pub ca: PathBuf,
+    /// The name that every node's certificate is for; none: the host of each one's address.
+    pub name: Option<String>,
 }
 
 /// Where rooms and recordings are kept.
@@ -105,10 +121,24 @@ pub(super) fn read_cluster(reader: &mut Reader<'_>) -> ClusterConfig {
     });
     let advertise = reader.optional("cluster.advertise", values::host_and_port);
     let secret = reader.optional("cluster.secret", values::cluster_secret);
+    let tls = read_tls(reader);
     let inbox_interval = reader.duration("cluster.inbox_interval", SHORTEST);
+    if tls.is_some() && listen.is_none() {
+        reader.faults.push(Fault::of_option("cluster.listen", "cluster.tls_cert is set, so it must be too"));
+    }
     let door = both(reader, "cluster.listen", "cluster.secret", (listen, secret));
-    let door = door.map(|(listen, secret)| DoorConfig { listen, advertise, secret });
+    let door = door.map(|(listen, secret)| DoorConfig { listen, advertise, secret, tls });
     ClusterConfig { door, inbox_interval }
+}
+
+fn read_tls(reader: &mut Reader<'_>) -> Option<TlsConfig> {
+    let file = |text: &str| Ok(PathBuf::from(text));
+    let [cert, key, ca] =
+        ["cluster.tls_cert", "cluster.tls_key", "cluster.tls_ca"].map(|name| reader.optional(name, file));
+    let name = reader.optional("cluster.tls_name", values::not_empty);
+    let pair = both(reader, "cluster.tls_cert", "cluster.tls_key", (cert, key));
+    let (pair, ca) = both(reader, "cluster.tls_cert", "cluster.tls_ca", (pair, ca))?;
+    Some(TlsConfig { cert: pair.0, key: pair.1, ca, name })
 }
 
 pub(super) fn read_blobs(reader: &mut Reader<'_>) -> BlobsConfig {

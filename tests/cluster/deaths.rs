@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures::stream::{self, StreamExt as _};
 use reelkeeper_actors::ids::RoomId;
 use tokio_util::sync::CancellationToken;
 
@@ -11,7 +12,7 @@ use crate::stage::{Door, LEASE, Leases, Node, Stage};
 use crate::wait::until;
 
 /// Recordings that run through a rolling restart.
-const LIVE: usize = 24;
+const LIVE: usize = 100;
 /// Longer than a lease, its noticing and a busy machine take.
 const TAKEN_OVER: Duration = Duration::from_secs(20);
 
@@ -88,11 +89,15 @@ async fn a_frozen_owner_steps_down_when_it_wakes() {
 async fn a_rolling_restart_loses_nothing_and_refuses_nobody() {
     let stage = Stage::set(Door::Open, Leases::Redis).await;
     let nodes: [Node; 3] = stage.nodes().await;
-    let mut recordings = Vec::new();
-    for at in 0..LIVE {
-        let room = stage.room(&nodes[0]).await;
-        recordings.push((room.clone(), nodes[at % 3].start(&room).await));
+    for node in &nodes {
+        stage.livekit.tell(node.addresses[0]);
     }
+    let started = stream::iter(0..LIVE).map(async |at| {
+        let node = &nodes[at % 3];
+        let room = stage.room(node).await;
+        (room.clone(), node.start(&room).await)
+    });
+    let recordings: Vec<_> = started.buffered(8).collect().await;
     let balancer: Vec<Api> = nodes.iter().map(|node| node.api.clone()).collect();
     let rooms = [stage.room(&nodes[0]).await, stage.room(&nodes[1]).await];
     let restarted = CancellationToken::new();

@@ -12,6 +12,7 @@ mod api;
 #[path = "../backends/servers.rs"]
 #[allow(dead_code, reason = "the ring of the backends uses more of it")]
 mod backends;
+mod certificates;
 mod deaths;
 mod history;
 #[path = "../processes/livekit.rs"]

@@ -2,9 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use crate::stage::{Door, Leases, Node, Stage};
+use futures::future::join_all;
+use tokio::net::TcpStream;
 
-const ALL: [(Door, Leases); 4] = [
+use crate::stage::{Door, Leases, Node, Stage};
+use crate::wait::until;
+
+const ALL: [(Door, Leases); 5] = [
+    (Door::Encrypted, Leases::Redis),
     (Door::Open, Leases::Redis),
     (Door::None, Leases::Redis),
     (Door::Open, Leases::Store),
@@ -30,6 +35,40 @@ async fn whichever_node_is_asked_the_owner_answers() {
         assert_eq!(deleted.status, 200, "{deleted:?}");
         assert_eq!(a.api.get(&recording).await.expect("an answer").status, 404);
     }
+}
+
+/// Whoever cannot show a certificate of the cluster's authority is spoken to through the store only, and those who are
+/// silent keep nobody else out.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_no_certificate_is_not_let_in() {
+    let mut stage = Stage::set(Door::Encrypted, Leases::Redis).await;
+    let a = stage.node().await;
+    let silent = join_all((0..32).map(|_| TcpStream::connect(a.addresses[1]))).await;
+    let b = stage.node().await;
+    connected(&b).await;
+    stage.door = Door::Open;
+    let bare = stage.node().await;
+    stage.door = Door::Encrypted;
+    stage.change_authority();
+    let stranger = stage.node().await;
+    let room = stage.room(&a).await;
+    let recording = a.start(&room).await;
+    for outsider in [&bare, &stranger] {
+        let refused = outsider.api.start(&room).await.expect("an answer");
+        assert_eq!((refused.status, refused.message().contains("already")), (409, true), "{refused:?}");
+        assert_eq!(outsider.process.log().text().matches("connected to a node").count(), 0);
+    }
+    stranger.stop(&recording).await;
+    stage.until_status(&b, &recording, "complete").await;
+    drop(silent);
+}
+
+async fn connected(node: &Node) {
+    until("it is connected", Duration::from_secs(20), async || {
+        let log = node.process.log().text();
+        if log.contains("connected to a node") { Ok(()) } else { Err("it is not".to_owned()) }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

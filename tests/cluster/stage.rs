@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use crate::api::Api;
 use crate::backends::{self, Backend};
+use crate::certificates::Certificates;
 use crate::livekit::{LiveKit, quick};
 use crate::process::Process;
 use crate::stack::free_port;
@@ -24,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(40);
 pub enum Door {
     /// Over the gateway.
     Open,
+    /// Over the gateway, encrypted.
+    Encrypted,
     /// Through the store only.
     None,
 }
@@ -43,7 +46,8 @@ pub struct Stage {
     pub mongo: Backend,
     pub redis: Backend,
     folder: TempDir,
-    door: Door,
+    certificates: Certificates,
+    pub door: Door,
     leases: Leases,
 }
 
@@ -52,7 +56,7 @@ pub struct Node {
     pub process: Process,
     pub api: Api,
     /// Where it listens for clients and for other nodes.
-    addresses: [SocketAddr; 2],
+    pub addresses: [SocketAddr; 2],
 }
 
 impl Stage {
@@ -60,7 +64,8 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         let (mongo, redis) = tokio::join!(backends::mongo(), backends::redis(""));
         let livekit = LiveKit::start(&folder.path().join("blobs"), quick(), None).await;
-        Self { livekit, mongo, redis, folder, door, leases }
+        let certificates = Certificates::write(folder.path());
+        Self { livekit, mongo, redis, folder, certificates, door, leases }
     }
 
     /// Starts a node.
@@ -104,9 +109,12 @@ impl Stage {
             ("REELKEEPER_DUE_ROWS_INTERVAL", "10s"),
             ("REELKEEPER_LOG", "info,reelkeeper=debug,reelkeeper_actors=debug"),
         ];
-        if self.door == Door::Open {
+        if self.door != Door::None {
             options.push(("REELKEEPER_CLUSTER_LISTEN", &cluster));
             options.push(("REELKEEPER_CLUSTER_SECRET", "a-secret-of-this-cluster"));
+        }
+        if self.door == Door::Encrypted {
+            options.extend(self.certificates.options());
         }
         let process = Process::start(self.folder.path(), self.livekit.address(), &options).await;
         let process = process.unwrap_or_else(|ended| panic!("{}\n{}", ended.status, ended.log));
@@ -117,7 +125,7 @@ impl Stage {
     /// So many nodes, each connected to all others if there is a door.
     pub async fn nodes<const N: usize>(&self) -> [Node; N] {
         let nodes = futures::future::join_all((0..N).map(|_| self.node())).await;
-        if self.door == Door::Open {
+        if self.door != Door::None {
             for node in &nodes {
                 let connected =
                     |node: &Node| node.process.log().text().matches("connected to a node").count();
@@ -128,6 +136,13 @@ impl Stage {
             }
         }
         nodes.try_into().unwrap_or_else(|_| unreachable!("as many as were asked for"))
+    }
+
+    /// From now on nodes show certificates that another authority signed.
+    pub fn change_authority(&mut self) {
+        let folder = self.folder.path().join("others");
+        std::fs::create_dir_all(&folder).unwrap();
+        self.certificates = Certificates::write(&folder);
     }
 
     /// A room with somebody in it.

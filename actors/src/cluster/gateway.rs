@@ -5,7 +5,7 @@
 //! which lost its connection and refuses another. Nothing else crosses nodes, and nothing here decides (design 7).
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,10 +17,12 @@ use ractor_cluster::{
     ClientConnectErr, NodeEventSubscription, NodeServer, NodeServerMessage, RactorClusterMessage,
     client_connect,
 };
+use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::encryption::Encryption;
 use super::wire::Reply;
 use crate::ids::NodeId;
 use crate::orchestrator::Orchestrator;
@@ -54,12 +56,21 @@ enum GatewayMessage {
 }
 
 /// How a node listens for others.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Listening {
     /// Where.
     pub address: SocketAddr,
     /// What all nodes of a cluster know.
     pub secret: String,
+    /// How connections are encrypted; none: they are not.
+    pub encryption: Option<Encryption>,
+}
+
+/// How other nodes are dialled.
+#[derive(Clone)]
+struct Dialler {
+    server: ActorRef<NodeServerMessage>,
+    encryption: Option<Encryption>,
 }
 
 /// Why the gateway cannot be opened.
@@ -95,6 +106,7 @@ pub struct Open {
     server: ActorRef<NodeServerMessage>,
     door: ActorRef<GatewayMessage>,
     _rounds: AbortOnDropHandle<()>,
+    _listening: Option<AbortOnDropHandle<()>>,
 }
 
 impl Open {
@@ -121,27 +133,40 @@ impl Gateway {
         members: watch::Receiver<Vec<Member>>,
     ) -> Result<Open, GatewayError> {
         let us = orchestrator.shared().world.node.clone();
-        let Listening { address, secret } = listening;
+        let Listening { address, secret, encryption } = listening;
+        let failed =
+            |error: &dyn std::fmt::Display| GatewayError(format!("cannot listen on {address}: {error}"));
+        // With encryption we listen, and the library's own listener is nobody's: it lies where only this machine is.
+        let (listener, bare) = match encryption {
+            Some(_) => {
+                let listener = TcpListener::bind(address).await.map_err(|error| failed(&error))?;
+                (Some(listener), SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+            }
+            None => (None, address),
+        };
         let server = NodeServer::new(
-            address.port(),
+            bare.port(),
             secret,
             us.to_string(),
-            address.ip().to_string(),
+            bare.ip().to_string(),
             None,
             Some(NodeConnectionMode::Isolated),
         );
-        let server = server.with_listen_addr(address.ip()).with_max_inbound_frame_size(FRAME_MAX);
+        let server = server.with_listen_addr(bare.ip()).with_max_inbound_frame_size(FRAME_MAX);
         let opened = Actor::spawn(None, server, ()).await;
-        let (server, _) =
-            opened.map_err(|error| GatewayError(format!("cannot listen on {address}: {error}")))?;
+        let (server, _) = opened.map_err(|error| failed(&error))?;
         let events = Box::new(Events { peers: self.peers.clone(), broken: self.broken.clone() });
         let subscribe = NodeServerMessage::SubscribeToEvents { id: GROUP.to_owned(), subscription: events };
         let _ = server.cast(subscribe);
         let opened = Actor::spawn(None, Door, orchestrator).await;
         let (door, _) = opened.map_err(|error| GatewayError(error.to_string()))?;
         pg::join(GROUP.to_owned(), vec![door.get_cell()]);
-        let rounds = tokio::spawn(rounds(self.clone(), us, server.clone(), members));
-        Ok(Open { server, door, _rounds: AbortOnDropHandle::new(rounds) })
+        let listening = encryption.clone().zip(listener).map(|(encryption, listener)| {
+            AbortOnDropHandle::new(tokio::spawn(encryption.listen(listener, server.clone())))
+        });
+        let dialler = Dialler { server: server.clone(), encryption };
+        let rounds = AbortOnDropHandle::new(tokio::spawn(rounds(self.clone(), us, dialler, members)));
+        Ok(Open { server, door, _rounds: rounds, _listening: listening })
     }
 
     /// The gateway actor of a node, if there is a connection to it.
@@ -196,8 +221,9 @@ impl Gateway {
     }
 
     /// Dials a node that has no connection. One that had one and refuses another is most likely dead.
-    async fn dial(&self, member: Member, server: ActorRef<NodeServerMessage>) {
-        let dialled = tokio::time::timeout(DIAL, client_connect(&server, member.address.as_str())).await;
+    async fn dial(&self, member: Member, dialler: Dialler) {
+        let address = member.address.as_str();
+        let dialled = tokio::time::timeout(DIAL, dialler.dial(address)).await;
         let refused = matches!(
             &dialled,
             Ok(Err(ClientConnectErr::Socket(error))) if error.kind() == std::io::ErrorKind::ConnectionRefused
@@ -208,13 +234,23 @@ impl Gateway {
         let mut peers = lock(&self.peers);
         if let Some(peer) = peers.get_mut(&member.node) {
             peer.suspect = refused && peer.broke;
-            peer.turned_away += u32::from(matches!(dialled, Ok(Ok(()))));
+            let turned_away = matches!(dialled, Ok(Ok(()) | Err(ClientConnectErr::Encryption(_))));
+            peer.turned_away += u32::from(turned_away);
             if peer.turned_away == TURNED_AWAY {
                 tracing::warn!(
                     peer.id = %member.node, address = member.address,
-                    "node takes connections and lets nobody in: is cluster.secret the same there?"
+                    "node takes connections and lets nobody in: is cluster.secret the same there, and TLS?"
                 );
             }
+        }
+    }
+}
+
+impl Dialler {
+    async fn dial(&self, address: &str) -> Result<(), ClientConnectErr> {
+        match &self.encryption {
+            Some(encryption) => encryption.connect(&self.server, address).await,
+            None => client_connect(&self.server, address).await,
         }
     }
 }
@@ -237,12 +273,7 @@ impl Peers for Gateway {
 }
 
 /// Dials and pings, for as long as the gateway is open.
-async fn rounds(
-    gateway: Arc<Gateway>,
-    us: NodeId,
-    server: ActorRef<NodeServerMessage>,
-    members: watch::Receiver<Vec<Member>>,
-) {
+async fn rounds(gateway: Arc<Gateway>, us: NodeId, dialler: Dialler, members: watch::Receiver<Vec<Member>>) {
     loop {
         let others: Vec<Member> =
             members.borrow().iter().filter(|m| m.node != us && !m.address.is_empty()).cloned().collect();
@@ -257,7 +288,7 @@ async fn rounds(
                 if peer.session.is_some() { connected.push(other.node) } else { missing.push(other) }
             }
         }
-        let dialling = missing.into_iter().map(|member| gateway.dial(member, server.clone()));
+        let dialling = missing.into_iter().map(|member| gateway.dial(member, dialler.clone()));
         let pinging = connected.into_iter().map(|node| gateway.ping(node));
         let (dialling, pinging) = (futures::future::join_all(dialling), futures::future::join_all(pinging));
         let round = async {

@@ -1,7 +1,11 @@
 //! What nodes say to each other, over the gateway or through the inbox: one versioned form.
 //!
-//! Deadlines travel as the time that is left, since clocks differ. A letter of a newer version is answered with
-//! [`Reply::Unreadable`], so that old and new nodes work side by side for one release.
+//! Deadlines travel as the time that is left, since clocks differ.
+//!
+//! Old and new nodes work side by side for one release: a release writes what the one before it reads. So a field may be
+//! added if it may be left out, and nothing may be renamed; what release 1 writes stands in `wire/samples.json`. What no
+//! older node could understand gets a higher version, which is written only once the release that reads it is out. A
+//! letter of an unknown version is answered with [`Reply::Unreadable`], and waits in the inbox for an owner that reads it.
 
 use std::time::Duration;
 
@@ -15,8 +19,10 @@ use crate::recording::event::{
     DeleteRequest, Happening, Sighting, StartRequest, StopRequest, UnheldRecording,
 };
 
-/// The version that this release speaks.
+/// The version that this release writes.
 const VERSION: u16 = 1;
+/// Those that it reads.
+const READABLE: std::ops::RangeInclusive<u16> = 1..=VERSION;
 /// Dependencies that a refusal may name.
 const DEPENDENCIES: [&str; 7] =
     ["store", "coordination", "blobs", "LiveKit", "livekit", "owner", "reelkeeper"];
@@ -136,7 +142,7 @@ impl Letter {
     /// Reads a letter; none if this release cannot.
     #[must_use]
     pub fn read(text: &[u8]) -> Option<Self> {
-        serde_json::from_slice(text).ok().filter(|letter: &Self| letter.version == VERSION)
+        serde_json::from_slice(text).ok().filter(|letter: &Self| READABLE.contains(&letter.version))
     }
 
     /// What it says, at this moment; a deadline is never later than `longest` from now.
@@ -244,6 +250,50 @@ mod tests {
             panic!()
         };
         assert_eq!(deadline, Timestamp(1_000), "never longer than anybody waits");
+    }
+
+    const SAMPLES: &str = include_str!("wire/samples.json");
+
+    /// What a release wrote, read and written again; and as a newer one might write it, with a field that is not known yet.
+    #[test]
+    fn what_another_release_writes_is_read() {
+        let samples: serde_json::Value = serde_json::from_str(SAMPLES).unwrap();
+        let both = |sample: &serde_json::Value| {
+            let mut newer = sample.clone();
+            add_fields(&mut newer);
+            [sample.clone(), newer]
+        };
+        let letters = samples["letters"].as_array().unwrap();
+        for sample in letters {
+            for text in both(sample) {
+                let read =
+                    Letter::read(text.to_string().as_bytes()).unwrap_or_else(|| panic!("unreadable: {text}"));
+                assert_eq!(serde_json::to_value(&read).unwrap(), *sample, "{text}");
+            }
+        }
+        let kinds: std::collections::BTreeSet<_> =
+            letters.iter().flat_map(|sample| sample["what"].as_object().unwrap().keys()).collect();
+        assert_eq!(kinds.len(), 9, "every kind has a sample: {kinds:?}");
+        for sample in samples["replies"].as_array().unwrap() {
+            for text in both(sample) {
+                let read = Reply::read(text.to_string().as_bytes());
+                assert_eq!(serde_json::to_value(&read).unwrap(), *sample, "{text}");
+            }
+        }
+    }
+
+    /// To every object that has fields, not to those that name a kind.
+    fn add_fields(value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::Object(fields) => {
+                fields.values_mut().for_each(add_fields);
+                if fields.len() > 1 {
+                    fields.insert("of_tomorrow".to_owned(), serde_json::json!({"a": [1, 2]}));
+                }
+            }
+            serde_json::Value::Array(items) => items.iter_mut().for_each(add_fields),
+            _ => {}
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use reelkeeper_actors::cluster::wire::Reply;
+use reelkeeper_actors::ports::inbox::{Inbox as _, Waiting};
 use reelkeeper_actors::recording::RecordingStatus;
 use reelkeeper_actors::recording::effect::Refusal;
 use tokio::time::{Instant, sleep};
@@ -41,6 +43,27 @@ async fn an_owner_that_cannot_be_spoken_to_finds_its_letters() {
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
     stage.until_complete(&recording.recording_id).await;
     assert_eq!(stage.letters().await, 0);
+}
+
+/// What it cannot read in a letter it may read in the inbox, after it was restarted with another release.
+#[tokio::test(start_paused = true)]
+async fn an_owner_of_another_release_finds_its_letters() {
+    let stage = Stage::set().await;
+    let (a, b) = stage.pair().await;
+    stage.way_to(&a, Way::OtherRelease);
+    let room = stage.room("room-1").await;
+    let recording = a.start(&room).await.unwrap();
+    assert_eq!(b.start(&room).await, Err(Refusal::AlreadyRecording));
+    assert_eq!(b.stop(&recording.recording_id).await.unwrap().recording_id, recording.recording_id);
+    stage.until_complete(&recording.recording_id).await;
+    assert_eq!(stage.letters().await, 0);
+    let newer = r#"{"version":9,"room":"room-1","left_ms":0,"what":{"of_tomorrow":{}}}"#;
+    assert_eq!(a.orchestrator.receive(newer.as_bytes()).await, Reply::Unreadable);
+    let id = "letter-of-tomorrow".to_owned();
+    let waiting = Waiting { id, room: room.room_id.clone(), owner: a.id.clone(), letter: newer.to_owned() };
+    stage.inbox.put_letter(&waiting).await.unwrap();
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(stage.letters().await, 1, "it waits for somebody who can read it");
 }
 
 #[tokio::test(start_paused = true)]

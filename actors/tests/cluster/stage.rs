@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use reelkeeper_actors::cluster::Cluster;
 use reelkeeper_actors::cluster::lease::OwnLease;
 use reelkeeper_actors::cluster::membership::{Membership, Terms};
+use reelkeeper_actors::cluster::wire::Reply;
 use reelkeeper_actors::embedded::{AloneCoordination, DirectoryBlobs, MemoryInbox, MemoryStore};
 use reelkeeper_actors::ids::{NodeId, RecordingId, RoomId};
 use reelkeeper_actors::meeting::{MeetingEndAction, Room, RoomConfig, RoomStatus};
@@ -49,6 +50,8 @@ pub enum Way {
     LosesAnswers,
     /// Nobody answers.
     Silent,
+    /// Letters arrive, and cannot be read.
+    OtherRelease,
 }
 
 /// The network: which nodes there are, and how the way to each is.
@@ -67,6 +70,9 @@ impl Peers for Network {
         let answered = async {
             if way == Way::Silent {
                 std::future::pending::<()>().await;
+            }
+            if way == Way::OtherRelease {
+                return Reply::Unreadable.to_text().into_bytes();
             }
             orchestrator.receive(&letter).await.to_text().into_bytes()
         };
