@@ -37,7 +37,7 @@ use crate::recording::event::{
 };
 use crate::recording::{Recording, RecordingStatus, Timestamp};
 use crate::room::commit::bounded;
-use crate::room::supervisor::{Supervisor, SupervisorMessage};
+use crate::room::supervisor::{Actors, Supervisor, SupervisorMessage};
 use crate::room::{Observed, RoomMessage, Shared, World, news};
 
 pub use self::meetings::JoinRefusal;
@@ -352,8 +352,8 @@ impl Orchestrator {
         tokio::time::timeout(self.shared.world.limits.request_timeout, answer).await.ok()?.ok()
     }
 
-    /// How many room actors there are on this node.
-    pub async fn active_rooms(&self) -> usize {
+    /// The room actors of this node.
+    pub async fn actors(&self) -> Actors {
         let (reply, answer) = oneshot::channel();
         let _ = self.supervisor.cast(SupervisorMessage::Count(reply));
         answer.await.unwrap_or_default()

@@ -1,7 +1,7 @@
 //! Redis: leases, names, and what nodes of OpenVidu Meet share with ours (`redis://`, `rediss://`,
 //! `redis+sentinel://`).
 //!
-//! Owns the keys (contract `storage.md` 6; ours begin with `reelkeeper:`) and the scripts that change them, each in
+//! Owns the keys (contract `storage.md` 6; ours begin as the deployment says) and the scripts that change them, each in
 //! one step and safe to repeat. Time is the server's. Read [`target`] for the URLs and `link` for how a connection
 //! is kept.
 
@@ -32,10 +32,6 @@ const SCANNED_AT_ONCE: u32 = 1_000;
 /// How long Meet keeps its lock of a room that is recorded.
 const LOCK_LASTS: Duration = Duration::from_hours(24 * 7);
 
-/// The addresses of all nodes that ever took a lease and were not found gone.
-const NODES_KEY: &str = "reelkeeper:nodes";
-/// From when on a missing lease says that its node is gone: one lease after the first one was taken.
-const BELIEVED_KEY: &str = "reelkeeper:believed";
 /// How long it is remembered that a node left.
 const GONE_LASTS: Duration = Duration::from_hours(24);
 
@@ -168,18 +164,19 @@ const LET_GO: &str = "
 pub struct RedisCoordination {
     link: Link,
     database: i64,
+    keys: Keys,
 }
 
 impl RedisCoordination {
-    /// Connects and asks for an answer. One attempt.
+    /// Connects and asks for an answer. One attempt. Our keys begin with `prefix`.
     ///
     /// # Errors
     /// `Misused` when the credentials are refused; `Unavailable` when nobody answers within the deadline.
-    pub async fn connect(target: Target, deadline: Duration) -> Result<Self, PortError> {
+    pub async fn connect(target: Target, prefix: &str, deadline: Duration) -> Result<Self, PortError> {
         let database = target.database();
         let link = Link::new(target, deadline)?;
         link.query::<String>(&"ping", &cmd("PING")).await?;
-        Ok(Self { link, database })
+        Ok(Self { link, database, keys: Keys { prefix: prefix.to_owned() } })
     }
 
     /// Runs a script; every one of ours answers with a number.
@@ -201,35 +198,56 @@ fn millis(duration: Duration) -> String {
     duration.as_millis().min(1 << 52).to_string()
 }
 
-fn node_key(node: &NodeId) -> String {
-    format!("reelkeeper:node:{node}")
+/// Our own keys. All of one deployment begin alike.
+struct Keys {
+    prefix: String,
 }
 
-/// Says that a node gave its lease up, or was succeeded.
-fn gone_key(node: &NodeId) -> String {
-    format!("reelkeeper:gone:{node}")
-}
+impl Keys {
+    /// The addresses of all nodes that ever took a lease and were not found gone.
+    fn nodes(&self) -> String {
+        format!("{}:nodes", self.prefix)
+    }
 
-fn task_key(task: &str) -> String {
-    format!("reelkeeper:task:{task}")
-}
+    /// From when on a missing lease says that its node is gone: one lease after the first one was taken.
+    fn believed(&self) -> String {
+        format!("{}:believed", self.prefix)
+    }
 
-fn count_key(name: &str) -> String {
-    format!("reelkeeper:count:{name}")
-}
+    fn node(&self, node: &NodeId) -> String {
+        format!("{}:node:{node}", self.prefix)
+    }
 
-/// The names of a room that we reserved, by when they end.
-fn names_key(room: &RoomId) -> String {
-    format!("reelkeeper:names:{room}")
+    /// Says that a node gave its lease up, or was succeeded.
+    fn gone(&self, node: &NodeId) -> String {
+        format!("{}:gone:{node}", self.prefix)
+    }
+
+    fn place(&self, place: &str) -> String {
+        format!("{}:place:{place}", self.prefix)
+    }
+
+    fn task(&self, task: &str) -> String {
+        format!("{}:task:{task}", self.prefix)
+    }
+
+    fn count(&self, name: &str) -> String {
+        format!("{}:count:{name}", self.prefix)
+    }
+
+    /// The names of a room that we reserved, by when they end.
+    fn names(&self, room: &RoomId) -> String {
+        format!("{}:names:{room}", self.prefix)
+    }
+
+    /// Those of a room who want captions and whom we noted, by when that ends.
+    fn captions(&self, room: &RoomId) -> String {
+        format!("{}:captions:{room}", self.prefix)
+    }
 }
 
 fn name_prefix(room: &RoomId) -> String {
     format!("ov_meet:room_participants:{room}:")
-}
-
-/// Those of a room who want captions and whom we noted, by when that ends.
-fn captions_key(room: &RoomId) -> String {
-    format!("reelkeeper:captions:{room}")
 }
 
 fn captions_prefix(room: &RoomId) -> String {
@@ -258,13 +276,13 @@ fn lock_value(room: &RoomId) -> String {
 #[async_trait]
 impl Coordination for RedisCoordination {
     async fn renew_at(&self, node: &NodeId, address: &str, ttl: Duration) -> Result<(), PortError> {
-        let keys = [node_key(node), NODES_KEY.to_owned(), BELIEVED_KEY.to_owned()];
+        let keys = [self.keys.node(node), self.keys.nodes(), self.keys.believed()];
         self.script(node, RENEW, &keys, &[node.to_string(), millis(ttl), address.to_owned()]).await.map(drop)
     }
 
     async fn nodes(&self) -> Result<Vec<Member>, PortError> {
         let mut eval = cmd("EVAL");
-        eval.arg(NODES).arg(1).arg(NODES_KEY).arg(node_key(&NodeId::from_trusted("")));
+        eval.arg(NODES).arg(1).arg(self.keys.nodes()).arg(self.keys.node(&NodeId::from_trusted("")));
         let found: Vec<String> = self.link.query(&"nodes", &eval).await?;
         let pairs = found.chunks_exact(2);
         Ok(pairs
@@ -273,19 +291,19 @@ impl Coordination for RedisCoordination {
     }
 
     async fn leave(&self, node: &NodeId) -> Result<(), PortError> {
-        let keys = [node_key(node), gone_key(node), NODES_KEY.to_owned()];
+        let keys = [self.keys.node(node), self.keys.gone(node), self.keys.nodes()];
         self.script(node, LEAVE, &keys, &[node.to_string(), millis(GONE_LASTS)]).await.map(drop)
     }
 
     async fn succeed(&self, place: &str, node: &NodeId, ttl: Duration) -> Result<(), PortError> {
-        let key = format!("reelkeeper:place:{place}");
+        let key = self.keys.place(place);
         let nobody = NodeId::from_trusted("");
-        let values = [node.to_string(), millis(ttl), node_key(&nobody), gone_key(&nobody)];
+        let values = [node.to_string(), millis(ttl), self.keys.node(&nobody), self.keys.gone(&nobody)];
         self.script(node, SUCCEED, &[key], &values).await.map(drop)
     }
 
     async fn standing(&self, node: &NodeId) -> Result<Standing, PortError> {
-        let keys = [node_key(node), gone_key(node), BELIEVED_KEY.to_owned()];
+        let keys = [self.keys.node(node), self.keys.gone(node), self.keys.believed()];
         let lives = self.script(node, STANDING, &keys, &[]).await? == 1;
         Ok(if lives { Standing::Alive } else { Standing::Gone })
     }
@@ -299,7 +317,7 @@ impl Coordination for RedisCoordination {
         let before = joining::before_number(wanted);
         let values =
             [compared(wanted), compared(&before), millis(ttl), name_prefix(room), NAMES_MAX.to_string()];
-        Ok(match self.script(room, RESERVE, &[names_key(room)], &values).await? {
+        Ok(match self.script(room, RESERVE, &[self.keys.names(room)], &values).await? {
             0 => Some(wanted.to_owned()),
             number if number > 0 => Some(format!("{before}{number}")),
             _ => None,
@@ -308,28 +326,28 @@ impl Coordination for RedisCoordination {
 
     async fn free_name(&self, room: &RoomId, name: &str) -> Result<(), PortError> {
         let name = compared(name);
-        let keys = [names_key(room), format!("{}{name}", name_prefix(room))];
+        let keys = [self.keys.names(room), format!("{}{name}", name_prefix(room))];
         self.script(room, FREE, &keys, &[name]).await.map(drop)
     }
 
     async fn free_names(&self, room: &RoomId) -> Result<(), PortError> {
-        self.script(room, FREE_ALL, &[names_key(room)], &[name_prefix(room)]).await.map(drop)
+        self.script(room, FREE_ALL, &[self.keys.names(room)], &[name_prefix(room)]).await.map(drop)
     }
 
     async fn want_captions(&self, room: &RoomId, identity: &str, ttl: Duration) -> Result<(), PortError> {
-        let keys = [captions_key(room), format!("{}{identity}", captions_prefix(room))];
+        let keys = [self.keys.captions(room), format!("{}{identity}", captions_prefix(room))];
         let values = [identity.to_owned(), millis(ttl), NAMES_MAX.to_string()];
         self.script(room, WANT, &keys, &values).await.map(drop)
     }
 
     async fn decline_captions(&self, room: &RoomId, identity: &str) -> Result<bool, PortError> {
-        let keys = [captions_key(room), format!("{}{identity}", captions_prefix(room))];
+        let keys = [self.keys.captions(room), format!("{}{identity}", captions_prefix(room))];
         Ok(self.script(room, FREE, &keys, &[identity.to_owned()]).await? == 1)
     }
 
     async fn are_captions_wanted(&self, room: &RoomId) -> Result<bool, PortError> {
         let prefix = captions_prefix(room);
-        if self.script(room, WANTED, &[captions_key(room)], std::slice::from_ref(&prefix)).await? == 1 {
+        if self.script(room, WANTED, &[self.keys.captions(room)], std::slice::from_ref(&prefix)).await? == 1 {
             return Ok(true);
         }
         let pattern = format!("{}*", escaped(&prefix));
@@ -346,27 +364,27 @@ impl Coordination for RedisCoordination {
     }
 
     async fn forget_captions(&self, room: &RoomId) -> Result<(), PortError> {
-        self.script(room, FREE_ALL, &[captions_key(room)], &[captions_prefix(room)]).await.map(drop)
+        self.script(room, FREE_ALL, &[self.keys.captions(room)], &[captions_prefix(room)]).await.map(drop)
     }
 
     async fn take_task(&self, task: &str, node: &NodeId, ttl: Duration) -> Result<bool, PortError> {
         let values = [node.to_string(), millis(ttl)];
-        Ok(self.script(&task, TAKE_TASK, &[task_key(task)], &values).await? == 1)
+        Ok(self.script(&task, TAKE_TASK, &[self.keys.task(task)], &values).await? == 1)
     }
 
     async fn give_task_back(&self, task: &str, node: &NodeId) -> Result<(), PortError> {
-        self.script(&task, FREE_IF_OURS, &[task_key(task)], &[node.to_string()]).await.map(drop)
+        self.script(&task, FREE_IF_OURS, &[self.keys.task(task)], &[node.to_string()]).await.map(drop)
     }
 
     async fn add_to_count(&self, name: &str, lasts: Duration) -> Result<Tally, PortError> {
         let mut eval = cmd("EVAL");
-        eval.arg(ADD).arg(1).arg(count_key(name)).arg(millis(lasts));
+        eval.arg(ADD).arg(1).arg(self.keys.count(name)).arg(millis(lasts));
         let (count, left): (u32, i64) = self.link.query(&"count", &eval).await?;
         Ok(Tally { count, ends_in: Duration::from_millis(u64::try_from(left).unwrap_or_default()) })
     }
 
     async fn take_from_count(&self, name: &str) -> Result<(), PortError> {
-        self.script(&"count", TAKE, &[count_key(name)], &[]).await.map(drop)
+        self.script(&"count", TAKE, &[self.keys.count(name)], &[]).await.map(drop)
     }
 
     fn stands_beside_meet(&self) -> bool {

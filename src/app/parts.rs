@@ -31,7 +31,8 @@ use crate::adapters::redis::RedisCoordination;
 use crate::adapters::sqlite::{SqliteConfig, SqliteStore};
 use crate::adapters::webhook_sender::HttpWebhookSender;
 use crate::config::{
-    BlobsConfig, BlobsUrl, Config, CoordinationUrl, Secret, StoreConfig, StoreUrl, WebhooksConfig,
+    BlobsConfig, BlobsUrl, Config, CoordinationConfig, CoordinationUrl, Secret, StoreConfig, StoreUrl,
+    WebhooksConfig,
 };
 
 /// The stores of a node, and what coordinates it with others.
@@ -247,7 +248,8 @@ pub(super) async fn open_coordination(
             return Err(PortError::misused("coordination", "store:// goes with a mongodb:// store"));
         }
         (CoordinationUrl::Redis(target), _) => {
-            Arc::new(RedisCoordination::connect(target.clone(), config.coordination.deadline).await?)
+            let CoordinationConfig { prefix, deadline, .. } = &config.coordination;
+            Arc::new(RedisCoordination::connect(target.clone(), prefix, *deadline).await?)
         }
     })
 }

@@ -71,6 +71,8 @@ pub struct StoreConfig {
 pub struct CoordinationConfig {
     /// Where.
     pub url: CoordinationUrl,
+    /// Redis: what our keys begin with.
+    pub prefix: String,
     /// Any call, until its answer.
     pub deadline: Duration,
 }
@@ -111,6 +113,7 @@ pub(super) fn read_store(reader: &mut Reader<'_>) -> StoreConfig {
 pub(super) fn read_coordination(reader: &mut Reader<'_>) -> CoordinationConfig {
     CoordinationConfig {
         url: reader.value("coordination.url", values::coordination),
+        prefix: reader.value("coordination.prefix", values::not_empty),
         deadline: reader.duration("coordination.deadline", SHORTEST),
     }
 }

@@ -70,6 +70,7 @@ pub const OPTIONS: &[Spec] = &[
     open("store.queue", "REELKEEPER_STORE_QUEUE"),
     open("store.connections", "REELKEEPER_STORE_CONNECTIONS"),
     open("coordination.url", "REELKEEPER_COORDINATION"),
+    open("coordination.prefix", "REELKEEPER_COORDINATION_PREFIX"),
     open("coordination.deadline", "REELKEEPER_COORDINATION_DEADLINE"),
     open("cluster.single_node", "REELKEEPER_CLUSTER_SINGLE_NODE"),
     open("cluster.listen", "REELKEEPER_CLUSTER_LISTEN"),

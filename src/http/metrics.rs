@@ -21,14 +21,14 @@ const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub async fn show(State(state): State<HttpState>) -> Response {
     let recorder = recorder();
     let limit = state.settings.probe_timeout;
-    let (store, coordination, blobs, livekit, letters, outbox, rooms) = tokio::join!(
+    let (store, coordination, blobs, livekit, letters, outbox, actors) = tokio::join!(
         answers(limit, state.ledger.ping()),
         answers(limit, state.coordination.standing(&state.node)),
         answers(limit, state.blobs.ping()),
         answers(limit, state.media_server.ping()),
         answers(limit, state.orchestrator.open_letters()),
         answers(limit, state.outbox.depth()),
-        state.orchestrator.active_rooms(),
+        state.orchestrator.actors(),
     );
     for (dependency, up) in [
         ("store", store.is_some()),
@@ -40,7 +40,8 @@ pub async fn show(State(state): State<HttpState>) -> Response {
     }
     let number = |count| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
     let many = |count: usize| number(u64::try_from(count).unwrap_or(u64::MAX));
-    gauge!("reelkeeper_room_actors").set(many(rooms));
+    gauge!("reelkeeper_room_actors").set(many(actors.rooms));
+    gauge!("reelkeeper_mailbox_messages").set(number(actors.waiting));
     gauge!("reelkeeper_requests_under_way").set(many(state.orchestrator.under_way()));
     gauge!("reelkeeper_recordings_live").set(many(state.orchestrator.live_recordings()));
     gauge!("reelkeeper_lease_held").set(f64::from(u8::from(state.orchestrator.holds_lease())));

@@ -19,9 +19,10 @@ const COUNTERS: [(&str, &str); 9] = [
     ("reelkeeper_gateway_errors_total", "Letters to other nodes without an answer, by kind."),
     ("reelkeeper_swept_total", "What janitors found, by task and result."),
 ];
-const GAUGES: [(&str, &str); 8] = [
+const GAUGES: [(&str, &str); 9] = [
     ("reelkeeper_dependency_up", "Whether a dependency answers."),
     ("reelkeeper_room_actors", "Room actors on this node."),
+    ("reelkeeper_mailbox_messages", "Messages that room actors have not taken up yet."),
     ("reelkeeper_recordings_live", "Recordings that this node's rooms hold as live."),
     ("reelkeeper_requests_under_way", "Requests and webhooks under way on this node."),
     ("reelkeeper_lease_held", "Whether this node holds its lease."),

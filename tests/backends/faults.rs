@@ -315,7 +315,7 @@ async fn every_operation_of_redis_ends_in_time_and_heals() {
     let backend = servers::redis("").await;
     let proxy = Proxy::before(backend.port()).await;
     let target = Target::parse(&format!("redis://127.0.0.1:{}", proxy.port())).unwrap();
-    let coordination = Arc::new(RedisCoordination::connect(target, DEADLINE).await.unwrap());
+    let coordination = Arc::new(RedisCoordination::connect(target, "reelkeeper", DEADLINE).await.unwrap());
     let mut operations = of_coordination();
     operations.extend::<[Operation<RedisCoordination>; 2]>([
         ("hold", |redis| Box::pin(async move { redis.hold_room(&room(), DEADLINE).await.map(drop) })),

@@ -14,12 +14,14 @@ use reelkeeper_actors::ports::{PortErrorKind, suite};
 use crate::servers::{Backend, MASTER, Sentinel, redis};
 use crate::stack::eventually;
 
+/// What our keys begin with.
+const PREFIX: &str = "reelkeeper";
 const PASSWORD: &str = "a-password";
 const DEADLINE: Duration = Duration::from_secs(1);
 const LONG: Duration = Duration::from_mins(1);
 
 async fn connect(url: &str) -> RedisCoordination {
-    RedisCoordination::connect(Target::parse(url).unwrap(), DEADLINE).await.unwrap()
+    RedisCoordination::connect(Target::parse(url).unwrap(), PREFIX, DEADLINE).await.unwrap()
 }
 
 async fn raw(service: &Backend) -> MultiplexedConnection {
@@ -44,8 +46,25 @@ async fn a_redis_that_asks_for_no_password_takes_any() {
     coordination.renew(&node(), LONG).await.unwrap();
     assert_eq!(coordination.standing(&node()).await.unwrap(), Standing::Alive);
     let url = format!("redis://somebody:hush@127.0.0.1:{}", service.port());
-    let refused = RedisCoordination::connect(Target::parse(&url).unwrap(), DEADLINE).await;
+    let refused = RedisCoordination::connect(Target::parse(&url).unwrap(), PREFIX, DEADLINE).await;
     assert_eq!(refused.err().expect("a user is never left out").kind, PortErrorKind::Misused);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_deployments_share_a_database() {
+    let service = redis("").await;
+    let target = || Target::parse(&format!("redis://127.0.0.1:{}", service.port())).unwrap();
+    let ours = RedisCoordination::connect(target(), "ours", DEADLINE).await.unwrap();
+    let theirs = RedisCoordination::connect(target(), "theirs", DEADLINE).await.unwrap();
+    let other = NodeId::from_trusted("node-2");
+    ours.renew(&node(), LONG).await.unwrap();
+    theirs.renew(&other, LONG).await.unwrap();
+    let seen: Vec<_> = ours.nodes().await.unwrap().into_iter().map(|member| member.node).collect();
+    assert_eq!(seen, [node()], "each sees its own nodes");
+    assert!(ours.take_task("sweep", &node(), LONG).await.unwrap());
+    assert!(theirs.take_task("sweep", &other, LONG).await.unwrap(), "each sweeps for itself");
+    let others = RedisCoordination::connect(target(), "others", DEADLINE).await.unwrap();
+    suite::coordination(&others).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -67,7 +86,7 @@ async fn a_redis_with_a_password_coordinates_in_any_database() {
     suite::coordination(&connect(&format!("redis://:{PASSWORD}@127.0.0.1:{}/7", service.port())).await).await;
     for login in ["", ":hush@", "nobody:hush@"] {
         let url = format!("redis://{login}127.0.0.1:{}", service.port());
-        let refused = RedisCoordination::connect(Target::parse(&url).unwrap(), DEADLINE).await;
+        let refused = RedisCoordination::connect(Target::parse(&url).unwrap(), PREFIX, DEADLINE).await;
         let error = refused.err().expect("it is refused");
         assert_eq!(error.kind, PortErrorKind::Misused, "{login}: {error}");
         assert!(!error.to_string().contains("hush"), "{error}");

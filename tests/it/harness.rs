@@ -321,7 +321,7 @@ impl Reelkeeper {
 
     /// Actors of rooms with nothing left go away by themselves.
     async fn actors_are(&self, rows: usize) -> bool {
-        self.orchestrator.active_rooms().await <= rows
+        self.orchestrator.actors().await.rooms <= rows
     }
 
     /// Asks the service to stop, without waiting.

@@ -221,9 +221,9 @@ impl Gateway {
     }
 
     /// Dials a node that has no connection. One that had one and refuses another is most likely dead.
-    async fn dial(&self, member: Member, dialler: Dialler) {
+    async fn dial(&self, member: Member, way: Dialler) {
         let address = member.address.as_str();
-        let dialled = tokio::time::timeout(DIAL, dialler.dial(address)).await;
+        let dialled = tokio::time::timeout(DIAL, way.dial(address)).await;
         let refused = matches!(
             &dialled,
             Ok(Err(ClientConnectErr::Socket(error))) if error.kind() == std::io::ErrorKind::ConnectionRefused

@@ -8,6 +8,7 @@ mod shown;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
@@ -70,6 +71,8 @@ pub(super) struct Start {
     pub(super) room: RoomId,
     pub(super) shared: Arc<Shared>,
     pub(super) supervisor: ActorRef<SupervisorMessage>,
+    /// Counts the messages of the supervisor that the actor has taken up.
+    pub(super) taken: Arc<AtomicU64>,
 }
 
 /// Something to decide about, and who wants to know that it is stored.
@@ -117,7 +120,7 @@ pub(super) struct RoomActorState {
     /// Whether the row lags behind pending effects that were carried out.
     lags: bool,
     /// Messages from the supervisor so far; an actor leaves only when none is under way.
-    delivered: u64,
+    taken: Arc<AtomicU64>,
     wake: Option<(Timestamp, AbortHandle)>,
     flush: Option<AbortHandle>,
     flush_due: bool,
@@ -148,7 +151,7 @@ impl Actor for RoomActor {
             replies: Replies::default(),
             generation: 0,
             lags: false,
-            delivered: 0,
+            taken: start.taken,
             wake: None,
             flush: None,
             flush_due: false,
@@ -182,7 +185,7 @@ impl Actor for RoomActor {
 impl RoomActorState {
     fn receive(&mut self, message: RoomMessage) {
         if !matches!(message, RoomMessage::Own(_)) {
-            self.delivered += 1;
+            self.taken.fetch_add(1, Ordering::Relaxed);
         }
         let was_leaving = matches!(self.standing, Standing::Leaving | Standing::LeavingToOwner);
         match message {

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -61,8 +62,8 @@ pub enum SupervisorMessage {
     },
     /// This node's lease had lapsed and is held again: every room is read anew.
     ReadAgain,
-    /// How many room actors there are.
-    Count(oneshot::Sender<usize>),
+    /// How many room actors there are, and how much waits in their mailboxes.
+    Count(oneshot::Sender<Actors>),
     /// Makes a room's actor fall, to prove that it is restarted.
     #[cfg(test)]
     Topple {
@@ -72,6 +73,15 @@ pub enum SupervisorMessage {
 }
 
 impl ractor::Message for SupervisorMessage {}
+
+/// The room actors of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Actors {
+    /// How many there are.
+    pub rooms: usize,
+    /// Messages that none of them has taken up yet.
+    pub waiting: u64,
+}
 
 /// Starts, restarts and lets go room actors.
 pub(crate) struct Supervisor;
@@ -85,6 +95,8 @@ pub(crate) struct SupervisorState {
 struct Entry {
     actor: Option<ActorRef<RoomMessage>>,
     delivered: u64,
+    /// How many of these the actor has taken up.
+    taken: Arc<AtomicU64>,
     started: Timestamp,
     falls: u32,
     aside: bool,
@@ -122,7 +134,7 @@ impl Actor for Supervisor {
             }
             SupervisorMessage::ReadAgain => state.read_again(),
             SupervisorMessage::Count(reply) => {
-                let _ = reply.send(state.rooms.len());
+                let _ = reply.send(state.count());
             }
             #[cfg(test)]
             SupervisorMessage::Topple { room } => {
@@ -160,10 +172,11 @@ impl SupervisorState {
         message: RoomMessage,
     ) -> Result<(), ActorProcessingErr> {
         if !self.rooms.contains_key(&room) {
-            let actor = self.spawn(myself, &room).await?;
+            let taken = Arc::<AtomicU64>::default();
+            let actor = Some(self.spawn(myself, &room, taken.clone()).await?);
             let started = self.shared.world.clock.now();
             let entry =
-                Entry { actor: Some(actor), delivered: 0, started, falls: 0, aside: false, held: Vec::new() };
+                Entry { actor, delivered: 0, taken, started, falls: 0, aside: false, held: Vec::new() };
             self.rooms.insert(room.clone(), entry);
         }
         let Some(entry) = self.rooms.get_mut(&room) else { return Ok(()) };
@@ -180,6 +193,14 @@ impl SupervisorState {
         Ok(())
     }
 
+    fn count(&self) -> Actors {
+        let waiting = self.rooms.values().map(|entry| {
+            let held = u64::try_from(entry.held.len()).unwrap_or(u64::MAX);
+            entry.delivered.saturating_sub(entry.taken.load(Ordering::Relaxed)).saturating_add(held)
+        });
+        Actors { rooms: self.rooms.len(), waiting: waiting.sum() }
+    }
+
     fn read_again(&mut self) {
         for entry in self.rooms.values_mut() {
             if let Some(actor) = &entry.actor {
@@ -193,8 +214,10 @@ impl SupervisorState {
         &self,
         myself: &ActorRef<SupervisorMessage>,
         room: &RoomId,
+        taken: Arc<AtomicU64>,
     ) -> Result<ActorRef<RoomMessage>, ActorProcessingErr> {
-        let start = Start { room: room.clone(), shared: self.shared.clone(), supervisor: myself.clone() };
+        let (shared, supervisor) = (self.shared.clone(), myself.clone());
+        let start = Start { room: room.clone(), shared, supervisor, taken };
         let (actor, _) = Actor::spawn_linked(None, RoomActor, start, myself.get_cell()).await?;
         Ok(actor)
     }
@@ -254,9 +277,12 @@ impl SupervisorState {
         myself: &ActorRef<SupervisorMessage>,
         room: &RoomId,
     ) -> Result<(), ActorProcessingErr> {
-        let actor = self.spawn(myself, room).await?;
+        let taken = Arc::<AtomicU64>::default();
+        let actor = self.spawn(myself, room, taken.clone()).await?;
         let started = self.shared.world.clock.now();
         let Some(entry) = self.rooms.get_mut(room) else { return Ok(()) };
+        // What the one before it had not taken up was dropped with it.
+        (entry.delivered, entry.taken) = (0, taken);
         for message in std::mem::take(&mut entry.held) {
             entry.delivered += 1;
             let _ = actor.cast(message);

@@ -21,7 +21,7 @@ async fn a_sweep_reads_page_after_page() {
     let node = stage.node(Policy::default()).await;
     let (observed, _) = stage.until_passes(&node, Task::UnheldRecordings, 1).await;
     assert_eq!(observed.last, counts(600, 0, 0));
-    assert_eq!(node.orchestrator.active_rooms().await, 600);
+    assert_eq!(node.orchestrator.actors().await.rooms, 600);
     node.leave().await;
 }
 

@@ -76,7 +76,7 @@ async fn a_live_egress_of_a_room_that_nobody_knows_is_another_applications() {
     let node = stage.node(Policy::default()).await;
     let (observed, _) = stage.until_passes(&node, Task::UnheldEgresses, 1).await;
     assert_eq!(observed.last, counts(0, 1, 0));
-    assert_eq!((node.orchestrator.active_rooms().await, stage.calls(Method::StopEgress)), (0, 0));
+    assert_eq!((node.orchestrator.actors().await.rooms, stage.calls(Method::StopEgress)), (0, 0));
     node.leave().await;
 }
 
@@ -89,7 +89,7 @@ async fn a_dead_egress_whose_recording_was_deleted_does_not_come_back() {
     let node = stage.node(Policy::default()).await;
     let (observed, _) = stage.until_passes(&node, Task::UnheldEgresses, 2).await;
     assert_eq!(observed.last, counts(0, 1, 0));
-    assert_eq!(node.orchestrator.active_rooms().await, 0);
+    assert_eq!(node.orchestrator.actors().await.rooms, 0);
     node.leave().await;
 }
 
@@ -123,7 +123,7 @@ async fn a_row_without_an_actor_is_woken() {
     let node = stage.node(Policy::default()).await;
     let (observed, _) = stage.until_passes(&node, Task::DueRows, 1).await;
     assert_eq!(observed.last, counts(1, 0, 0));
-    stage.until("the actor is there", async || node.orchestrator.active_rooms().await == 1).await;
+    stage.until("the actor is there", async || node.orchestrator.actors().await.rooms == 1).await;
     let (observed, _) = stage.until_passes(&node, Task::DueRows, 2).await;
     assert_eq!(observed.last, counts(0, 0, 0));
     node.orchestrator.stop(&id).await.unwrap();

@@ -334,7 +334,7 @@ impl Stage {
         let nodes = lock(&self.nodes).clone();
         let mut rooms = 0;
         for node in nodes {
-            rooms += node?.orchestrator.active_rooms().await;
+            rooms += node?.orchestrator.actors().await.rooms;
         }
         Some(rooms)
     }

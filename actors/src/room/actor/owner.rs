@@ -1,5 +1,7 @@
 //! Whether this node owns the room: its row is read and claimed, or the room is left to whoever has it.
 
+use std::sync::atomic::Ordering;
+
 use super::{Input, LoadedRow, Own, RoomActorState, Standing, Undecided, is_evidence};
 use crate::ids::NodeId;
 use crate::recording::effect::Effect;
@@ -72,7 +74,7 @@ impl RoomActorState {
         let ask = SupervisorMessage::Passivate {
             room: self.room.clone(),
             actor: self.myself.get_id(),
-            delivered: self.delivered,
+            delivered: self.taken.load(Ordering::Relaxed),
         };
         let _ = self.supervisor.cast(ask);
     }
