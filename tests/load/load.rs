@@ -15,6 +15,8 @@ mod backed;
 mod backends;
 mod bare;
 mod bare_s3;
+mod cluster;
+mod many;
 mod measure;
 mod media;
 mod options;

@@ -87,11 +87,20 @@ pub enum Phase {
     Rooms,
     /// Files.
     Media,
+    /// Several nodes; only `--on backends`.
+    Cluster,
+    /// Twenty thousand rooms on a node; only if asked for.
+    Many,
 }
 
 impl Options {
     /// Whether a part is wanted.
     pub fn wants(&self, phase: Phase) -> bool {
-        self.only.is_empty() || self.only.contains(&phase)
+        let by_itself = match phase {
+            Phase::Cluster => self.on == Ground::Backends,
+            Phase::Many => false,
+            _ => true,
+        };
+        (self.only.is_empty() && by_itself) || self.only.contains(&phase)
     }
 }

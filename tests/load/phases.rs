@@ -1,4 +1,5 @@
-//! The order of the measurements, each on a fresh folder: idle, starts, webhooks, reads, rooms, media.
+//! The order of the measurements, each on a fresh folder: idle, starts, webhooks, reads, rooms, media, several
+//! nodes.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use crate::options::{Ground, Options, Phase};
 use crate::processes::Stage;
 use crate::reads::Shown;
 use crate::table::{self, Budget, Line};
-use crate::{Failure, media, reads, rooms, seed, starts, webhooks};
+use crate::{Failure, cluster, many, media, reads, rooms, seed, starts, webhooks};
 
 /// How often it is executed until it listens.
 const RUNS: usize = 10;
@@ -49,6 +50,13 @@ pub async fn run(options: &Options) -> Result<(), Failure> {
         let stage = seeded(options, media::FILES, options.file_mb, media::FILES).await?;
         let shown = reads::newest(&stage).await?;
         media::measure(&stage, options, &shown).await?;
+    }
+    if options.wants(Phase::Cluster) {
+        cluster::measure(options).await?;
+    }
+    if options.wants(Phase::Many) {
+        let folder = tempfile::tempdir()?;
+        many::measure(&Stage::open(options, folder, None, &many::SETTINGS).await?).await?;
     }
     Ok(())
 }
@@ -95,7 +103,7 @@ async fn seeded(options: &Options, rows: usize, megabytes: u64, files: usize) ->
         Some(backed) => backed.seed((0..rows).map(|number| seed::finished(number, megabytes))).await?,
         None => seed::recordings(folder.path(), rows, megabytes).await?,
     }
-    Stage::open(options, folder, backed).await
+    Stage::open(options, folder, backed, &[]).await
 }
 
 /// How soon it listens, and what it needs before anybody comes.

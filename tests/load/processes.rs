@@ -41,6 +41,18 @@ impl Running {
         Watched(Some(self.child.id()))
     }
 
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+    }
+
+    /// SIGTERM.
+    pub fn terminate(&mut self) {
+        if let Some(id) = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw) {
+            let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
+        }
+    }
+
     /// Runs a command and waits until a line of it says where it listens.
     fn start(
         command: &mut Command,
@@ -101,7 +113,12 @@ pub struct Stage {
 
 impl Stage {
     /// The server that was named, else one of our own on what lies in this folder.
-    pub async fn open(options: &Options, folder: TempDir, backed: Option<Backed>) -> Result<Self, Failure> {
+    pub async fn open(
+        options: &Options,
+        folder: TempDir,
+        backed: Option<Backed>,
+        settings: &[(&str, &str)],
+    ) -> Result<Self, Failure> {
         if let (Some(base), Some(key)) = (&options.base_url, &options.api_key) {
             return Ok(Self {
                 serving: None,
@@ -114,13 +131,13 @@ impl Stage {
             });
         }
         let running = simulator(options, folder.path())?;
-        let service = serve(options, folder.path(), &running.origin, backed.as_ref())?;
+        let service = serve(options, folder.path(), &running.origin, backed.as_ref(), settings)?;
         let simulator = Simulator::new(&running.origin)?;
         let webhook = format!("{}/livekit/webhook", service.origin);
         simulator.post("webhooks", &json!({ "url": webhook })).await?;
         Ok(Self {
             watched: service.watched(),
-            api: Api::new(&format!("{}/meet", service.origin), API_KEY)?,
+            api: api_of(&service.origin)?,
             simulator: Some(simulator),
             livekit: Some(running),
             serving: Some(service),
@@ -134,7 +151,7 @@ impl Stage {
         let folder = self.folder.as_ref().ok_or("another's server is not restarted")?;
         drop(self.serving.take());
         let livekit = self.livekit.as_ref().map(|running| running.origin.clone()).unwrap_or_default();
-        let service = serve(options, folder.path(), &livekit, self.backed.as_ref())?;
+        let service = serve(options, folder.path(), &livekit, self.backed.as_ref(), &[])?;
         self.watched = service.watched();
         self.serving = Some(service);
         Ok(())
@@ -146,7 +163,8 @@ impl Stage {
     }
 }
 
-fn simulator(options: &Options, folder: &Path) -> Result<Running, Failure> {
+/// Runs the simulated LiveKit.
+pub fn simulator(options: &Options, folder: &Path) -> Result<Running, Failure> {
     let mut command = ours("simulator");
     command.args([
         "--port",
@@ -163,11 +181,13 @@ fn simulator(options: &Options, folder: &Path) -> Result<Running, Failure> {
     })
 }
 
-fn serve(
+/// Runs the service with these settings beside its backends'.
+pub fn serve(
     options: &Options,
     folder: &Path,
     livekit: &str,
     backed: Option<&Backed>,
+    settings: &[(&str, &str)],
 ) -> Result<Running, Failure> {
     let mut command = ours("serve");
     command
@@ -175,6 +195,7 @@ fn serve(
         .env("REELKEEPER_STORE", format!("sqlite://{}/reelkeeper.db", folder.display()))
         .env("REELKEEPER_BLOBS", format!("file://{}/blobs", folder.display()))
         .envs(backed.map(Backed::settings).unwrap_or_default())
+        .envs(settings.iter().copied())
         .env("REELKEEPER_LIVEKIT_API_KEY", &options.livekit_key)
         .env("REELKEEPER_LIVEKIT_API_SECRET", &options.livekit_secret)
         .env("REELKEEPER_INITIAL_API_KEY", API_KEY)
@@ -194,6 +215,11 @@ fn ours(command: &str) -> Command {
     let mut started = Command::new(env!("CARGO_BIN_EXE_reelkeeper"));
     started.arg(command).env_clear();
     started
+}
+
+/// A client of our own service.
+pub fn api_of(origin: &str) -> Result<Api, Failure> {
+    Api::new(&format!("{origin}/meet"), API_KEY)
 }
 
 fn standard_output(child: &mut Child) -> Option<Box<dyn Read + Send>> {

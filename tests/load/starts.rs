@@ -100,7 +100,7 @@ pub async fn rooms(api: &Api, simulator: &Simulator, count: usize) -> Result<Vec
 }
 
 /// Waits until a recording is over, so that its room is free.
-async fn ended(api: &Api, recording: &str) -> Result<(), Failure> {
+pub async fn ended(api: &Api, recording: &str) -> Result<(), Failure> {
     let deadline = Instant::now() + ENDED_WITHIN;
     loop {
         let shown: Value = api.get(&format!("recordings/{recording}")).await?;

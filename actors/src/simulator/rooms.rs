@@ -15,7 +15,7 @@ use crate::meeting::joining::RoomOrder;
 use crate::ports::media_server::{Dispatch, ParticipantKind};
 
 /// Most rooms at a time.
-const ROOMS_MAX: usize = 10_000;
+const ROOMS_MAX: usize = 50_000;
 /// Most participants of a room, recorders included.
 const PARTICIPANTS_MAX: usize = 1_000;
 
