@@ -126,6 +126,9 @@ pub(super) struct RoomActorState {
     flush_due: bool,
     /// Whether the row is to be read and claimed anew before anything else is decided.
     read_again: bool,
+    /// Starts that were told 503 before that could be stored: the deadline in the row stands for it, unless somebody who
+    /// took this node for dead has adopted them since.
+    timed_out: Vec<CommandId>,
 }
 
 impl Actor for RoomActor {
@@ -156,6 +159,7 @@ impl Actor for RoomActor {
             flush: None,
             flush_due: false,
             read_again: false,
+            timed_out: Vec::new(),
         };
         actor.load();
         Ok(actor)
@@ -320,6 +324,7 @@ impl RoomActorState {
             (Standing::Committing(undecided), Committed::Stored(header)) => {
                 self.header = header;
                 self.lags = false;
+                self.timed_out.clear();
                 self.take_effect(undecided.decision, undecided.input);
             }
             (_, Committed::Stored(header)) => {
@@ -405,7 +410,8 @@ impl RoomActorState {
         let world = &self.shared.world;
         let is_certain = world.cluster.lease.is_held() && !self.read_again;
         let us = (&world.node, if is_certain { Ownership::Certain } else { Ownership::Doubtful });
-        self.replies.give_up_overdue(world.clock.now(), &self.state, uncommitted, us);
+        let timed_out = self.replies.give_up_overdue(world.clock.now(), &self.state, uncommitted, us);
+        self.timed_out.extend(timed_out);
     }
 
     fn arm_wake(&mut self) {

@@ -103,14 +103,16 @@ impl Replies {
     /// without an answer.
     ///
     /// A start that was begun is told so only while this node holds its lease. Another may have adopted it by now,
-    /// so whoever asked cancels it where that one reads it, and then says so.
+    /// so whoever asked cancels it where that one reads it, and then says so. Returns the starts that were told so: should
+    /// another own the room all the same, it must be told too.
     pub(super) fn give_up_overdue(
         &mut self,
         now: Timestamp,
         committed: &State,
         uncommitted: Option<&Decision>,
         (us, ownership): (&NodeId, Ownership),
-    ) {
+    ) -> Vec<CommandId> {
+        let mut timed_out = Vec::new();
         for reply in self.waiting.extract_if(.., |reply| reply.deadline.plus(STORE_GRACE) <= now) {
             let answer = match decided(committed, &reply.command) {
                 // The file or the document may still be there.
@@ -131,12 +133,16 @@ impl Replies {
                     let _ = reply.sender.send(Told::Begun(us.clone()));
                     continue;
                 }
-                (_, true, true) => Refusal::TimedOutStarting,
+                (_, true, true) => {
+                    timed_out.extend(answer.is_none().then(|| reply.command.clone()));
+                    Refusal::TimedOutStarting
+                }
                 _ if stop_is_owed(committed, &reply.command) => Refusal::StopOwed,
                 _ => Refusal::Unavailable { dependency: "store" },
             };
             let _ = reply.sender.send(Told::Answer(answer.unwrap_or(Answer::Refused(refusal))));
         }
+        timed_out
     }
 
     /// Another node owns the room. Its row says what was begun there for these requests.

@@ -80,11 +80,12 @@ impl Draft<'_> {
         self.adopt(uid, &sighting.info, sighting.document);
     }
 
-    /// Whether an old process's recording, found while the room recorded something else, still records.
+    /// Whether an old process's recording, found while the room recorded something else, records or is about to. One that
+    /// only says so ends when its deadline as the current one passes.
     fn records_for_others(&self, uid: &Uid) -> bool {
         let held = self.unsettled(uid).filter(|unsettled| unsettled.cause == Cause::Held);
-        let records = held.is_some_and(|held| held.track.ran && held.track.shown_live());
-        records && !self.strikes(uid).is_away()
+        let live = held.is_some_and(|held| held.track.seen.is_some() && held.track.shown_live());
+        live && !self.strikes(uid).is_away()
     }
 
     /// The same as for one that is found only now.

@@ -44,6 +44,10 @@ impl RoomActorState {
             // Whoever had the row before may have died in between.
             meet::let_go(&self.shared, &self.room);
         }
+        for command in self.timed_out.drain(..) {
+            let what = Happening::Cancelled { command };
+            self.queue.push_front(Input { what, command: None, stored: None });
+        }
         if found {
             self.queue.push_front(Input { what: Happening::TakenUp, command: None, stored: None });
         }
@@ -63,6 +67,12 @@ impl RoomActorState {
                     let _ = self.shared.learned.try_send((self.room.clone(), what));
                 }
                 None => {}
+            }
+        }
+        for command in self.timed_out.drain(..) {
+            let told = self.shared.learned.try_send((self.room.clone(), Happening::Cancelled { command }));
+            if told.is_err() {
+                tracing::warn!(room.id = %self.room, "owner is not told that a start was answered 503");
             }
         }
         self.header = Header { revision: None, ..self.header.clone() };
