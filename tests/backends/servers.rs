@@ -117,16 +117,9 @@ pub fn typed(value: &Bson) -> String {
 
 /// A mongod, as the only member of a replica set.
 pub async fn mongo() -> Backend {
-    let args = |port, folder: &str| {
-        words(&format!(
-            "--dbpath {folder} --port {port} --bind_ip 127.0.0.1 --replSet rs0 --wiredTigerCacheSizeGB 0.25 --quiet --logpath {folder}/mongod.txt"
-        ))
-    };
-    let service = Backend::start("mongod", "MONGOD", args, Vec::new()).await;
-    let address = ServerAddress::Tcp { host: "127.0.0.1".to_owned(), port: Some(service.port) };
-    let options = ClientOptions::builder().hosts(vec![address]).direct_connection(true).build();
-    let client = mongodb::Client::with_options(options).unwrap();
-    let admin = client.database("admin");
+    let service =
+        Backend::start("mongod", "MONGOD", |port, folder| words(&replica(port, folder)), Vec::new()).await;
+    let admin = direct(service.port);
     let member = doc! {"_id": 0, "host": format!("127.0.0.1:{}", service.port)};
     admin.run_command(doc! {"replSetInitiate": {"_id": "rs0", "members": [member]}}).await.unwrap();
     eventually("mongod takes writes", async || {
@@ -135,6 +128,53 @@ pub async fn mongo() -> Backend {
     })
     .await;
     service
+}
+
+/// Three mongods that elect a primary, within seconds after it is gone.
+pub async fn mongo_set() -> Vec<Backend> {
+    let start =
+        || Backend::start("mongod", "MONGOD", |port, folder| words(&replica(port, folder)), Vec::new());
+    let services = futures::future::join_all((0..3).map(|_| start())).await;
+    let members: Vec<_> = (0_i32..)
+        .zip(&services)
+        .map(|(id, service)| doc! {"_id": id, "host": format!("127.0.0.1:{}", service.port)})
+        .collect();
+    let settings = doc! {"electionTimeoutMillis": 1500, "heartbeatIntervalMillis": 500};
+    let set = doc! {"_id": "rs0", "members": members, "settings": settings};
+    direct(services[0].port).run_command(doc! {"replSetInitiate": set}).await.unwrap();
+    eventually("the set has a primary", async || primary_of(&services).await).await;
+    services
+}
+
+/// Which of a set takes writes.
+pub async fn primary_of(set: &[Backend]) -> Option<usize> {
+    let asked = set.iter().map(async |service| {
+        let admin = direct(service.port);
+        let hello = admin.run_command(doc! {"hello": 1});
+        let hello = tokio::time::timeout(std::time::Duration::from_secs(1), hello.into_future()).await;
+        hello.ok()?.ok()?.get_bool("isWritablePrimary").ok().filter(|primary| *primary)
+    });
+    futures::future::join_all(asked).await.iter().position(Option::is_some)
+}
+
+/// The URI of a set.
+pub fn mongo_set_uri(set: &[Backend], database: &str) -> String {
+    let hosts: Vec<_> = set.iter().map(|service| format!("127.0.0.1:{}", service.port)).collect();
+    format!("mongodb://{}/{database}?replicaSet=rs0", hosts.join(","))
+}
+
+fn replica(port: u16, folder: &str) -> String {
+    format!(
+        "--dbpath {folder} --port {port} --bind_ip 127.0.0.1 --replSet rs0 --wiredTigerCacheSizeGB 0.25 --quiet \
+         --logpath {folder}/mongod.txt"
+    )
+}
+
+/// The administration of one mongod, whatever its role.
+fn direct(port: u16) -> mongodb::Database {
+    let address = ServerAddress::Tcp { host: "127.0.0.1".to_owned(), port: Some(port) };
+    let options = ClientOptions::builder().hosts(vec![address]).direct_connection(true).build();
+    mongodb::Client::with_options(options).unwrap().database("admin")
 }
 
 /// A mongod alone.

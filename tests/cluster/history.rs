@@ -13,6 +13,7 @@ use reelkeeper_actors::simulator::calls::Method;
 use tokio::time::{Instant, sleep};
 
 use crate::api::{Answer, Api};
+use crate::backends::{mongo_set, primary_of};
 use crate::livekit::recording_of;
 use crate::seed::chance;
 use crate::stage::{Door, LEASE, Leases, Node, Stage};
@@ -33,7 +34,8 @@ enum Fault {
     Freeze(usize),
     Leave(usize),
     RedisForgets,
-    MongoRestarts,
+    /// Of MongoDB: freezes, is killed and comes back; the others elect another meanwhile.
+    PrimaryRestarts(usize),
 }
 
 /// What a client asked for and was told.
@@ -46,7 +48,7 @@ struct Told {
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_fails_no_recording_is_lost_and_no_room_blocked() {
     let mut chance = chance("a cluster's history");
-    let mut stage = Stage::set(Door::Open, Leases::Redis).await;
+    let mut stage = Stage::set_on(mongo_set().await, Door::Open, Leases::Redis).await;
     let mut nodes: Vec<Node> = stage.nodes::<NODES>().await.into();
     for node in &nodes {
         stage.livekit.tell(node.process.address());
@@ -54,7 +56,11 @@ async fn whatever_fails_no_recording_is_lost_and_no_room_blocked() {
     let rooms: Vec<RoomId> = join_all((0..ROOMS).map(|_| stage.room(&nodes[0]))).await;
     let (told, mut injected) = (Mutex::new(Vec::new()), BTreeMap::<String, usize>::new());
     for _ in 0..FAULTS {
-        let fault = drawn(&mut chance);
+        let primary = until("MongoDB has a primary", REST, async || {
+            primary_of(&stage.mongo).await.ok_or_else(|| "none".to_owned())
+        })
+        .await;
+        let fault = drawn(&mut chance, primary);
         let kind = format!("{fault:?}");
         *injected.entry(kind.split('(').next().unwrap_or(&kind).to_owned()).or_default() += 1;
         let apis: Vec<Api> = nodes.iter().map(|node| node.api.clone()).collect();
@@ -74,14 +80,14 @@ async fn whatever_fails_no_recording_is_lost_and_no_room_blocked() {
     judge(&stage, &nodes, &rooms, &told).await;
 }
 
-fn drawn(chance: &mut StdRng) -> Fault {
+fn drawn(chance: &mut StdRng, primary: usize) -> Fault {
     let node = chance.random_range(0..NODES);
     match chance.random_range(0..10) {
         0..=3 => Fault::Kill(node),
         4..=5 => Fault::Freeze(node),
         6..=7 => Fault::Leave(node),
         8 => Fault::RedisForgets,
-        _ => Fault::MongoRestarts,
+        _ => Fault::PrimaryRestarts(primary),
     }
 }
 
@@ -98,7 +104,7 @@ async fn strike(stage: &Stage, nodes: Vec<Node>, fault: Fault) -> Vec<Node> {
         }
         Fault::Leave(at) => nodes[at].process.terminate(),
         Fault::RedisForgets => stage.redis.freeze(),
-        Fault::MongoRestarts => stage.mongo.freeze(),
+        Fault::PrimaryRestarts(was) => stage.mongo[was].freeze(),
     }
     nodes
 }
@@ -115,9 +121,9 @@ async fn mend(stage: &mut Stage, nodes: &mut Vec<Node>, fault: Fault) {
             stage.redis.kill().await;
             stage.redis.start_again().await;
         }
-        Fault::MongoRestarts => {
-            stage.mongo.kill().await;
-            stage.mongo.start_again().await;
+        Fault::PrimaryRestarts(was) => {
+            stage.mongo[was].kill().await;
+            stage.mongo[was].start_again().await;
         }
     }
 }

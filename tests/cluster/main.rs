@@ -1,6 +1,8 @@
 //! The cluster: several nodes as real processes, on a real MongoDB and Redis, with the simulated LiveKit in the
 //! test's process. They are killed, frozen and asked to end, and whichever is left answers.
 //!
+//! `REELKEEPER_BINARY` names another build to run as nodes, such as the release.
+//!
 //! Processes, because ractor's registries are one per process. Read `stage.rs`, then `routes.rs` (all live), `deaths.rs`
 //! (not all do) and `history.rs` (anything may happen).
 

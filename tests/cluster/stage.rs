@@ -43,7 +43,8 @@ pub enum Leases {
 /// What all nodes share.
 pub struct Stage {
     pub livekit: LiveKit,
-    pub mongo: Backend,
+    /// One MongoDB, or a set of them.
+    pub mongo: Vec<Backend>,
     pub redis: Backend,
     folder: TempDir,
     certificates: Certificates,
@@ -61,8 +62,13 @@ pub struct Node {
 
 impl Stage {
     pub async fn set(door: Door, leases: Leases) -> Self {
+        Self::set_on(vec![backends::mongo().await], door, leases).await
+    }
+
+    /// On these, whichever of them is the primary.
+    pub async fn set_on(mongo: Vec<Backend>, door: Door, leases: Leases) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (mongo, redis) = tokio::join!(backends::mongo(), backends::redis(""));
+        let redis = backends::redis("").await;
         let livekit = LiveKit::start(&folder.path().join("blobs"), quick(), None).await;
         let certificates = Certificates::write(folder.path());
         Self { livekit, mongo, redis, folder, certificates, door, leases }
@@ -95,7 +101,10 @@ impl Stage {
             Leases::Store => "store://".to_owned(),
         };
         let lease = format!("{}s", LEASE.as_secs());
-        let store = backends::mongo_uri(self.mongo.port(), "cluster");
+        let store = match self.mongo.as_slice() {
+            [alone] => backends::mongo_uri(alone.port(), "cluster"),
+            set => backends::mongo_set_uri(set, "cluster"),
+        };
         let mut options = vec![
             ("REELKEEPER_LISTEN", listen.as_str()),
             ("REELKEEPER_STORE", &store),

@@ -128,7 +128,9 @@ impl Process {
 
 fn command(folder: &Path, livekit: SocketAddr, options: &[(&str, &str)]) -> Command {
     let folder = folder.display();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_reelkeeper"));
+    // Another build, such as the release.
+    let built = env!("CARGO_BIN_EXE_reelkeeper").into();
+    let mut command = Command::new(std::env::var_os("REELKEEPER_BINARY").unwrap_or(built));
     command
         .arg("serve")
         .args(["--blobs", &format!("file://{folder}/blobs")])
