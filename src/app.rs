@@ -362,6 +362,7 @@ fn http_state(
         tokens: Arc::new(Tokens::new(&media_server.api_key, &media_server.api_secret)),
         passwords,
         login_limits: Arc::new(LoginLimits::new(stores.coordination.clone())),
+        notice_url: webhooks.notice_url.clone(),
         last_webhook: Arc::default(),
         webhooks: Arc::new(WebhookReceiver::new(&media_server.api_key, media_server.api_secret.expose())),
         clock: Arc::new(SystemClock),

@@ -57,6 +57,7 @@ use axum::routing::{delete, get, post, put};
 use reelkeeper_actors::ids::NodeId;
 use reelkeeper_actors::meeting::joining::MeetingSettings;
 use reelkeeper_actors::orchestrator::Orchestrator;
+use reelkeeper_actors::outbox::NoticeUrl;
 use reelkeeper_actors::ports::accounts::Accounts;
 use reelkeeper_actors::ports::blobs::Blobs;
 use reelkeeper_actors::ports::catalog::Catalog;
@@ -122,6 +123,8 @@ pub struct HttpState {
     pub passwords: Passwords,
     /// Counts wrong logins.
     pub login_limits: Arc<LoginLimits>,
+    /// What rooms' URLs begin with in notices; learned from those who make rooms.
+    pub notice_url: Arc<NoticeUrl>,
     /// The last webhook of LiveKit's.
     pub last_webhook: Arc<LastWebhook>,
     /// The time.

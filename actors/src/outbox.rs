@@ -4,7 +4,7 @@
 //! the letters about the same recording, and the bounded attempts under way. Decides nothing about
 //! recordings. Read `ports/outbox.rs` for what is promised of the store.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -81,12 +81,36 @@ struct Body<'a, T> {
     data: &'a T,
 }
 
+/// What stands before the paths of rooms' URLs in notices: as configured, else as whoever made a room at this node last
+/// called it.
+#[derive(Debug)]
+pub struct NoticeUrl(RwLock<String>);
+
+impl NoticeUrl {
+    /// Begins with this one.
+    #[must_use]
+    pub fn new(first: String) -> Self {
+        Self(RwLock::new(first))
+    }
+
+    /// From now on it is this one.
+    pub fn learn(&self, url: &str) {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if *known != url {
+            url.clone_into(&mut known);
+        }
+    }
+
+    fn known(&self) -> String {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// Puts notices into an outbox, as long as there is somebody to be told.
 pub struct OutboxNotifier {
     outbox: Arc<dyn Outbox>,
     settings: Arc<dyn Settings>,
-    /// What stands before the paths of a room's URLs.
-    base_url: String,
+    base_url: Arc<NoticeUrl>,
     news: Arc<Notify>,
 }
 
@@ -110,7 +134,7 @@ impl Notifier for OutboxNotifier {
 
     async fn take_meeting(&self, notice: &MeetingNotice) -> Result<(), PortError> {
         let subject = notice.room.room_id.to_string();
-        let room = notice.room.clone().as_shown(&self.base_url);
+        let room = notice.room.clone().as_shown(&self.base_url.known());
         self.put(letter(subject, notice.number, notice.event.name(), notice.created_at, &room)?).await
     }
 }
@@ -158,7 +182,7 @@ impl Deliverer {
     /// What takes notices into the same outbox, and wakes this deliverer. URLs of rooms begin with this one, which
     /// has no slash at its end.
     #[must_use]
-    pub fn notifier(&self, settings: Arc<dyn Settings>, base_url: String) -> OutboxNotifier {
+    pub fn notifier(&self, settings: Arc<dyn Settings>, base_url: Arc<NoticeUrl>) -> OutboxNotifier {
         OutboxNotifier { outbox: self.outbox.clone(), settings, base_url, news: self.news.clone() }
     }
 

@@ -17,7 +17,7 @@ use livekit_protocol as proto;
 use reelkeeper_actors::ids::{EgressId, RoomId};
 use reelkeeper_actors::meeting::joining::RoomOrder;
 use reelkeeper_actors::ports::PortError;
-use reelkeeper_actors::ports::media_server::{DataMessage, Dispatch, MediaServer, Participant};
+use reelkeeper_actors::ports::media_server::{DataMessage, Dispatch, MediaServer, Participant, Receivers};
 use reelkeeper_actors::recording::egress::{CallError, EgressInfo, EgressOrder};
 
 use self::tokens::Tokens;
@@ -196,12 +196,18 @@ impl MediaServer for LiveKitServer {
     }
 
     async fn send_data(&self, message: &DataMessage) -> Result<(), CallError> {
-        #[allow(deprecated, reason = "the contract names receivers by sid")]
+        let (sids, identities) = match message.to.clone() {
+            Receivers::Everybody => (Vec::new(), Vec::new()),
+            Receivers::Sids(sids) => (sids, Vec::new()),
+            Receivers::Identities(identities) => (Vec::new(), identities),
+        };
+        #[allow(deprecated, reason = "the contract names some receivers by sid")]
         let request = proto::SendDataRequest {
             room: message.room.as_str().to_owned(),
             data: message.payload.clone().into_bytes(),
             kind: proto::data_packet::Kind::Reliable.into(),
-            destination_sids: message.to.clone(),
+            destination_sids: sids,
+            destination_identities: identities,
             topic: Some(message.topic.to_owned()),
             nonce: uuid::Uuid::new_v4().as_bytes().to_vec(),
             ..Default::default()

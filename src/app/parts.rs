@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::task::AbortHandle;
 
 use reelkeeper_actors::embedded::{AloneCoordination, DirectoryBlobs, MemoryStore};
-use reelkeeper_actors::outbox::Deliverer;
+use reelkeeper_actors::outbox::{Deliverer, NoticeUrl};
 use reelkeeper_actors::ports::PortError;
 use reelkeeper_actors::ports::accounts::Accounts;
 use reelkeeper_actors::ports::blobs::Blobs;
@@ -199,11 +199,12 @@ pub(super) async fn open_stores_to_read(
 pub(super) struct Webhooks {
     pub(super) notifier: Arc<dyn Notifier>,
     pub(super) sender: Arc<dyn WebhookSender>,
+    pub(super) notice_url: Arc<NoticeUrl>,
     delivering: AbortHandle,
 }
 
 impl Webhooks {
-    /// URLs of rooms begin with `base_url` in notices.
+    /// URLs of rooms begin with `base_url` in notices, until somebody who makes a room calls us otherwise.
     pub(super) fn start(config: &Config, stores: &Stores, base_url: String) -> Result<Self, PortError> {
         let limits = config.webhooks.limits;
         let sender = HttpWebhookSender::new(
@@ -215,9 +216,10 @@ impl Webhooks {
         let sender = Arc::new(sender.map_err(|problem| PortError::misused("webhooks", problem))?);
         let clock = Arc::new(SystemClock);
         let deliverer = Deliverer::new(stores.outbox.clone(), sender.clone(), clock, limits);
-        let notifier = Arc::new(deliverer.notifier(stores.settings.clone(), base_url));
+        let notice_url = Arc::new(NoticeUrl::new(base_url));
+        let notifier = Arc::new(deliverer.notifier(stores.settings.clone(), notice_url.clone()));
         let delivering = tokio::spawn(deliverer.run()).abort_handle();
-        Ok(Self { notifier, sender, delivering })
+        Ok(Self { notifier, sender, notice_url, delivering })
     }
 
     /// Ends the attempts under way; they are made again by the next run.

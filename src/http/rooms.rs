@@ -54,6 +54,9 @@ pub async fn create(
     state.catalog.insert_room(&room).await?;
 
     let base = public_url(&state.settings, &headers, &uri);
+    if state.settings.base_url.is_none() {
+        state.notice_url.learn(&base);
+    }
     let location = location(&format!("{base}/api/v1/rooms/{}", room.room_id));
     Ok((StatusCode::CREATED, location, Json(room.as_shown(&base))).into_response())
 }

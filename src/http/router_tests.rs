@@ -28,6 +28,8 @@ use reelkeeper_actors::room;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
+use reelkeeper_actors::outbox::NoticeUrl;
+
 use super::base_path::BasePath;
 use super::fakes::{NOW, World};
 use super::login_limits::LoginLimits;
@@ -116,6 +118,7 @@ async fn app(world: &Arc<World>, settings: HttpSettings) -> Router {
         tokens: Arc::new(Tokens::new("livekit-key", &Secret::new(SECRET))),
         passwords: Passwords::default(),
         login_limits: Arc::new(LoginLimits::new(world.clone())),
+        notice_url: Arc::new(NoticeUrl::new(String::new())),
         last_webhook: Arc::default(),
         clock: world.clone(),
         entropy: world.clone(),

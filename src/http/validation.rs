@@ -108,9 +108,14 @@ impl<'a> Field<'a> {
         self.read("boolean", Value::as_bool, faults)
     }
 
+    /// A number.
+    pub fn number(&self, faults: &mut Faults) -> Option<f64> {
+        self.read("number", Value::as_f64, faults)
+    }
+
     /// A number above 0.
     pub fn positive(&self, faults: &mut Faults) -> Option<f64> {
-        let number = self.read("number", Value::as_f64, faults)?;
+        let number = self.number(faults)?;
         if number > 0.0 {
             return Some(number);
         }

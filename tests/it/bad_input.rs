@@ -67,9 +67,9 @@ const BODIES: &[(&str, &str, u16, &str)] = &[
     ),
     (
         "/rooms",
-        r#"{"config":{"recording":{"enabled":true,"encoding":{"video":{}}}}}"#,
+        r#"{"config":{"recording":{"enabled":true,"encoding":{"video":{},"audio":{}}}}}"#,
         422,
-        "config.recording.encoding.video.width",
+        "config.recording.encoding.video",
     ),
     ("/recordings", "{", 400, ""),
     ("/recordings", "", 422, "roomId"),

@@ -189,9 +189,9 @@ async fn who_is_in_the_meeting_comes_again_with_a_secret_of_the_own_role() {
     join(&sim, &renewed).await.expect(201);
     again("speakerUrl", &identity).await.refused(403, "Authorization Error", "another role");
     again("moderatorUrl", &json!("ann-nobody")).await.refused(404, "Participant Error", "ann-nobody");
-    // Whoever says nothing of their role in their metadata has none that a secret could equal.
+    // Whoever another way let in has no role that could differ.
     sim.people(&room);
-    again("speakerUrl", &json!("participant-1")).await.refused(403, "Authorization Error", "another role");
+    again("speakerUrl", &json!("participant-1")).await.expect(200);
     service.finish().await;
 }
 

@@ -5,7 +5,7 @@ use reelkeeper_actors::simulator::calls::{DataMessage, Method};
 use serde_json::{Value, json};
 
 use crate::bearers::{Shown, joining, member, secret, send};
-use crate::harness::{Sim, simulated};
+use crate::harness::{Reelkeeper, Sim, folder, quick, simulated};
 use crate::wire::{eventually, try_send};
 
 fn signals(sim: &Sim, room: &str, topic: &str) -> Vec<DataMessage> {
@@ -34,10 +34,9 @@ async fn a_moderator_promotes_kicks_and_ends() {
     let bobs = metadata(&bob);
     assert_eq!((&bobs["role"], &bobs["permissions"]["canRecord"]), (&json!("moderator"), &json!(true)));
     let told = signals(&sim, &room, "meet_participant_role_updated");
-    let sid = |identity: &str| people.iter().find(|person| person.identity == identity).unwrap().sid.clone();
     assert_eq!(
         told.iter().map(|message| message.to.clone()).collect::<Vec<_>>(),
-        [vec![sid(&bob)], vec![sid(&ann)]]
+        [vec![bob.clone()], vec![ann.clone()]]
     );
     let payloads: Vec<Value> =
         told.iter().map(|message| serde_json::from_str(&message.payload).unwrap()).collect();
@@ -76,14 +75,21 @@ async fn a_moderator_promotes_kicks_and_ends() {
 
 #[tokio::test]
 async fn a_configuration_is_told_to_the_meeting() {
-    let (service, sim) = simulated(&[]).await;
-    let room = service.room().await;
+    // LiveKit has the room, and we were not told: else nothing could be changed.
+    let folder = folder();
+    let sim = Sim::run(&folder, quick()).await;
+    let service = Reelkeeper::start_in(folder, &sim.url, &[]).await;
+    let (room, silent) = (service.room().await, service.room().await);
+    sim.people(&room);
     let body = json!({"config": {"chat": {"enabled": false}}});
+    let path = format!("/api/v1/rooms/{silent}/config");
+    try_send(service.request("PUT", &path).json(&body)).await.unwrap().expect(200);
     let path = format!("/api/v1/rooms/{room}/config");
     try_send(service.request("PUT", &path).json(&body)).await.unwrap().expect(200);
     let told =
         eventually("it is told", async || signals(&sim, &room, "meet_room_config_updated").pop()).await;
     let payload: Value = serde_json::from_str(&told.payload).unwrap();
     assert_eq!((&payload["roomId"], &payload["config"]["chat"]["enabled"]), (&json!(room), &json!(false)));
+    assert!(sim.calls(&silent, Method::SendData).is_empty(), "LiveKit has no such room");
     service.finish().await;
 }

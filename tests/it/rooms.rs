@@ -1,7 +1,8 @@
 //! Rooms as a whole: listed, configured, opened and closed; deleted by every policy; expired (contract `rooms.md`).
 
 use reelkeeper_actors::ids::RoomId;
-use reelkeeper_actors::simulator::calls::Method;
+use reelkeeper_actors::simulator::calls::{Method, Refusal};
+use reelkeeper_actors::simulator::faults::CallTrouble;
 use serde_json::{Value, json};
 
 use crate::harness::{Reelkeeper, Sim, simulated};
@@ -359,5 +360,18 @@ async fn a_meeting_is_told_in_two_notices() {
     assert!(
         told[0].body["data"].get("lastMeeting").is_none() && told[0].body["data"].get("meetings").is_none()
     );
+    service.finish().await;
+}
+
+#[tokio::test]
+async fn a_meeting_that_could_not_be_ended_takes_no_room_with_it_later() {
+    let (service, sim) = simulated(&[]).await;
+    let room = in_meeting(&service, &sim).await;
+    sim.trouble(&room, Method::DeleteRoom, CallTrouble::Error(Refusal::new("unavailable", "not now")));
+    delete(&service, &room, "force", "force").await.expect(503);
+    let shown = service.call("GET", &format!("/api/v1/rooms/{room}")).await.expect(200).json();
+    assert_eq!((&shown["status"], &shown["meetingEndAction"]), (&json!("active_meeting"), &json!("none")));
+    delete(&service, &room, "force", "force").await.expect(200);
+    until_gone(&service, &format!("/api/v1/rooms/{room}")).await;
     service.finish().await;
 }

@@ -164,6 +164,13 @@ impl MemberMetadata {
         is_url.then_some(read)
     }
 
+    /// The role that the text of a participant's metadata names, if it does.
+    #[must_use]
+    pub fn role_in(found: &str) -> Option<Role> {
+        let read: Value = serde_json::from_str(found).ok()?;
+        Role::deserialize(read.get("role")?).ok()
+    }
+
     /// The text of a participant's metadata with another role in it, and what else stands there; none if it cannot be
     /// read.
     #[must_use]

@@ -70,12 +70,8 @@ impl Catalog for MemoryStore {
 
     async fn remove_room(&self, seen: &Room) -> Result<bool, PortError> {
         let mut documents = lock(&self.documents);
-        let standing = |room: &Room| (room.status, room.meeting_end_action);
-        if documents
-            .rooms
-            .get(&seen.room_id)
-            .is_some_and(|inserted| standing(&inserted.room) != standing(seen))
-        {
+        let stored = documents.rooms.get(&seen.room_id);
+        if stored.is_some_and(|inserted| inserted.room.standing() != seen.standing()) {
             return Ok(false);
         }
         documents.rooms.remove(&seen.room_id);

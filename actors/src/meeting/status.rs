@@ -58,7 +58,16 @@ enum Known {
     Now,
 }
 
+/// What a deletion rests on: whoever finds it otherwise looks again.
+pub type Standing<'a> = (RoomStatus, MeetingEndAction, Option<WithRecordings>, Option<&'a str>);
+
 impl Room {
+    /// Where the room stands: its status, what happens at the end of its meeting, and which that was.
+    #[must_use]
+    pub fn standing(&self) -> Standing<'_> {
+        (self.status, self.meeting_end_action, self.at_end, self.last_meeting.as_deref())
+    }
+
     /// The room after a change.
     #[must_use]
     pub fn changed(mut self, change: &RoomChange) -> Self {

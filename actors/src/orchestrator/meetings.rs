@@ -18,7 +18,7 @@ use crate::meeting::status::{MeetingNews, RoomChange};
 use crate::meeting::{MeetingEndAction, Room, RoomStatus};
 use crate::ports::PortError;
 use crate::ports::catalog::list::RecordingQuery;
-use crate::ports::media_server::DataMessage;
+use crate::ports::media_server::{DataMessage, Receivers};
 use crate::recording::egress::CallError;
 use crate::recording::signal::RoomStatusPayload;
 use crate::room::Shared;
@@ -75,9 +75,10 @@ impl Orchestrator {
         refuse_if_closed(room)?;
         let found = self.shared.world.media_server.participant(&room.room_id, &who.identity).await;
         let found = found.map_err(away)?.ok_or(JoinRefusal::NoParticipant)?;
-        match MemberMetadata::read(&found.metadata) {
-            Some(metadata) if metadata.role == role => Ok(()),
-            _ => Err(JoinRefusal::OtherRole),
+        match MemberMetadata::role_in(&found.metadata) {
+            Some(theirs) if theirs != role => Err(JoinRefusal::OtherRole),
+            // Somebody whom another way let in has no role that could differ.
+            _ => Ok(()),
         }
     }
 
@@ -92,11 +93,12 @@ impl Orchestrator {
         let Some(notice) = notice::of(&changed, news, world.clock.now()) else { return Ok(()) };
         bounded(shared, world.notifier.take_meeting(&notice)).await?;
         if notice.event == MeetingEvent::Ended {
-            bounded(shared, world.coordination.free_names(room)).await?;
-            bounded(shared, world.coordination.forget_captions(room)).await?;
+            // First: it needs nothing of the coordination, which may be away.
             if changed.after.meeting_end_action == MeetingEndAction::Delete {
                 self.delete_after_meeting(changed.after);
             }
+            bounded(shared, world.coordination.free_names(room)).await?;
+            bounded(shared, world.coordination.forget_captions(room)).await?;
         }
         Ok(())
     }
@@ -135,7 +137,7 @@ async fn send_status(shared: &Arc<Shared>, room: &RoomId, sid: String) -> Result
         room: room.clone(),
         topic: RoomStatusPayload::TOPIC,
         payload: payload.expect("a signal is plain data"),
-        to: vec![sid],
+        to: Receivers::Sids(vec![sid]),
     };
     shared.world.media_server.send_data(&message).await.map_err(away)
 }

@@ -19,10 +19,10 @@ use crate::meeting::config::ConfigPatch;
 use crate::meeting::deletion::{self, AtEnd, Done, Plan, Recordings};
 use crate::meeting::signal::{ConfigUpdated, RoleUpdated};
 use crate::meeting::status::{MeetingNews, RoomChange, RoomChanged};
-use crate::meeting::{AutoDeletionPolicy, MeetingEndAction, Room, RoomStatus};
+use crate::meeting::{AutoDeletionPolicy, MeetingEndAction, Room, RoomStatus, WithRecordings};
 use crate::ports::PortError;
 use crate::ports::catalog::list::{PAGE_MAX, RecordingQuery};
-use crate::ports::media_server::{DataMessage, ParticipantKind};
+use crate::ports::media_server::{DataMessage, Receivers};
 use crate::recording::effect::Refusal;
 use crate::recording::event::Unfinished;
 use crate::recording::policy::back_off;
@@ -89,10 +89,18 @@ impl Orchestrator {
             return Err(RoomRefusal::InMeeting);
         }
         let signal = ConfigUpdated::of(room, &after.config, self.shared.world.clock.now());
-        let message = message(room, ConfigUpdated::TOPIC, &signal, Vec::new());
+        let message = message(room, ConfigUpdated::TOPIC, &signal, Receivers::Everybody);
         let shared = self.shared.clone();
+        let Ok(place) = shared.welcomes.clone().try_acquire_owned() else { return Ok(after) };
         let tell = async move {
-            if let Err(error) = shared.world.media_server.send_data(&message).await {
+            let _place = place;
+            let media_server = &shared.world.media_server;
+            let there = media_server.existing_rooms(std::slice::from_ref(&message.room)).await;
+            // LiveKit takes seconds to refuse a message to a room that it does not have.
+            if there.is_ok_and(|there| there.is_empty()) {
+                return;
+            }
+            if let Err(error) = media_server.send_data(&message).await {
                 tracing::debug!(room.id = %message.room, topic = message.topic, %error, "signal was not sent");
             }
         };
@@ -162,8 +170,11 @@ impl Orchestrator {
                 Plan::AtEnd(action, done) => self.do_at_end(id, action, policy, done).await?,
                 Plan::EndMeeting(action, done) => {
                     let scheduled = self.do_at_end(id, action, policy, done).await?;
-                    if scheduled.is_some() {
-                        self.end_meeting(id).await?;
+                    if scheduled.is_some()
+                        && let Err(error) = self.end_meeting(id).await
+                    {
+                        self.undo_at_end(&room).await;
+                        return Err(error.into());
                     }
                     scheduled
                 }
@@ -187,6 +198,15 @@ impl Orchestrator {
         let RoomChanged { before, after } = self.change(room, &change).await?;
         let runs = before.status == RoomStatus::ActiveMeeting;
         Ok(runs.then_some(RoomDeleted { done, room: Some(after) }))
+    }
+
+    /// What was to be done at the end of a meeting that could not be ended is not done: the caller is told so.
+    async fn undo_at_end(&self, before: &Room) {
+        let policy = before.at_end.unwrap_or(WithRecordings::Fail);
+        let change = RoomChange::AtEnd(before.meeting_end_action, policy);
+        if let Err(error) = self.change(&before.room_id, &change).await {
+            tracing::warn!(room.id = %before.room_id, %error, "a deletion that failed may be carried out at the meeting's end");
+        }
     }
 
     /// Ends a meeting. LiveKit says so when it is over; if that word does not come, or there is no meeting, we see to
@@ -226,24 +246,31 @@ impl Orchestrator {
 
     /// Deletes every recording of a room, whatever its state.
     async fn delete_recordings_of(&self, room: &RoomId) -> Result<(), RoomRefusal> {
-        let query = RecordingQuery { within: Some(room.clone()), ..RecordingQuery::newest(PAGE_MAX) };
         for _ in 0..PAGES_MAX {
-            let page = bounded(&self.shared, self.shared.world.catalog.recordings(&query)).await?;
-            if page.items.is_empty() {
+            if self.delete_page_of(room).await? == Recordings::None {
                 return Ok(());
             }
-            let deletions = page.items.into_iter().map(|recording| async move {
-                let id = recording.recording_id;
-                match self.carry_out_deletion(&id, Unfinished::Abort).await {
-                    Ok(()) | Err(Refusal::NotFound) => Ok(()),
-                    Err(refusal) => Err(RoomRefusal::Recording(id, refusal)),
-                }
-            });
-            let outcomes: Vec<_> =
-                stream::iter(deletions).buffer_unordered(DELETIONS_AT_ONCE).collect().await;
-            outcomes.into_iter().collect::<Result<(), RoomRefusal>>()?;
         }
         Err(RoomRefusal::Busy)
+    }
+
+    /// Deletes a page of a room's recordings. Returns whether there were any.
+    async fn delete_page_of(&self, room: &RoomId) -> Result<Recordings, RoomRefusal> {
+        let query = RecordingQuery { within: Some(room.clone()), ..RecordingQuery::newest(PAGE_MAX) };
+        let page = bounded(&self.shared, self.shared.world.catalog.recordings(&query)).await?;
+        if page.items.is_empty() {
+            return Ok(Recordings::None);
+        }
+        let deletions = page.items.into_iter().map(|recording| async move {
+            let id = recording.recording_id;
+            match self.carry_out_deletion(&id, Unfinished::Abort).await {
+                Ok(()) | Err(Refusal::NotFound) => Ok(()),
+                Err(refusal) => Err(RoomRefusal::Recording(id, refusal)),
+            }
+        });
+        let outcomes: Vec<_> = stream::iter(deletions).buffer_unordered(DELETIONS_AT_ONCE).collect().await;
+        outcomes.into_iter().collect::<Result<(), RoomRefusal>>()?;
+        Ok(Recordings::Some)
     }
 
     /// Removes a room that nothing changed meanwhile, and the names in it. Returns whether it is gone.
@@ -265,7 +292,7 @@ impl Orchestrator {
         let this = self.clone();
         let work = async move {
             for tries in 0..TRIES_MAX {
-                match this.try_to_delete_after_meeting(&room).await {
+                match this.try_to_delete_after_meeting(&room, tries).await {
                     Ok(()) => return,
                     Err(error) => {
                         tracing::warn!(room.id = %room.room_id, %error, "room cannot be deleted yet");
@@ -277,16 +304,21 @@ impl Orchestrator {
         tokio::spawn(work.in_current_span());
     }
 
-    async fn try_to_delete_after_meeting(&self, room: &Room) -> Result<(), RoomRefusal> {
-        let id = &room.room_id;
-        let left = match deletion::at_end(self.recordings_of(id).await?, room.at_end) {
-            AtEnd::Delete => return self.remove_after_meeting(room).await,
-            AtEnd::DeleteWithRecordings => {
-                self.delete_recordings_of(id).await?;
-                return self.remove_after_meeting(room).await;
+    async fn try_to_delete_after_meeting(&self, ended: &Room, tries: u32) -> Result<(), RoomRefusal> {
+        let id = &ended.room_id;
+        let mut pages = 0..PAGES_MAX;
+        let left = loop {
+            // If somebody decided otherwise meanwhile, or met again, that counts.
+            let Some(room) = self.still_due(ended, tries).await? else { return Ok(()) };
+            match deletion::at_end(self.recordings_of(id).await?, room.at_end) {
+                AtEnd::Delete => return Ok(self.remove(&room).await.map(drop)?),
+                AtEnd::DeleteWithRecordings => {
+                    pages.next().ok_or(RoomRefusal::Busy)?;
+                    self.delete_page_of(id).await?;
+                }
+                AtEnd::Close => break RoomStatus::Closed,
+                AtEnd::Keep => break RoomStatus::Open,
             }
-            AtEnd::Close => RoomStatus::Closed,
-            AtEnd::Keep => RoomStatus::Open,
         };
         tracing::info!(room.id = %id, status = left.name(), "room has recordings and is not deleted");
         match self.change(id, &RoomChange::NotDeleted(left)).await {
@@ -295,9 +327,19 @@ impl Orchestrator {
         }
     }
 
-    /// If somebody decided otherwise meanwhile, that counts.
-    async fn remove_after_meeting(&self, room: &Room) -> Result<(), RoomRefusal> {
-        Ok(self.remove(room).await.map(drop)?)
+    /// The room as it is now, if it is still to be deleted after this meeting. LiveKit tells of an end before it forgets
+    /// the room; if it has it later on, people meet there again, and the next news say so.
+    async fn still_due(&self, ended: &Room, tries: u32) -> Result<Option<Room>, RoomRefusal> {
+        let (id, world) = (&ended.room_id, &self.shared.world);
+        let Some(room) = bounded(&self.shared, world.catalog.room(id)).await? else { return Ok(None) };
+        if room.meeting_end_action != MeetingEndAction::Delete || room.last_meeting != ended.last_meeting {
+            return Ok(None);
+        }
+        if tries == 0 {
+            return Ok(Some(room));
+        }
+        let there = world.media_server.existing_rooms(std::slice::from_ref(id)).await.map_err(away)?;
+        if there.contains(id) { Err(RoomRefusal::Busy) } else { Ok(Some(room)) }
     }
 
     /// Deletes a room whose date has come, by its own policy. What the policy refuses is left for the next pass.
@@ -347,14 +389,12 @@ impl Orchestrator {
         }
         let told = RoleUpdated::of(id, identity, role, self.shared.world.clock.now());
         let in_person = told.clone().with_secret(secret::room_secret(room, role));
-        let to_them = message(id, RoleUpdated::TOPIC, &in_person, vec![found.sid.clone()]);
-        media_server.send_data(&to_them).await.map_err(away)?;
+        let to_them = Receivers::Identities(vec![found.identity.clone()]);
+        media_server.send_data(&message(id, RoleUpdated::TOPIC, &in_person, to_them)).await.map_err(away)?;
         let others = media_server.participants(id).await.map_err(away)?;
-        let others = others.into_iter().filter(|other| other.kind == ParticipantKind::Standard);
-        let others: Vec<_> = others.map(|other| other.sid).filter(|sid| *sid != found.sid).collect();
-        if others.is_empty() {
-            return Ok(());
-        }
+        let others = others.into_iter().map(|other| other.identity).filter(|other| *other != found.identity);
+        // Nobody else: to everybody, as the contract has it. No secret is in it.
+        let others = Receivers::Identities(others.collect());
         media_server.send_data(&message(id, RoleUpdated::TOPIC, &told, others)).await.map_err(away)?;
         Ok(())
     }
@@ -369,7 +409,7 @@ fn message(
     room: &RoomId,
     topic: &'static str,
     payload: &impl serde::Serialize,
-    to: Vec<String>,
+    to: Receivers,
 ) -> DataMessage {
     let payload = serde_json::to_string(payload).expect("a signal is plain data");
     DataMessage { room: room.clone(), topic, payload, to }

@@ -70,8 +70,19 @@ pub struct DataMessage {
     pub topic: &'static str,
     /// UTF-8 JSON.
     pub payload: String,
-    /// Sids of those it is for; empty = everybody.
-    pub to: Vec<String>,
+    /// Whom it is for.
+    pub to: Receivers,
+}
+
+/// Whom a message is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Receivers {
+    /// All in the room.
+    Everybody,
+    /// Those with these sids.
+    Sids(Vec<String>),
+    /// Those with these identities; none = everybody.
+    Identities(Vec<String>),
 }
 
 /// What an incoming webhook tells, as far as it matters to us.
@@ -190,7 +201,7 @@ pub trait MediaServer: Send + Sync {
     /// When LiveKit did not answer.
     async fn participants(&self, room: &RoomId) -> Result<Vec<Participant>, CallError>;
 
-    /// Sends a reliable data message to those in a room: to these sids, or to everybody. A room that is not
+    /// Sends a reliable data message to those in a room. A room that is not
     /// there hears nothing.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use crate::ports::PortError;
 use crate::ports::blobs::BlobHead;
 use crate::ports::catalog::StoredRecording;
 use crate::ports::coordination::Held;
-use crate::ports::media_server::{DataMessage, recorder_among};
+use crate::ports::media_server::{DataMessage, Receivers, recorder_among};
 use crate::recording::FILE_MISSING;
 use crate::recording::effect::{Depth, Effect};
 use crate::recording::egress::{CallError, EgressInfo};
@@ -323,7 +323,8 @@ async fn send_signal(shared: &Arc<Shared>, signal: Signal) {
             return;
         }
     };
-    let message = DataMessage { room: room.clone(), topic: signal.topic, payload, to: Vec::new() };
+    let to = Receivers::Everybody;
+    let message = DataMessage { room: room.clone(), topic: signal.topic, payload, to };
     if let Err(error) = shared.world.media_server.send_data(&message).await {
         tracing::debug!(room.id = %room, topic = signal.topic, %error, "signal was not sent");
     }

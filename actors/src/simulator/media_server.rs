@@ -15,7 +15,7 @@ use crate::ids::{EgressId, RoomId};
 use crate::meeting::joining::RoomOrder;
 use crate::ports::blobs::Blobs;
 use crate::ports::clock::Clock;
-use crate::ports::media_server::{DataMessage, Dispatch, LiveKitEvent, MediaServer, Participant};
+use crate::ports::media_server::{DataMessage, Dispatch, LiveKitEvent, MediaServer, Participant, Receivers};
 use crate::recording::egress::{CallError, EgressInfo, EgressOrder};
 
 /// Webhooks that wait for their receiver; more are dropped, as LiveKit drops them.
@@ -170,7 +170,10 @@ impl MediaServer for SimulatedMediaServer {
             room: message.room.clone(),
             topic: message.topic.to_owned(),
             payload: message.payload.clone(),
-            to: message.to.clone(),
+            to: match message.to.clone() {
+                Receivers::Everybody => Vec::new(),
+                Receivers::Sids(to) | Receivers::Identities(to) => to,
+            },
         };
         self.call(Request::SendData(message)).await.map(drop)
     }

@@ -96,11 +96,13 @@ impl MongoStore {
         difference: Difference,
     ) -> Result<Change<()>, PortError> {
         let Difference { unchanged, update } = difference;
-        if update.is_empty() {
-            return Ok(Change::Done(()));
-        }
         let mut filter = doc! {id.0: id.1};
         filter.extend(unchanged);
+        if update.is_empty() {
+            // Nothing is to be written, which is as true only if the document is as it was read.
+            let found = self.run(&id.1, self.agreed(collection).count_documents(filter)).await?;
+            return Ok(if found > 0 { Change::Done(()) } else { Change::Lost });
+        }
         let changed = self.run(&id.1, self.agreed(collection).update_one(filter, update)).await?;
         Ok(if changed.matched_count > 0 { Change::Done(()) } else { Change::Lost })
     }
@@ -113,11 +115,13 @@ impl MongoStore {
         Ok(Some((document, read)))
     }
 
-    /// The room's document first: after a crash in between, the same change once more does no harm.
+    /// The room's document first: after a crash in between, or if somebody was faster with what lies beside it, the same
+    /// change once more does no harm. `begun` is the room before the first try that changed it.
     async fn try_to_change(
         &self,
         id: &RoomId,
         change: &RoomChange,
+        begun: &mut Option<Room>,
     ) -> Result<Change<Option<RoomChanged>>, PortError> {
         let Some((document, before)) = self.stored_room(id).await? else { return Ok(Change::Done(None)) };
         let after = before.clone().changed(change);
@@ -127,12 +131,29 @@ impl MongoStore {
             return Ok(Change::Lost);
         }
         let (known, known_before) = (of_meetings(&after), of_meetings(&before));
-        if known != known_before {
-            let meetings = self.agreed(MEETINGS);
-            let remember = meetings.replace_one(doc! {"_id": id.as_str()}, known);
-            self.run(id, remember.upsert(true)).await?;
+        let first = begun.get_or_insert(before);
+        if known != known_before && !self.remember(id, known, known_before).await? {
+            return Ok(Change::Lost);
         }
-        Ok(Change::Done(Some(RoomChanged { before, after })))
+        Ok(Change::Done(Some(RoomChanged { before: first.clone(), after })))
+    }
+
+    /// Writes what lies beside a room, unless somebody else did so first. Returns whether it was written.
+    async fn remember(&self, id: &RoomId, known: Document, before: Document) -> Result<bool, PortError> {
+        let meetings = self.agreed(MEETINGS);
+        // As it was read, or not there yet; with neither, making it fails since its id is taken.
+        let mut as_read = before;
+        for field in ["last", "atEnd"] {
+            as_read.entry(field.to_owned()).or_insert(doc! {"$exists": false}.into());
+        }
+        let write = async {
+            match meetings.replace_one(as_read, known).upsert(true).await {
+                Ok(_) => Ok(true),
+                Err(error) if is_duplicate(&error) => Ok(false),
+                Err(error) => Err(error),
+            }
+        };
+        self.run(id, write).await
     }
 
     async fn with_meetings_of(&self, rooms: Vec<Room>) -> Result<Vec<Room>, PortError> {
@@ -248,9 +269,10 @@ impl Catalog for MongoStore {
         room: &RoomId,
         change: &RoomChange,
     ) -> Result<Option<RoomChanged>, PortError> {
+        let mut begun = None;
         let until_nobody_is_faster = async {
             loop {
-                if let Change::Done(changed) = self.try_to_change(room, change).await? {
+                if let Change::Done(changed) = self.try_to_change(room, change, &mut begun).await? {
                     return Ok(changed);
                 }
             }
@@ -261,7 +283,7 @@ impl Catalog for MongoStore {
     async fn remove_room(&self, seen: &Room) -> Result<bool, PortError> {
         let id = &seen.room_id;
         let Some((document, stored)) = self.stored_room(id).await? else { return Ok(true) };
-        if (stored.status, stored.meeting_end_action) != (seen.status, seen.meeting_end_action) {
+        if stored.standing() != seen.standing() {
             return Ok(false);
         }
         let mut filter = doc! {"roomId": id.as_str()};

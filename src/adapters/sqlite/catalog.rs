@@ -162,7 +162,7 @@ fn remove_room(connection: &Connection, seen: &Room) -> Result<bool, PortError> 
     let id = seen.room_id.as_str();
     let Some(document) = room_document(connection, id)? else { return Ok(true) };
     let stored: Room = read(&id, &document)?;
-    if (stored.status, stored.meeting_end_action) != (seen.status, seen.meeting_end_action) {
+    if stored.standing() != seen.standing() {
         return Ok(false);
     }
     changed(connection, &id, REMOVE_ROOM, [id])

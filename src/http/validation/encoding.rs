@@ -2,6 +2,7 @@
 
 use reelkeeper_actors::recording::encoding::{Encoding, Layout, Preset};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{Faults, Field, Object};
 
@@ -19,7 +20,7 @@ pub fn layout(field: &Field<'_>, faults: &mut Faults) -> Option<Layout> {
 pub fn encoding(field: &Field<'_>, faults: &mut Faults) -> Option<Encoding> {
     let value = field.value()?;
     if value.is_object() {
-        advanced(&field.object(faults)?, faults)?;
+        advanced(&field.object(faults)?, field.path(), faults)?;
     } else if value.is_string() {
         field.one_of(&Preset::ALL.map(Preset::name), faults)?;
     } else {
@@ -34,7 +35,12 @@ pub fn encoding(field: &Field<'_>, faults: &mut Faults) -> Option<Encoding> {
 }
 
 /// None if a rule is broken.
-fn advanced(object: &Object<'_>, faults: &mut Faults) -> Option<()> {
+fn advanced(object: &Object<'_>, path: &str, faults: &mut Faults) -> Option<()> {
+    let absent = |key: &&str| object.required(key).value().is_none_or(Value::is_null);
+    if ["video", "audio"].iter().any(absent) {
+        faults.add(path, "Both video and audio configuration are required");
+        return None;
+    }
     let video = section(&object.required("video"), &VIDEO_NUMBERS, &VIDEO_CODECS, faults);
     let audio = section(&object.required("audio"), &AUDIO_NUMBERS, &AUDIO_CODECS, faults);
     video.and(audio)
@@ -42,6 +48,11 @@ fn advanced(object: &Object<'_>, faults: &mut Faults) -> Option<()> {
 
 fn section(field: &Field<'_>, numbers: &[&str], codecs: &[&str], faults: &mut Faults) -> Option<()> {
     let object = field.object(faults)?;
+    let keys = numbers.iter().copied().chain(["codec"]);
+    let missing: Vec<_> = keys.filter(|key| object.required(key).value().is_none()).collect();
+    if !missing.is_empty() {
+        faults.add(field.path(), format!("Missing required fields: {}", missing.join(", ")));
+    }
     let mut all = Some(());
     for key in numbers {
         all = object.required(key).positive(faults).and(all);

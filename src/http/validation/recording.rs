@@ -112,15 +112,13 @@ mod tests {
             (json!({"roomId": "", "config": {"layout": "x"}}), vec!["roomId", "config.layout"]),
             (json!({"roomId": "r", "config": {"encoding": 7}}), vec!["config.encoding"]),
             (json!({"roomId": "r", "config": {"encoding": "x"}}), vec!["config.encoding"]),
-            (
-                json!({"roomId": "r", "config": {"encoding": {}}}),
-                vec!["config.encoding.video", "config.encoding.audio"],
-            ),
+            (json!({"roomId": "r", "config": {"encoding": {"video": video}}}), vec!["config.encoding"]),
             (
                 json!({"roomId": "r", "config": {"encoding": {"video": video, "audio": {"codec": "x"}}}}),
                 vec![
                     "config.encoding.video.keyFrameInterval",
                     "config.encoding.video.depth",
+                    "config.encoding.audio",
                     "config.encoding.audio.bitrate",
                     "config.encoding.audio.frequency",
                     "config.encoding.audio.codec",

@@ -196,7 +196,10 @@ fn room_name(field: &Field<'_>, faults: &mut Faults) -> Option<RoomName> {
 }
 
 fn deletion_date(field: &Field<'_>, now: Timestamp, least: Duration, faults: &mut Faults) -> Option<f64> {
-    let date = field.positive(faults)?;
+    let date = field.number(faults)?;
+    if date <= 0.0 {
+        faults.add(field.path(), "autoDeletionDate must be a positive integer");
+    }
     if creation::is_late_enough(date, now, least) {
         return Some(date);
     }
@@ -350,12 +353,20 @@ mod tests {
             (json!({"roomName": null}), "roomName", "Expected string, received null"),
             (json!({"autoDeletionDate": null}), "autoDeletionDate", "Expected number, received null"),
             (json!({"autoDeletionDate": "1"}), "autoDeletionDate", "Expected number, received string"),
-            (json!({"autoDeletionDate": -1}), "autoDeletionDate", "Number must be greater than 0"),
             (json!({"autoDeletionPolicy": []}), "autoDeletionPolicy", "Expected object, received array"),
             (json!({"config": "x"}), "config", "Expected object, received string"),
         ];
         for (body, field, message) in cases {
             assert_eq!(faults(&body), [(field.to_owned(), message.to_owned())], "{body}");
         }
+        let past = faults(&json!({"autoDeletionDate": -1}));
+        let messages: Vec<_> = past.iter().map(|(_, message)| message.as_str()).collect();
+        assert_eq!(
+            messages,
+            [
+                "autoDeletionDate must be a positive integer",
+                "autoDeletionDate must be at least 1h in the future"
+            ]
+        );
     }
 }
