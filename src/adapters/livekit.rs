@@ -210,7 +210,6 @@ impl MediaServer for LiveKitServer {
             destination_identities: identities,
             topic: Some(message.topic.to_owned()),
             nonce: uuid::Uuid::new_v4().as_bytes().to_vec(),
-            ..Default::default()
         };
         let grant = tokens::administer(&message.room);
         let _: proto::SendDataResponse =
