@@ -19,6 +19,8 @@ use crate::servers::mongo;
 
 const RECORDINGS: i32 = 100_000;
 const ROOMS: i32 = 1_000;
+/// Rooms whose own lists are looked at.
+const MANY_ROOMS: i32 = 20_000;
 const BATCH: i32 = 10_000;
 
 fn recording(number: i32) -> Document {
@@ -143,7 +145,7 @@ async fn a_page_of_rooms_is_found_along_an_index() {
     let store = MongoStore::connect(&config(backend.port(), "plans_of_rooms")).await.unwrap();
     let database = raw(&backend, "plans_of_rooms").await;
     let documents = database.collection::<Document>("meetrooms");
-    for first in (0..RECORDINGS).step_by(usize::try_from(BATCH).unwrap()) {
+    for first in (0..MANY_ROOMS).step_by(usize::try_from(BATCH).unwrap()) {
         documents.insert_many((first..first + BATCH).map(room)).await.unwrap();
     }
     database.run_command(doc! {"profile": 2}).await.unwrap();
