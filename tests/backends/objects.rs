@@ -149,7 +149,7 @@ async fn a_film_that_stops_coming_ends_with_an_error() {
     const SIZE: usize = 32 * 1024 * 1024;
     let service = s3().await;
     let url = BlobsUrl::S3 { bucket: BUCKET.to_owned() };
-    let patient = BlobsConfig { deadline: Duration::from_secs(60), ..servers::blobs(url, service.port()) };
+    let patient = BlobsConfig { deadline: Duration::from_mins(1), ..servers::blobs(url, service.port()) };
     // A busy machine takes its time for so much.
     open(&patient).await.put("film.mp4", Bytes::from(vec![7; SIZE])).await.unwrap();
     let blobs = open(&BlobsConfig { deadline: Duration::from_secs(2), ..patient }).await;
