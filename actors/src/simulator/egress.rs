@@ -26,7 +26,7 @@ use crate::ids::{EgressId, RoomId};
 use crate::recording::egress::EgressStatus;
 
 /// Most egresses that are remembered; the oldest ended ones are forgotten first.
-const EGRESSES_MAX: usize = 10_000;
+const EGRESSES_MAX: usize = 50_000;
 const STOPPED_BEFORE_STARTED: &str = "Stop called before pipeline could start";
 const LIMIT_REACHED: &str = "Session limit reached";
 /// LiveKit's codes of failures, which are HTTP's.
