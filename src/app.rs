@@ -6,12 +6,13 @@
 
 pub mod checkup;
 mod cluster;
-mod first_admin;
+mod first_things;
 mod forgetting;
 mod media_server;
 mod opening;
 mod parts;
 mod place;
+mod serving;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -39,6 +40,7 @@ use crate::adapters::mp4_probe::Mp4Probe;
 use crate::config::{BlobsUrl, Config};
 use crate::http::login_limits::LoginLimits;
 use crate::http::passwords::Passwords;
+use crate::http::secret_limits::SecretLimits;
 use crate::http::tokens::Tokens;
 use crate::http::{self, HttpSettings, HttpState};
 use crate::{simulator, telemetry};
@@ -141,11 +143,7 @@ impl App {
         let livekit = config.port_line("livekit");
         tokio::spawn(opening::tell_of_livekit(livekit, media_server.port.clone()));
         let passwords = Passwords::default();
-        let first_things = async || {
-            stores.keep_settings(&config).await?;
-            stores.keep_api_key(&config).await?;
-            first_admin::keep(&stores.accounts, &passwords, &config.initial_admin).await
-        };
+        let first_things = async || first_things::prepare(&stores, &passwords, &config).await;
         Box::pin(opening.insist(&config.port_line("store"), first_things)).await?;
         let mut cluster = ClusterPart::new(&config, stores.inbox.clone());
         let world = world(&config, &node, &stores, &webhooks, &cluster, &media_server);
@@ -190,7 +188,7 @@ impl App {
     /// Warns, in a while, if the first admin's password is still the configured one.
     pub fn warn_of_initial_password(&self) {
         let (accounts, initial) = (self.stores.accounts.clone(), self.config.initial_admin.clone());
-        tokio::spawn(first_admin::warn_of_initial_password(accounts, Passwords::default(), initial));
+        tokio::spawn(first_things::warn_of_initial_password(accounts, Passwords::default(), initial));
     }
 
     /// Where it listens.
@@ -270,11 +268,8 @@ impl App {
         let janitors = janitors.map_err(|error| AppError::Tree(error.to_string()))?;
         tracing::info!(address = %self.address, base_path = config.base_path, "listening");
         let closing = CancellationToken::new();
-        let mut serving = tokio::spawn(
-            axum::serve(listener, self.router.into_make_service_with_connect_info::<SocketAddr>())
-                .with_graceful_shutdown(closing.clone().cancelled_owned())
-                .into_future(),
-        );
+        let mut serving =
+            tokio::spawn(serving::serve(listener, self.router, config.limits.head_timeout, closing.clone()));
         let forgetting = tokio::spawn(forgetting::forget_old_keys(orchestrator.clone()));
         let ended = tokio::select! {
             () = shutdown => Ok(()),
@@ -362,6 +357,7 @@ fn http_state(
         tokens: Arc::new(Tokens::new(&media_server.api_key, &media_server.api_secret)),
         passwords,
         login_limits: Arc::new(LoginLimits::new(stores.coordination.clone())),
+        secret_limits: Arc::new(SecretLimits::new(stores.coordination.clone())),
         notice_url: webhooks.notice_url.clone(),
         last_webhook: Arc::default(),
         webhooks: Arc::new(WebhookReceiver::new(&media_server.api_key, media_server.api_secret.expose())),
@@ -418,7 +414,7 @@ fn http_settings(config: &Config, livekit_url: &str) -> Result<HttpSettings, App
         base_path: http::base_path::BasePath::parse(&config.base_path)
             .map_err(|error| AppError::Configuration(error.to_string()))?,
         base_url: base_url.map_err(|error| AppError::Configuration(error.to_string()))?,
-        trust_proxy: config.trust_proxy,
+        trusted_proxies: config.trusted_proxies.clone(),
         cors_origin: config.cors_origin.clone(),
         body_limit: config.limits.body_bytes,
         request_timeout: config.request_timeout,
@@ -434,6 +430,7 @@ fn http_settings(config: &Config, livekit_url: &str) -> Result<HttpSettings, App
             empty_timeout: config.meeting_empty_timeout,
             departure_timeout: config.meeting_departure_timeout,
         },
+        guess_limits: config.guess_limits,
         captions: config.captions,
         ..HttpSettings::default()
     })

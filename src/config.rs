@@ -36,6 +36,7 @@ pub use self::values::{BlobsUrl, CoordinationUrl, Encryption, MediaServerUrl, Se
 use self::check::Reader;
 use self::layers::Layers;
 use crate::adapters::webhook_sender::Reach;
+use crate::http::proxies::TrustedProxies;
 use crate::telemetry::{self, LogFormat};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -57,12 +58,14 @@ pub struct Config {
     pub name_id: String,
     /// Origin of web pages that may use the API.
     pub cors_origin: String,
-    /// Whether `X-Forwarded-Proto` is believed.
-    pub trust_proxy: bool,
+    /// Whose words about the client's address and scheme are believed.
+    pub trusted_proxies: TrustedProxies,
     /// Becomes the API key if there is none yet.
     pub initial_api_key: Option<Secret>,
     /// The first admin, if there is no user yet.
     pub initial_admin: InitialAdmin,
+    /// Whether wrong logins and wrong secrets are limited.
+    pub guess_limits: bool,
     /// Whether live captions can be asked for in meetings.
     pub captions: bool,
     /// Where a simulated LiveKit in this process keeps its secret.
@@ -202,6 +205,8 @@ pub struct Limits {
     pub media_in_flight: usize,
     /// Incoming webhooks that are worked on.
     pub webhooks_in_flight: usize,
+    /// How long a connection may wait for a request, and for the end of its headers.
+    pub head_timeout: Duration,
 }
 
 /// What a look at the configuration found: all of it, faults or not.
@@ -322,12 +327,13 @@ fn read(reader: &mut Reader<'_>) -> Config {
         base_url: reader.optional("base_url", values::base_url),
         name_id: reader.value("name_id", values::not_empty),
         cors_origin: reader.value("cors_origin", values::not_empty),
-        trust_proxy: reader.value("trust_proxy", values::switch),
+        trusted_proxies: reader.value("trust_proxy", str::parse),
         initial_api_key: reader.optional("initial_api_key", |text| values::not_empty(text).map(Secret::new)),
         initial_admin: InitialAdmin {
             username: reader.value("initial_admin_user", values::not_empty),
             password: reader.value("initial_admin_password", |text| values::not_empty(text).map(Secret::new)),
         },
+        guess_limits: reader.value("guess_limits", values::switch),
         captions: reader.value("captions", values::switch),
         data_folder: reader.value("data_folder", |text| values::not_empty(text).map(PathBuf::from)),
         start_timeout: reader.duration("start_timeout", SECOND),
@@ -373,6 +379,7 @@ fn read(reader: &mut Reader<'_>) -> Config {
             commands_per_room: reader.count("limits.commands_per_room", 10_000),
             media_in_flight: reader.count("limits.media_in_flight", 100_000),
             webhooks_in_flight: reader.count("limits.webhooks_in_flight", 100_000),
+            head_timeout: reader.duration("limits.head_timeout", SECOND),
         },
         settings: Vec::new(),
     }

@@ -31,12 +31,14 @@ pub mod page_token;
 pub mod passwords;
 pub mod paths;
 pub mod projection;
+pub mod proxies;
 pub mod range;
 pub mod recordings;
 pub mod request;
 pub mod rooms;
 #[cfg(test)]
 mod router_tests;
+pub mod secret_limits;
 pub mod settings;
 pub mod tokens;
 pub mod unanswered;
@@ -80,6 +82,8 @@ use self::login_limits::LoginLimits;
 use self::openapi::Fixed;
 use self::passwords::Passwords;
 use self::paths::Paths;
+use self::proxies::TrustedProxies;
+use self::secret_limits::SecretLimits;
 use self::tokens::Tokens;
 
 /// How much longer than its own deadline a stop or a deletion may take here: the room's actor knows what
@@ -123,6 +127,8 @@ pub struct HttpState {
     pub passwords: Passwords,
     /// Counts wrong logins.
     pub login_limits: Arc<LoginLimits>,
+    /// Counts wrong secrets.
+    pub secret_limits: Arc<SecretLimits>,
     /// What rooms' URLs begin with in notices; learned from those who make rooms.
     pub notice_url: Arc<NoticeUrl>,
     /// The last webhook of LiveKit's.
@@ -144,8 +150,8 @@ pub struct HttpSettings {
     pub base_path: BasePath,
     /// The public URL; without one, each request names it.
     pub base_url: Option<BaseUrl>,
-    /// Whether `X-Forwarded-Proto` is believed.
-    pub trust_proxy: bool,
+    /// Whose words about the client's address and scheme are believed.
+    pub trusted_proxies: TrustedProxies,
     /// The value of `Access-Control-Allow-Origin`.
     pub cors_origin: String,
     /// Largest body of a request, in bytes.
@@ -170,6 +176,8 @@ pub struct HttpSettings {
     pub livekit_url: String,
     /// How meetings are made in LiveKit.
     pub meetings: MeetingSettings,
+    /// Whether wrong logins and wrong secrets are limited.
+    pub guess_limits: bool,
     /// Whether there are live captions.
     pub captions: bool,
 }
@@ -179,7 +187,7 @@ impl Default for HttpSettings {
         Self {
             base_path: BasePath::default(),
             base_url: None,
-            trust_proxy: false,
+            trusted_proxies: TrustedProxies::default(),
             cors_origin: "*".to_owned(),
             body_limit: 100 * 1024,
             request_timeout: Duration::from_secs(10),
@@ -192,6 +200,7 @@ impl Default for HttpSettings {
             min_auto_delete: Duration::from_hours(1),
             livekit_url: "ws://localhost:7880".to_owned(),
             meetings: MeetingSettings::default(),
+            guess_limits: true,
             captions: false,
         }
     }
@@ -281,8 +290,9 @@ pub fn router(state: HttpState) -> Router {
         member_routes(&internal).merge(admin_routes(&internal)).layer(deadline(settings.request_timeout));
     let logins = login_routes(&internal)
         .layer(deadline(settings.request_timeout))
+        .layer(budget(LOGINS))
         .layer(parse_body.clone())
-        .layer(budget(LOGINS));
+        .layer(budget(settings.concurrency));
     let api = reads_and_rooms
         .merge(decisions)
         .merge(starts)
@@ -301,11 +311,12 @@ pub fn router(state: HttpState) -> Router {
         .layer(budget(settings.webhook_concurrency));
     let documents = document_routes(&settings.base_path, docs).layer(budget(DOCUMENTS));
     let probes = Router::new()
-        .route(livez, get(health::live))
         .route(readyz, get(health::ready))
         .route(health, get(health::health))
         .route(metrics, get(metrics::show))
-        .layer(budget(PROBES));
+        .layer(budget(PROBES))
+        // Costs nothing, and whoever does not get this answer kills us.
+        .route(livez, get(health::live));
 
     let all = api.merge(logins).merge(media).merge(webhooks).merge(probes).merge(documents);
     let routes = around(&state, all).with_state(state);
@@ -320,6 +331,7 @@ fn around(state: &HttpState, routes: Router<HttpState>) -> Router<HttpState> {
         .method_not_allowed_fallback(unknown_path)
         .layer(CatchPanicLayer::custom(|_| Failure::Panicked.into_response()))
         .layer(from_fn_with_state(state.clone(), cors::allow))
+        .layer(from_fn_with_state(state.clone(), proxies::believe))
         .layer(from_fn(access_log::record))
         .layer(from_fn(unanswered::close))
 }

@@ -32,25 +32,43 @@ const SCANNED_AT_ONCE: u32 = 1_000;
 /// How long Meet keeps its lock of a room that is recorded.
 const LOCK_LASTS: Duration = Duration::from_hours(24 * 7);
 
+/// Names of one kind that are looked at one by one for the first that is free; of more, some free one is taken.
+const LOOKED_AT: u32 = 64;
 /// How long it is remembered that a node left.
 const GONE_LASTS: Duration = Duration::from_hours(24);
 
-/// Takes the first free name, and notes it among those of the room. Meet takes them one by one in the same way.
+/// Takes a free name, the first that can be found without looking at hundreds, and notes it among those of the room. A
+/// name that Meet took longer ago than a name is meant to last is free: it wrote seconds where milliseconds were meant.
 const RESERVE: &str = r"
     local now = redis.call('TIME')
     now = now[1] * 1000 + math.floor(now[2] / 1000)
+    local lasts = tonumber(ARGV[3])
     redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
     if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[5]) then return -1 end
-    local ends = now + ARGV[3]
-    for try = 0, tonumber(ARGV[5]) do
-        local name = try == 0 and ARGV[1] or ARGV[2] .. try
-        if redis.call('SET', ARGV[4] .. name, now, 'NX', 'PX', ARGV[3]) then
-            redis.call('ZADD', KEYS[1], ends, name)
-            if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
-            return try
-        end
+    local function taken(name)
+        local value = redis.call('GET', ARGV[4] .. name)
+        local since = value and tonumber(value)
+        return value and (not since or now - since < lasts)
     end
-    return -1";
+    local try, many = 0, tonumber(ARGV[6])
+    if taken(ARGV[1]) then
+        try = 1
+        while try < many and taken(ARGV[2] .. try) do try = try + 1 end
+    end
+    if try == many then
+        local low, high = many - 1, many
+        while taken(ARGV[2] .. high) do low, high = high, high * 2 end
+        while high - low > 1 do
+            local middle = math.floor((low + high) / 2)
+            if taken(ARGV[2] .. middle) then low = middle else high = middle end
+        end
+        try = high
+    end
+    local name = try == 0 and ARGV[1] or ARGV[2] .. try
+    redis.call('SET', ARGV[4] .. name, string.format('%.0f', now), 'PX', lasts)
+    redis.call('ZADD', KEYS[1], now + lasts, name)
+    if redis.call('PTTL', KEYS[1]) < lasts then redis.call('PEXPIRE', KEYS[1], lasts) end
+    return try";
 const FREE: &str = "
     redis.call('ZREM', KEYS[1], ARGV[1])
     return redis.call('DEL', KEYS[2])";
@@ -315,8 +333,8 @@ impl Coordination for RedisCoordination {
         ttl: Duration,
     ) -> Result<Option<String>, PortError> {
         let before = joining::before_number(wanted);
-        let values =
-            [compared(wanted), compared(&before), millis(ttl), name_prefix(room), NAMES_MAX.to_string()];
+        let (most, looked_at) = (NAMES_MAX.to_string(), LOOKED_AT.to_string());
+        let values = [compared(wanted), compared(&before), millis(ttl), name_prefix(room), most, looked_at];
         Ok(match self.script(room, RESERVE, &[self.keys.names(room)], &values).await? {
             0 => Some(wanted.to_owned()),
             number if number > 0 => Some(format!("{before}{number}")),

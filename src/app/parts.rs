@@ -10,8 +10,8 @@ use reelkeeper_actors::outbox::{Deliverer, NoticeUrl};
 use reelkeeper_actors::ports::PortError;
 use reelkeeper_actors::ports::accounts::Accounts;
 use reelkeeper_actors::ports::blobs::Blobs;
-use reelkeeper_actors::ports::catalog::{ApiKey, Catalog};
-use reelkeeper_actors::ports::clock::{Clock, SystemClock};
+use reelkeeper_actors::ports::catalog::Catalog;
+use reelkeeper_actors::ports::clock::SystemClock;
 use reelkeeper_actors::ports::coordination::Coordination;
 use reelkeeper_actors::ports::inbox::Inbox;
 use reelkeeper_actors::ports::keys::IdempotencyKeys;
@@ -20,7 +20,6 @@ use reelkeeper_actors::ports::notifier::Notifier;
 use reelkeeper_actors::ports::outbox::Outbox;
 use reelkeeper_actors::ports::settings::Settings;
 use reelkeeper_actors::ports::webhook_sender::WebhookSender;
-use reelkeeper_actors::settings::GlobalSettings;
 
 use super::AppError;
 use super::opening::Opening;
@@ -32,7 +31,6 @@ use crate::adapters::sqlite::{SqliteConfig, SqliteStore};
 use crate::adapters::webhook_sender::HttpWebhookSender;
 use crate::config::{
     BlobsConfig, BlobsUrl, Config, CoordinationConfig, CoordinationUrl, Secret, StoreConfig, StoreUrl,
-    WebhooksConfig,
 };
 
 /// The stores of a node, and what coordinates it with others.
@@ -96,41 +94,6 @@ impl Stores {
             Store::Sqlite(store) => behind!(store, None),
             Store::Mongo(store) => behind!(store, Some(store.clone() as Arc<dyn Inbox>)),
         }
-    }
-
-    /// Stores the configured API key if there is none yet; later changes of the option have no effect, as in
-    /// the original.
-    pub(super) async fn keep_api_key(&self, config: &Config) -> Result<(), PortError> {
-        let Some(key) = &config.initial_api_key else { return Ok(()) };
-        let key = ApiKey { key: key.expose().to_owned(), creation_date: SystemClock.now().0 };
-        if self.catalog.insert_first_api_key(&key).await? {
-            tracing::info!("stored the initial API key");
-        } else if self.catalog.api_keys().await?.iter().all(|kept| kept.key != key.key) {
-            tracing::warn!("initial_api_key has no effect: the store has an API key already, another one");
-        }
-        Ok(())
-    }
-
-    /// Stores the first global configuration if there is none of this project yet; later changes of the options
-    /// have no effect, as in the original.
-    pub(super) async fn keep_settings(&self, config: &Config) -> Result<(), PortError> {
-        let WebhooksConfig { initial_enabled, initial_url, .. } = &config.webhooks;
-        let webhooks = reelkeeper_actors::settings::Webhooks {
-            // Without a key there is nothing to sign with.
-            enabled: *initial_enabled && config.initial_api_key.is_some(),
-            url: initial_url.clone(),
-        };
-        if self.settings.insert_first_settings(&GlobalSettings::first(&config.name_id, webhooks)).await? {
-            tracing::info!("stored the first global configuration");
-        } else if initial_url.is_some() {
-            let stored = self.settings.settings().await?.and_then(|stored| stored.webhooks_config.url);
-            if stored != *initial_url {
-                tracing::warn!(
-                    "webhooks.initial_url has no effect: the store has another one, set it over the API"
-                );
-            }
-        }
-        Ok(())
     }
 
     /// Flushes and unlocks.

@@ -39,7 +39,7 @@ const NAMES: &[Name] = &[
     name("MEET_BASE_URL", "base_url", Empty::IsAValue),
     name("MEET_NAME_ID", "name_id", Empty::IsUnset),
     name("SERVER_CORS_ORIGIN", "cors_origin", Empty::IsUnset),
-    Name { variable: "SERVER_TRUST_PROXY", key: "trust_proxy", empty: Empty::IsUnset, reads: trust },
+    name("SERVER_TRUST_PROXY", "trust_proxy", Empty::IsUnset),
     name("MEET_INITIAL_API_KEY", "initial_api_key", Empty::IsAValue),
     Name {
         variable: "MEET_INITIAL_WEBHOOK_ENABLED",
@@ -50,6 +50,12 @@ const NAMES: &[Name] = &[
     name("MEET_INITIAL_WEBHOOK_URL", "webhooks.initial_url", Empty::IsUnset),
     name("MEET_INITIAL_ADMIN_USER", "initial_admin_user", Empty::IsUnset),
     name("MEET_INITIAL_ADMIN_PASSWORD", "initial_admin_password", Empty::IsUnset),
+    Name {
+        variable: "NODE_ENV",
+        key: "guess_limits",
+        empty: Empty::IsUnset,
+        reads: |environment| (environment != "test").to_string(),
+    },
     Name {
         variable: "MEET_CAPTIONS_ENABLED",
         key: "captions",
@@ -85,11 +91,6 @@ pub fn entries(env: &BTreeMap<String, String>) -> Vec<Entry> {
         }
     }
     entries
-}
-
-/// Theirs may also be a number of proxies or a list of them: any of these means that there is one in front.
-fn trust(proxies: &str) -> String {
-    (!matches!(proxies, "false" | "0")).to_string()
 }
 
 /// Their levels, said in ours; what is none of them is left to the check of the filter.

@@ -39,6 +39,7 @@ pub const OPTIONS: &[Spec] = &[
     secret("initial_api_key", "REELKEEPER_INITIAL_API_KEY"),
     open("initial_admin_user", "REELKEEPER_INITIAL_ADMIN_USER"),
     secret("initial_admin_password", "REELKEEPER_INITIAL_ADMIN_PASSWORD"),
+    open("guess_limits", "REELKEEPER_GUESS_LIMITS"),
     open("captions", "REELKEEPER_CAPTIONS"),
     open("data_folder", "REELKEEPER_DATA_FOLDER"),
     open("start_timeout", "REELKEEPER_START_TIMEOUT"),
@@ -116,6 +117,7 @@ pub const OPTIONS: &[Spec] = &[
     open("limits.commands_per_room", "REELKEEPER_LIMITS_COMMANDS_PER_ROOM"),
     open("limits.media_in_flight", "REELKEEPER_LIMITS_MEDIA_IN_FLIGHT"),
     open("limits.webhooks_in_flight", "REELKEEPER_LIMITS_WEBHOOKS_IN_FLIGHT"),
+    open("limits.head_timeout", "REELKEEPER_LIMITS_HEAD_TIMEOUT"),
 ];
 
 /// The option with this key.

@@ -37,7 +37,11 @@ impl From<ApiKey> for Shown {
 /// 401, 403, 503.
 pub async fn create(State(state): State<HttpState>, credentials: Credentials) -> Result<Response, Failure> {
     user(&state, &credentials, UserRole::Admin).await?;
-    let key = ApiKey { key: generated(&*state.entropy), creation_date: state.clock.now().0 };
+    let key = generated(&*state.entropy);
+    // Younger than all others, whatever the clock of the node that made them said.
+    let youngest = state.catalog.api_keys().await?.into_iter().map(|key| key.creation_date).max();
+    let creation_date = state.clock.now().0.max(youngest.map_or(0, |youngest| youngest.saturating_add(1)));
+    let key = ApiKey { key, creation_date };
     state.catalog.replace_api_keys(&key).await?;
     Ok((StatusCode::CREATED, Json(Shown::from(key))).into_response())
 }

@@ -5,19 +5,22 @@
 //! [`reelkeeper_actors::access`]. Never logs a credential.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use reelkeeper_actors::access::claims::{TokenUse, read_member, read_user};
+use reelkeeper_actors::access::permission::Role;
 use reelkeeper_actors::access::user::{User, UserRole, with_role};
 use reelkeeper_actors::access::{Caller, Denied, RecordingSecret, Right, first_accepted, secret};
 use reelkeeper_actors::ids::RecordingId;
+use reelkeeper_actors::meeting::Room;
 use sha2::{Digest, Sha256};
 
 use super::HttpState;
 use super::error::{AccessFailure, Failure};
-use super::request::QueryText;
+use super::request::{ClientAddress, QueryText};
 
 /// Carries the API key.
 const API_KEY: &str = "x-api-key";
@@ -50,9 +53,10 @@ pub const MEMBER: &[Credential] = &[Credential::Member];
 /// For routes that see and delete recordings, or see one room.
 pub const KEY_ADMIN_MEMBER: &[Credential] = &[Credential::ApiKey, Credential::Admin, Credential::Member];
 
-/// The credentials that a request shows, not looked at yet.
+/// The credentials that a request shows, not looked at yet, and where it comes from.
 #[derive(Clone, Default)]
 pub struct Credentials {
+    address: Option<IpAddr>,
     api_key: Option<HeaderValue>,
     access_token: Option<String>,
     member_token: Option<String>,
@@ -64,11 +68,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Credentials {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
         let query = QueryText::from_request_parts(parts, state).await?;
+        let ClientAddress(address) = ClientAddress::from_request_parts(parts, state).await?;
         let headers = &parts.headers;
         let either = |(header, name): (&str, &str)| {
             bearer(headers, header).or_else(|| query.get(name).filter(|token| !token.is_empty()))
         };
         Ok(Self {
+            address,
             api_key: headers.get(API_KEY).filter(|value| !value.is_empty()).cloned(),
             access_token: either(ACCESS_TOKEN),
             member_token: either(MEMBER_TOKEN),
@@ -145,12 +151,44 @@ pub async fn authenticate_to_see(
     };
     let stored = state.catalog.recording(recording).await?;
     let stored = stored.ok_or_else(|| Failure::NoRecording(recording.clone()))?;
-    let which = secret::of_recording(&stored.secrets, secret);
+    let opens = || secret::of_recording(&stored.secrets, secret);
+    let which = guessed(state, credentials.address, opens).await?;
     let which = which.ok_or_else(|| AccessFailure::NotOfRecording(recording.clone()))?;
     if which == RecordingSecret::Private {
         user(state, credentials, UserRole::User).await?;
     }
     Ok(Caller::SecretHolder(which))
+}
+
+/// The role that a secret opens a room for.
+///
+/// # Errors
+/// 400 for another secret, 429 after too many of them.
+pub async fn role_with(
+    state: &HttpState,
+    address: ClientAddress,
+    room: &Room,
+    secret: &str,
+) -> Result<Role, Failure> {
+    let role = guessed(state, address.0, || secret::role_with(room, secret)).await?;
+    role.ok_or_else(|| AccessFailure::NotOfRoom(room.room_id.clone()).into())
+}
+
+/// What a secret opens, if not too many from this address opened nothing.
+async fn guessed<T>(
+    state: &HttpState,
+    address: Option<IpAddr>,
+    opens: impl FnOnce() -> Option<T>,
+) -> Result<Option<T>, Failure> {
+    if !state.settings.guess_limits {
+        return Ok(opens());
+    }
+    state.secret_limits.admit(address).map_err(AccessFailure::TooManyWrong)?;
+    let opened = opens();
+    if opened.is_none() {
+        state.secret_limits.count(address).await;
+    }
+    Ok(opened)
 }
 
 /// The user whose access token the request shows, if they have this role.

@@ -6,9 +6,8 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri, header};
 
 use super::HttpSettings;
+use super::proxies::FORWARDED_PROTO;
 
-/// Only said by a proxy in front of us.
-const FORWARDED_PROTO: &str = "x-forwarded-proto";
 /// What a client of HTTP/1.0 may leave out.
 const UNKNOWN_HOST: &str = "localhost";
 
@@ -106,7 +105,8 @@ pub fn public_url(settings: &HttpSettings, headers: &HeaderMap, uri: &Uri) -> St
     if let Some(BaseUrl(url)) = &settings.base_url {
         return format!("{url}{path}");
     }
-    let scheme = if settings.trust_proxy && forwarded_https(headers) { "https" } else { "http" };
+    // The header is gone by now if nobody whom we believe has said it.
+    let scheme = if forwarded_https(headers) { "https" } else { "http" };
     format!("{scheme}://{}{path}", host(headers, uri))
 }
 
@@ -177,7 +177,6 @@ mod tests {
     #[test]
     fn without_a_configured_url_the_request_names_it() {
         let plain = HttpSettings::default();
-        let behind = HttpSettings { trust_proxy: true, ..HttpSettings::default() };
         let fixed = HttpSettings {
             base_url: Some(BaseUrl::parse("https://m.example.org/").unwrap()),
             base_path: BasePath::parse("/").unwrap(),
@@ -185,8 +184,8 @@ mod tests {
         };
         let cases = [
             (&plain, "host:6080", "", "http://host:6080/meet"),
-            (&plain, "host", "https", "http://host/meet"),
-            (&behind, "host", "https, http", "https://host/meet"),
+            (&plain, "host", "http", "http://host/meet"),
+            (&plain, "host", "https, http", "https://host/meet"),
             (&plain, "user@evil", "", "http://localhost/meet"),
             (&plain, "<script>", "", "http://localhost/meet"),
             (&fixed, "host", "", "https://m.example.org"),

@@ -132,11 +132,45 @@ fn json(bytes: &[u8]) -> Result<Value, Failure> {
     if bytes.is_empty() {
         return Ok(Value::Object(Map::new()));
     }
-    match serde_json::from_slice(bytes) {
+    let read = serde_json::from_slice(bytes).or_else(|error| match without_lone_surrogates(bytes) {
+        Some(mended) => serde_json::from_slice(&mended),
+        None => Err(error),
+    });
+    match read {
         Ok(value @ (Value::Object(_) | Value::Array(_))) => Ok(value),
         Ok(_) => Err(Failure::Malformed("The request body must be a JSON object or array".to_owned())),
         Err(error) => Err(Failure::Malformed(format!("Malformed JSON in the request body: {error}"))),
     }
+}
+
+/// JavaScript writes half a pair when it cuts a text in the middle of one, and reads it; no text of ours can hold it, so
+/// it becomes what the original sends on: the replacement character. None if there is nothing to mend.
+fn without_lone_surrogates(bytes: &[u8]) -> Option<Vec<u8>> {
+    let escape_at = |at: usize| -> Option<u16> {
+        let digits = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
+        u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    };
+    let mut mended = Vec::with_capacity(bytes.len());
+    let (mut at, mut is_mended) = (0, false);
+    while at < bytes.len() {
+        let taken = match (escape_at(at), escape_at(at + 6)) {
+            (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => 12,
+            (Some(0xD800..=0xDFFF), _) => {
+                mended.extend_from_slice(b"\\ufffd");
+                is_mended = true;
+                at += 6;
+                continue;
+            }
+            (Some(_), _) => 6,
+            // An escaped backslash begins no escape.
+            (None, _) if bytes[at] == b'\\' => 2,
+            _ => 1,
+        };
+        let end = bytes.len().min(at + taken);
+        mended.extend_from_slice(&bytes[at..end]);
+        at = end;
+    }
+    is_mended.then_some(mended)
 }
 
 /// A name given more than once keeps its last value.
@@ -168,6 +202,22 @@ mod tests {
         }
         assert!(json(b"{\"a\":\"\xff\"}").is_err());
         assert!(json("[".repeat(100_000).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn half_a_pair_of_surrogates_is_read_as_javascript_sends_it_on() {
+        let cases = [
+            (r#"{"a":"Ann\ud83d"}"#, "Ann\u{fffd}"),
+            (r#"{"a":"\udE00x"}"#, "\u{fffd}x"),
+            (r#"{"a":"\ud83d\ud83d\ude00"}"#, "\u{fffd}\u{1f600}"),
+            (r#"{"a":"\\\ud83d"}"#, "\\\u{fffd}"),
+            (r#"{"a":"\\ud83d \ud83d"}"#, "\\ud83d \u{fffd}"),
+        ];
+        for (text, expected) in cases {
+            let read = json(text.as_bytes()).unwrap_or_else(|failure| panic!("{text}: {failure:?}"));
+            assert_eq!(read["a"], expected, "{text}");
+        }
+        assert!(json(br#"{"a":"\ud83"#).is_err());
     }
 
     #[test]

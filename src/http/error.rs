@@ -45,6 +45,7 @@ mod name {
     pub const REFRESH_TOKEN: &str = "Refresh Token Error";
     pub const REQUEST_TIMEOUT: &str = "Request Timeout";
     pub const ROOM: &str = "Room Error";
+    pub const TOO_MANY: &str = "Too Many Requests";
     pub const UNAVAILABLE: &str = "Service Unavailable";
     pub const UNPROCESSABLE: &str = "Unprocessable Entity";
     pub const WEBHOOK: &str = "Webhook Error";
@@ -260,7 +261,7 @@ impl Failure {
                 unavailable(&dependency_away(error.dependency), LATER)
             }
             Self::Port(error) => {
-                let message = format!("The {} could not be used", error.dependency);
+                let message = format!("Dependency '{}' refused what was asked of it", error.dependency);
                 Answer::new(S::INTERNAL_SERVER_ERROR, name::INTERNAL, message)
             }
             Self::UnsignedWebhook(_) => {

@@ -158,7 +158,7 @@ impl Accounts for World {
         self.store().await?;
         Ok(self.users.lock().unwrap().iter().find(|user| user.username == username).cloned())
     }
-    async fn insert_first_user(&self, _: &User) -> Result<bool, PortError> {
+    async fn insert_user(&self, _: &User) -> Result<bool, PortError> {
         unreachable!("the HTTP face makes no first user")
     }
     async fn change_password(&self, username: &str, from: &str, to: &str) -> Result<bool, PortError> {

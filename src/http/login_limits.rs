@@ -1,7 +1,8 @@
 //! How many wrong logins are taken (contract `access.md` 7).
 //!
 //! Owns the counts: by address, as the contract has it, and by account, so that many addresses together
-//! guess no faster. A login is counted when it begins and given back unless it was wrong, so that a burst
+//! guess hardly faster: once there were too many into an account, an address has one try. So whoever knows the password
+//! gets in, however many others guess. A login is counted when it begins and given back unless it was wrong, so that a burst
 //! gains nothing. All nodes count together; while the coordination is away, each counts by itself.
 
 use std::fmt;
@@ -18,8 +19,8 @@ use reelkeeper_actors::ports::coordination::{Coordination, Tally};
 const WINDOW: Duration = Duration::from_mins(5);
 /// Wrong logins from one address within it.
 const BY_ADDRESS: u32 = 5;
-/// Wrong logins into one account within it, wherever they come from. Far more: whoever is below it can lock
-/// out nobody but themselves.
+/// Wrong logins into one account within it, wherever they come from, until addresses that were wrong before are not
+/// listened to.
 const BY_ACCOUNT: u32 = 50;
 /// Characters of a username that its count is kept by.
 const NAME_MAX: usize = 64;
@@ -79,10 +80,11 @@ impl LoginLimits {
             Source::Account(username.chars().take(NAME_MAX).collect()),
         ];
         let mut attempt = Attempt { counted: Vec::new(), headers: HeaderMap::new() };
+        let mut was_wrong_before = true;
         for source in sources {
             let (place, tally) = self.add(&source.to_string()).await;
             attempt.counted.push((source.to_string(), place));
-            if tally.count > source.limit() {
+            if tally.count > source.limit() && was_wrong_before {
                 self.forgive(&attempt).await;
                 let mut headers = source.headers(tally);
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds_left(tally)));
@@ -90,6 +92,7 @@ impl LoginLimits {
             }
             if matches!(source, Source::Address(_)) {
                 attempt.headers = source.headers(tally);
+                was_wrong_before = tally.count > 1;
             }
         }
         Ok(attempt)
@@ -120,7 +123,8 @@ impl LoginLimits {
     }
 }
 
-fn network(address: IpAddr) -> IpAddr {
+/// What a subscriber has of addresses.
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let mask = u128::MAX << (128 - NETWORK_BITS);
@@ -236,9 +240,13 @@ mod tests {
         for n in 0..BY_ACCOUNT {
             assert!(begin(&limits, &format!("2001:db8:{n:x}::1"), "admin").await.is_ok(), "{n}");
         }
-        let refused = begin(&limits, "2001:db8:ffff::1", "admin").await.unwrap_err().into_response();
-        assert_eq!(text(refused.headers(), "ratelimit-policy"), "50;w=300");
-        assert!(begin(&limits, "2001:db8:ffff::1", "other").await.is_ok(), "another account");
+        let newcomer = "2001:db8:ffff::1";
+        assert!(begin(&limits, newcomer, "admin").await.is_ok(), "who was never wrong has one try");
+        for address in [newcomer, "2001:db8:0::1"] {
+            let refused = begin(&limits, address, "admin").await.unwrap_err().into_response();
+            assert_eq!(text(refused.headers(), "ratelimit-policy"), "50;w=300", "{address}");
+        }
+        assert!(begin(&limits, newcomer, "other").await.is_ok(), "another account");
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,7 +10,6 @@ use reelkeeper_actors::access::claims::{
     Attendee, Joining, MemberClaims, MemberMetadata, TokenUse, VideoGrant,
 };
 use reelkeeper_actors::access::permission::{Permissions, Role};
-use reelkeeper_actors::access::secret;
 use reelkeeper_actors::access::user::UserRole;
 use reelkeeper_actors::ids::RoomId;
 use reelkeeper_actors::meeting::Room;
@@ -18,10 +17,10 @@ use reelkeeper_actors::orchestrator::JoinRefusal;
 use serde::Serialize;
 
 use super::HttpState;
-use super::auth::{Credentials, user};
+use super::auth::{Credentials, role_with, user};
 use super::body::ParsedBody;
 use super::error::{AccessFailure, Failure};
-use super::request::{PathId, PathPair};
+use super::request::{ClientAddress, PathId, PathPair};
 use super::rooms::existing_room;
 use super::settings::stored;
 use super::validation::access::{Wanted, member_token};
@@ -48,17 +47,18 @@ struct Granted {
 ///
 /// # Errors
 /// 400 for another secret, 401 if a login is asked for, 403 also for another's identity, 404, 409 for a closed room,
-/// 422, 503.
+/// 422, 429 after too many wrong secrets, 503.
 pub async fn token(
     State(state): State<HttpState>,
     credentials: Credentials,
+    address: ClientAddress,
     PathId(id): PathId,
     Extension(ParsedBody(body)): Extension<ParsedBody>,
 ) -> Result<Response, Failure> {
     let id = room_id(&id)?;
     let request = member_token(&body)?;
     let room = existing_room(&state, id).await?;
-    let role = role_with(&room, &request.secret)?;
+    let role = role_with(&state, address, &room, &request.secret).await?;
     if stored(&state).await?.asks_for_login(role) {
         user(&state, &credentials, UserRole::User).await?;
     }
@@ -110,19 +110,15 @@ pub async fn roles(State(state): State<HttpState>, PathId(id): PathId) -> Result
 /// Shows the role that a secret opens a room for.
 ///
 /// # Errors
-/// 400 for another secret, 404, 422, 503.
+/// 400 for another secret, 404, 422, 429 after too many of them, 503.
 pub async fn role(
     State(state): State<HttpState>,
+    address: ClientAddress,
     PathPair(id, secret): PathPair,
 ) -> Result<Response, Failure> {
     let room = existing_room(&state, room_id(&id)?).await?;
-    let role = role_with(&room, &secret)?;
+    let role = role_with(&state, address, &room, &secret).await?;
     Ok(Json(shown(&room, role)).into_response())
-}
-
-fn role_with(room: &Room, secret: &str) -> Result<Role, Failure> {
-    let role = secret::role_with(room, secret);
-    role.ok_or_else(|| AccessFailure::NotOfRoom(room.room_id.clone()).into())
 }
 
 fn shown(room: &Room, role: Role) -> RoleAndPermissions {

@@ -71,7 +71,7 @@ fn copy(from: &Value, to: &mut Value, path: &str) {
 fn remove(document: &mut Value, path: &str) {
     let Some(map) = document.as_object_mut() else { return };
     match path.split_once('.') {
-        None => drop(map.remove(path)),
+        None => drop(map.shift_remove(path)),
         Some((key, rest)) => {
             if let Some(inner) = map.get_mut(key) {
                 remove(inner, rest);

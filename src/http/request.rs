@@ -1,17 +1,12 @@
 //! What handlers take from a request besides its body.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-use axum::extract::{ConnectInfo, FromRequestParts, Path};
-use axum::http::HeaderMap;
+use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 
-use super::HttpState;
 use super::error::Failure;
-
-/// Only said by a proxy in front of us.
-const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// The id in the path, decoded and not looked at yet.
 #[derive(Debug, Clone)]
@@ -47,26 +42,16 @@ fn undecodable() -> Failure {
     Failure::Malformed("The path cannot be decoded".to_owned())
 }
 
-/// Where a request comes from, as far as it is known.
-///
-/// Behind a trusted proxy it is what the nearest one says; what stands before that in `X-Forwarded-For` may
-/// be the client's own invention.
-#[derive(Debug, Clone, Copy)]
+/// Where a request comes from, as far as it is known: found by [`super::proxies`].
+#[derive(Debug, Clone, Copy, Default)]
 pub struct ClientAddress(pub Option<IpAddr>);
 
-impl FromRequestParts<HttpState> for ClientAddress {
+impl<S: Send + Sync> FromRequestParts<S> for ClientAddress {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, Infallible> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-        let forwarded = state.settings.trust_proxy.then(|| forwarded_for(&parts.headers)).flatten();
-        Ok(Self(forwarded.or(peer)))
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get().copied().unwrap_or_default())
     }
-}
-
-fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
-    let nearest = headers.get_all(FORWARDED_FOR).iter().next_back()?.to_str().ok()?;
-    nearest.rsplit(',').next()?.trim().parse().ok()
 }
 
 /// The query of a request. May hold secrets: never logged.
@@ -86,6 +71,11 @@ impl QueryText {
     pub fn all(&self, name: &str) -> Vec<String> {
         let pairs = form_urlencoded::parse(self.0.as_bytes());
         pairs.filter(|(key, _)| key == name).map(|(_, value)| value.into_owned()).collect()
+    }
+
+    /// The names of these that stand there more than once, where one value is wanted.
+    pub fn repeated<'a>(&self, names: &'a [&'a str]) -> impl Iterator<Item = &'a str> {
+        names.iter().copied().filter(|name| self.count(name) > 1)
     }
 
     /// How often this name stands there.
@@ -108,30 +98,5 @@ impl QueryText {
     /// What follows the question mark.
     pub(super) fn of(query: &str) -> Self {
         Self(query.to_owned())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_nearest_proxy_is_believed() {
-        let cases: [(&[&str], Option<&str>); 6] = [
-            (&[], None),
-            (&["192.0.2.1"], Some("192.0.2.1")),
-            (&["203.0.113.9, 192.0.2.1"], Some("192.0.2.1")),
-            (&["203.0.113.9", "192.0.2.1, 2001:db8::1"], Some("2001:db8::1")),
-            (&["192.0.2.1, unknown"], None),
-            (&["192.0.2.1,"], None),
-        ];
-        for (values, expected) in cases {
-            let mut headers = HeaderMap::new();
-            for value in values {
-                headers.append(FORWARDED_FOR, value.parse().unwrap());
-            }
-            let expected = expected.map(|address| address.parse().unwrap());
-            assert_eq!(forwarded_for(&headers), expected, "{values:?}");
-        }
     }
 }

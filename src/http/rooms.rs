@@ -81,7 +81,7 @@ pub async fn get(
     if caller.check(Right::Moderate).is_err()
         && let Some(room) = room.as_object_mut()
     {
-        room.remove("moderatorUrl");
+        room.shift_remove("moderatorUrl");
     }
     Ok(Json(fields.apply(room)))
 }

@@ -34,6 +34,7 @@ use super::base_path::BasePath;
 use super::fakes::{NOW, World};
 use super::login_limits::LoginLimits;
 use super::passwords::Passwords;
+use super::secret_limits::SecretLimits;
 use super::tokens::Tokens;
 use super::{HttpSettings, HttpState, router};
 use crate::config::Secret;
@@ -118,6 +119,7 @@ async fn app(world: &Arc<World>, settings: HttpSettings) -> Router {
         tokens: Arc::new(Tokens::new("livekit-key", &Secret::new(SECRET))),
         passwords: Passwords::default(),
         login_limits: Arc::new(LoginLimits::new(world.clone())),
+        secret_limits: Arc::new(SecretLimits::new(world.clone())),
         notice_url: Arc::new(NoticeUrl::new(String::new())),
         last_webhook: Arc::default(),
         clock: world.clone(),

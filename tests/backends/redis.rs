@@ -207,3 +207,24 @@ async fn a_lock_of_meets_is_respected_while_it_is_young() {
     take(week.saturating_sub(2 * LONG)).await;
     assert_eq!(coordination.hold_room(&room, LONG).await.unwrap(), Held::Ours, "an old one is taken over");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_meet_took_is_free_again_after_the_time_it_meant() {
+    let service = redis("").await;
+    let (coordination, mut raw) =
+        (connect(&format!("redis://127.0.0.1:{}", service.port())).await, raw(&service).await);
+    let room = RoomId::from_trusted("room-abc");
+    let lasts = Duration::from_hours(12);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    for (name, age) in [("ann", lasts + LONG), ("bob", lasts.saturating_sub(LONG))] {
+        let key = format!("ov_meet:room_participants:room-abc:{name}");
+        let since = u64::try_from(now.saturating_sub(age).as_millis()).unwrap();
+        // Its 12 hours in milliseconds, given as seconds.
+        let _: () =
+            cmd("SET").arg(key).arg(since).arg("EX").arg(43_200_000).query_async(&mut raw).await.unwrap();
+    }
+    for (wanted, expected) in [("Ann", "Ann"), ("Bob", "Bob_1"), ("Ann", "Ann_1")] {
+        let name = coordination.reserve_name(&room, wanted, lasts).await.unwrap();
+        assert_eq!(name.as_deref(), Some(expected), "{wanted}");
+    }
+}

@@ -298,7 +298,7 @@ async fn every_example_is_carried_out() {
     story.step("delete", "/internal-api/v1/api-keys", &admin).await;
     story.step("post", "/internal-api/v1/users/change-password", &admin).await;
     story.step("post", "/internal-api/v1/auth/logout", &Shown::nothing()).await;
-    let key = ApiKey { key: API_KEY.to_owned(), creation_date: 0 };
+    let key = ApiKey { key: API_KEY.to_owned(), creation_date: i64::MAX / 2 };
     story.service.catalog.replace_api_keys(&key).await.unwrap();
     let without = WITHOUT.map(|(method, path)| (method.to_owned(), path.to_owned()));
     let missing: Vec<_> =

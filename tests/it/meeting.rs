@@ -1,10 +1,11 @@
 //! A meeting held and recorded over the API alone, without the API key: who runs it logs in, who takes part
 //! has a secret (contract `rooms.md` 3, 6, 7 and 9).
 
+use reelkeeper_actors::ids::RoomId;
 use serde_json::{Value, json};
 
 use crate::bearers::{Shown, ask_for_token, claims, login, send};
-use crate::harness::{Reelkeeper, Sim, simulated};
+use crate::harness::{Reelkeeper, Sim, folder, quick, simulated};
 use crate::wire::{client, eventually, try_send};
 
 /// A room's link as its people get it.
@@ -73,23 +74,41 @@ async fn a_meeting_is_held_and_recorded_over_the_api_alone() {
     service.finish().await;
 }
 
+/// Whether LiveKit has the room.
+#[derive(PartialEq, Eq)]
+enum Meets {
+    Yes,
+    No,
+}
+
 #[tokio::test]
 async fn news_of_a_meeting_that_come_late_or_twice_change_nothing() {
-    let (service, _sim) = simulated(&[]).await;
+    // A LiveKit that tells nothing by itself.
+    let folder = folder();
+    let sim = Sim::run(&folder, quick()).await;
+    let service = Reelkeeper::start_in(folder, &sim.url, &[]).await;
     let room = service.room().await;
     let path = format!("/api/v1/rooms/{room}");
     let tell = |name: &str, sid: &str| json!({"event": name, "id": format!("EV_{name}_{sid}"), "room": {"name": room, "sid": sid}});
     let story = [
-        ("room_started", "RM_1", "active_meeting"),
-        ("room_started", "RM_1", "active_meeting"),
-        ("room_finished", "RM_1", "open"),
-        ("room_started", "RM_1", "open"),
-        ("room_started", "RM_2", "active_meeting"),
-        ("room_finished", "RM_1", "active_meeting"),
-        ("room_finished", "RM_2", "open"),
-        ("room_finished", "RM_2", "open"),
+        (Meets::Yes, "room_started", "RM_1", "active_meeting"),
+        (Meets::Yes, "room_started", "RM_1", "active_meeting"),
+        (Meets::No, "room_finished", "RM_1", "open"),
+        (Meets::No, "room_started", "RM_1", "open"),
+        (Meets::Yes, "room_started", "RM_2", "active_meeting"),
+        (Meets::Yes, "room_finished", "RM_1", "active_meeting"),
+        // Nobody told of the beginning of the third.
+        (Meets::No, "room_finished", "RM_3", "open"),
+        (Meets::No, "room_finished", "RM_3", "open"),
+        // And this LiveKit gives two meetings the same sid.
+        (Meets::Yes, "room_started", "RM_3", "active_meeting"),
+        (Meets::No, "room_finished", "RM_3", "open"),
     ];
-    for (name, sid, expected) in story {
+    for (meets, name, sid, expected) in story {
+        sim.control.live().with(|world| world.delete_room(&RoomId::from_trusted(&room)));
+        if meets == Meets::Yes {
+            sim.people(&room);
+        }
         service.tell(&tell(name, sid)).await.expect(200);
         let shown = service.call("GET", &path).await.expect(200).json();
         assert_eq!(shown["status"], expected, "{name} {sid}");

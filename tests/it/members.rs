@@ -192,6 +192,12 @@ async fn who_is_in_the_meeting_comes_again_with_a_secret_of_the_own_role() {
     // Whoever another way let in has no role that could differ.
     sim.people(&room);
     again("speakerUrl", &json!("participant-1")).await.expect(200);
+    // Nobody comes in as the recorder, who would be put out.
+    let id = service.start_recording(&room).await.expect(201).field("recordingId");
+    let recorder = id.split("--").nth(1).unwrap();
+    again("speakerUrl", &json!(recorder)).await.refused(404, "Participant Error", recorder);
+    service.stop_recording(&id).await.expect(202);
+    service.until(&id, "complete").await;
     service.finish().await;
 }
 
@@ -201,8 +207,12 @@ async fn without_livekit_nobody_joins_and_requests_go_on() {
     let room = service.room().await;
     let speaker = secret(&service, &room, "speakerUrl").await;
     let body = json!({"secret": speaker, "grantJoinMeetingPermission": true, "participantName": "Ann"});
-    sim.trouble(&room, Method::CreateRoom, CallTrouble::Error(Refusal::new("unavailable", "gone")));
-    ask_for_token(&service, &room, &body).await.refused(503, "Service Unavailable", "LiveKit");
+    let answers =
+        [("unavailable", 503, "Service Unavailable"), ("invalid_argument", 500, "Internal Server Error")];
+    for (code, status, name) in answers {
+        sim.trouble(&room, Method::CreateRoom, CallTrouble::Error(Refusal::new(code, "gone")));
+        ask_for_token(&service, &room, &body).await.refused(status, name, "LiveKit");
+    }
     let token = ask_for_token(&service, &room, &body).await.expect(200).field("token");
     assert_eq!(claims(&token)["name"], "Ann", "no name was taken in vain");
     service.finish().await;
@@ -241,6 +251,36 @@ async fn a_members_token_is_good_only_for_what_it_says() {
     ];
     for (token, status, error) in bad {
         see(&Shown::member(&token)).await.refused(status, error, "");
+    }
+    service.finish().await;
+}
+
+#[tokio::test]
+async fn whoever_guesses_secrets_is_not_listened_to_for_a_while() {
+    let (service, _sim) = simulated(&[]).await;
+    let room = service.room().await;
+    let right = secret(&service, &room, "speakerUrl").await;
+    let role = async |secret: &str| {
+        let path = format!("/internal-api/v1/rooms/{room}/roles/{secret}");
+        send(&service, "GET", &path, &Shown::nothing(), &Value::Null).await
+    };
+    for _ in 0..199 {
+        role("0123456789").await.expect(400);
+    }
+    role(&right).await.expect(200);
+    role("0123456789").await.expect(400);
+    let refused = role(&right).await;
+    refused.refused(429, "Too Many Requests", "wrong secrets");
+    let body = json!({"secret": right});
+    ask_for_token(&service, &room, &body).await.expect(429);
+    service.call("GET", &format!("/api/v1/rooms/{room}")).await.expect(200);
+    service.finish().await;
+
+    let (service, _sim) = simulated(&[("REELKEEPER_GUESS_LIMITS", "false")]).await;
+    let room = service.room().await;
+    for _ in 0..201 {
+        let path = format!("/internal-api/v1/rooms/{room}/roles/0123456789");
+        send(&service, "GET", &path, &Shown::nothing(), &Value::Null).await.expect(400);
     }
     service.finish().await;
 }

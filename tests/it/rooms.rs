@@ -5,7 +5,7 @@ use reelkeeper_actors::simulator::calls::{Method, Refusal};
 use reelkeeper_actors::simulator::faults::CallTrouble;
 use serde_json::{Value, json};
 
-use crate::harness::{Reelkeeper, Sim, simulated};
+use crate::harness::{Reelkeeper, Sim, folder, quick, simulated};
 use crate::receiver::Receiver;
 use crate::wire::{Reply, eventually, try_send};
 
@@ -373,5 +373,43 @@ async fn a_meeting_that_could_not_be_ended_takes_no_room_with_it_later() {
     assert_eq!((&shown["status"], &shown["meetingEndAction"]), (&json!("active_meeting"), &json!("none")));
     delete(&service, &room, "force", "force").await.expect(200);
     until_gone(&service, &format!("/api/v1/rooms/{room}")).await;
+    service.finish().await;
+}
+
+/// Before its deletion could be carried out, and before anybody told of the new meeting.
+#[tokio::test]
+async fn who_meets_again_keeps_the_room_for_as_long() {
+    // A LiveKit that tells nothing by itself.
+    let folder = folder();
+    let sim = Sim::run(&folder, quick()).await;
+    let service = Reelkeeper::start_in(folder, &sim.url, &[("REELKEEPER_REQUEST_TIMEOUT", "1s")]).await;
+    let room = sim.room(&service).await;
+    let tell = |name: &str| json!({"event": name, "id": name, "room": {"name": room, "sid": "RM_1"}});
+    service.tell(&tell("room_started")).await.expect(200);
+    let id = record(&service, &room).await;
+    delete(&service, &room, "when_meeting_ends", "force").await.expect(202);
+    let path = format!("/api/v1/rooms/{room}");
+    let looks = || {
+        let calls = sim.control.live().with(|world| world.calls());
+        calls.iter().filter(|call| call.method == Method::ListRooms).count()
+    };
+
+    // Its file cannot be reached: its folder leads in a circle.
+    let shelf = service.file(&id).parent().unwrap().to_owned();
+    let moved = shelf.with_extension("moved");
+    std::fs::rename(&shelf, &moved).unwrap();
+    std::os::unix::fs::symlink(&shelf, &shelf).unwrap();
+    let before = looks();
+    service.tell(&tell("room_finished")).await.expect(200);
+    // The people are still, or again, in LiveKit's room.
+    eventually("the deletion is tried again", async || (looks() > before).then_some(())).await;
+    std::fs::remove_file(&shelf).unwrap();
+    std::fs::rename(&moved, &shelf).unwrap();
+    let seen = looks();
+    eventually("and again", async || (looks() > seen).then_some(())).await;
+    assert_eq!(service.call("GET", &path).await.expect(200).json()["meetingEndAction"], "delete");
+    end_meeting(&sim, &room);
+    until_gone(&service, &path).await;
+    service.recording(&id).await.expect(404);
     service.finish().await;
 }

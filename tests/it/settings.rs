@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::bearers::{Shown, ask_for_token, login, secret, send};
 use crate::harness::{API_KEY, Reelkeeper, simulated};
 use crate::receiver::{Receiver, signature};
+use crate::restart::Lasting;
 use crate::wire::{Reply, eventually};
 
 const CONFIG: &str = "/internal-api/v1/config";
@@ -60,7 +61,7 @@ async fn webhooks_go_where_the_admin_says() {
     let (service, sim) = simulated(&[]).await;
     let (admin, receiver) = (Admin::of(&service).await, Receiver::run(&[]).await);
     let path = format!("{CONFIG}/webhooks");
-    assert_eq!(admin.get(&path).await, json!({"enabled": false}));
+    assert_eq!(admin.get(&path).await, json!({"enabled": false, "url": ""}));
     admin.send("PUT", &path, &json!({"enabled": true})).await.expect(422);
     admin.send("PUT", &path, &json!({"enabled": true, "url": receiver.url})).await.expect(200);
     let room = sim.room(&service).await;
@@ -125,6 +126,21 @@ async fn there_is_one_api_key_and_it_can_be_replaced() {
     }
     send(&service, "GET", "/api/v1/rooms", &Shown::key(key), &Value::Null).await.expect(401);
     service.finish().await;
+}
+
+/// Also where the configuration still names it.
+#[tokio::test]
+async fn an_api_key_that_was_deleted_stays_deleted() {
+    let lasting = Lasting::begin().await;
+    let service = lasting.reelkeeper(&[]).await;
+    service.call("GET", "/api/v1/rooms").await.expect(200);
+    let path = "/internal-api/v1/api-keys";
+    Admin::of(&service).await.send("DELETE", path, &Value::Null).await.expect(200);
+    service.stop().await;
+    let service = lasting.reelkeeper(&[]).await;
+    assert_eq!(Admin::of(&service).await.get(path).await, json!([]));
+    service.call("GET", "/api/v1/rooms").await.refused(401, "Authentication Error", "API key");
+    service.stop().await;
 }
 
 #[tokio::test]

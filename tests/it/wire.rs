@@ -67,7 +67,7 @@ impl Reply {
         assert_eq!((self.status, self.field("error").as_str()), (status, error), "{shown}");
         assert!(self.field("message").contains(fragment), "'{fragment}' is not in {shown}");
         let later = self.header("retry-after").parse::<u32>().ok().filter(|seconds| *seconds > 0);
-        assert_eq!(later.is_some(), status == 503, "Retry-After of {shown}");
+        assert_eq!(later.is_some(), [429, 503].contains(&status), "Retry-After of {shown}");
         self
     }
 }

@@ -18,9 +18,9 @@ impl Accounts for MemoryStore {
         Ok(lock(&self.users).get(username).cloned())
     }
 
-    async fn insert_first_user(&self, user: &User) -> Result<bool, PortError> {
+    async fn insert_user(&self, user: &User) -> Result<bool, PortError> {
         let mut users = lock(&self.users);
-        if !users.is_empty() {
+        if users.contains_key(&user.username) {
             return Ok(false);
         }
         users.insert(user.username.clone(), user.clone());

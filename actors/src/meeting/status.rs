@@ -2,7 +2,8 @@
 //!
 //! Owns the rule by which news of a meeting, or a client's wish, changes a room. LiveKit's news come twice, late or in
 //! the wrong order, so a room remembers which meeting it heard of last, by LiveKit's sid: the end of another than
-//! the running one, and the beginning of one that is over, change nothing.
+//! the running one, and the beginning of one that is over, are in doubt and change nothing until a look into LiveKit says
+//! the same.
 
 use super::config::ConfigPatch;
 use super::{MeetingEndAction, Room, RoomStatus, WithRecordings};
@@ -26,8 +27,11 @@ pub enum MeetingNews {
 /// says why.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RoomChange {
-    /// LiveKit told of its meeting.
+    /// LiveKit told of its meeting. Nothing if that is in doubt.
     Heard(MeetingNews),
+    /// LiveKit told of its meeting what is in doubt, and a look into it says the same. Nothing if the room has heard of
+    /// another meeting than this many since.
+    Seen(MeetingNews, u32),
     /// A client opens it. A meeting goes on, and nothing happens at its end.
     Open,
     /// A client closes it: now, or at the end of its meeting.
@@ -73,7 +77,13 @@ impl Room {
     pub fn changed(mut self, change: &RoomChange) -> Self {
         let runs = self.status == RoomStatus::ActiveMeeting;
         match change {
-            RoomChange::Heard(news) => self.hear(news),
+            RoomChange::Heard(news) if !self.doubts(news) => self.hear(news),
+            RoomChange::Seen(news, meetings) if self.meetings == *meetings && self.doubts(news) => {
+                // A sid that is told of a second meeting makes it no first one.
+                let is_another = u32::from(matches!(news, MeetingNews::Started { .. }));
+                self.meetings = self.meetings.saturating_add(is_another);
+                self.hear(news);
+            }
             RoomChange::Open if runs => self.end_with(MeetingEndAction::None, None),
             RoomChange::Open => self.settle(RoomStatus::Open),
             RoomChange::Close if runs => self.end_with(MeetingEndAction::Close, None),
@@ -84,12 +94,26 @@ impl Room {
             RoomChange::NotDeleted(status) if self.meeting_end_action == MeetingEndAction::Delete => {
                 self.settle(*status);
             }
-            RoomChange::Configure(_)
+            RoomChange::Heard(_)
+            | RoomChange::Seen(..)
+            | RoomChange::Configure(_)
             | RoomChange::CloseInstead
             | RoomChange::AtEnd(..)
             | RoomChange::NotDeleted(_) => {}
         }
         self
+    }
+
+    /// Whether news are most likely late or doubled, going by the sid: of the beginning of a meeting that is over, or of
+    /// the end of another than the one that runs. LiveKit itself knows better.
+    #[must_use]
+    pub fn doubts(&self, news: &MeetingNews) -> bool {
+        let runs = self.status == RoomStatus::ActiveMeeting;
+        match (news, &self.last_meeting) {
+            (MeetingNews::Started { sid } | MeetingNews::Finished { sid }, _) if sid.is_empty() => false,
+            (MeetingNews::Started { sid }, last) => !runs && last.as_ref() == Some(sid),
+            (MeetingNews::Finished { sid }, last) => runs && last.as_ref().is_some_and(|last| last != sid),
+        }
     }
 
     fn end_with(&mut self, action: MeetingEndAction, policy: Option<WithRecordings>) {
@@ -107,10 +131,6 @@ impl Room {
         let runs = self.status == RoomStatus::ActiveMeeting;
         match news {
             MeetingNews::Started { sid } => {
-                let is_over = !sid.is_empty() && !runs && self.last_meeting.as_ref() == Some(sid);
-                if is_over {
-                    return;
-                }
                 // A room that was closed before this news came stays meant to be closed.
                 if self.status == RoomStatus::Closed {
                     self.meeting_end_action = MeetingEndAction::Close;
@@ -119,10 +139,6 @@ impl Room {
                 self.remember(sid, if runs { Known::Before } else { Known::Now });
             }
             MeetingNews::Finished { sid } => {
-                let another = self.last_meeting.as_ref().is_some_and(|last| last != sid);
-                if runs && !sid.is_empty() && another {
-                    return;
-                }
                 match (self.status, self.meeting_end_action) {
                     (_, MeetingEndAction::Close) => self.settle(RoomStatus::Closed),
                     (RoomStatus::Closed, _) | (_, MeetingEndAction::Delete) => {}
@@ -212,16 +228,31 @@ mod tests {
             (&[started("1"), finished("")], Open),
         ];
         for (story, expected) in stories {
-            let mut room = room(Open, Nothing);
-            for news in story {
-                room.hear(news);
-            }
+            let heard = |room: Room, news: &MeetingNews| room.changed(&RoomChange::Heard(news.clone()));
+            let room = story.iter().fold(room(Open, Nothing), heard);
             assert_eq!(room.status, expected, "{story:?}");
         }
         let mut closing = room(ActiveMeeting, Close);
         closing.hear(&finished("1"));
         closing.hear(&finished("1"));
         assert_eq!(closing.status, Closed, "a repeat does not open it again");
+    }
+
+    #[test]
+    fn what_is_in_doubt_counts_once_livekit_says_the_same() {
+        let heard = |room: Room, news: &MeetingNews| room.changed(&RoomChange::Heard(news.clone()));
+        // A LiveKit that gives two meetings the same sid.
+        let over = [started("1"), finished("1")].iter().fold(room(Open, Nothing), heard);
+        assert!(over.doubts(&started("1")) && !over.doubts(&started("2")) && !over.doubts(&finished("1")));
+        let again = over.clone().changed(&RoomChange::Seen(started("1"), over.meetings));
+        assert_eq!((again.status, again.meetings), (ActiveMeeting, 2));
+        let late = over.clone().changed(&RoomChange::Seen(started("1"), 0));
+        assert_eq!(late, over, "it has heard of another meeting since");
+        // The beginning of the second meeting was lost.
+        let runs = heard(room(Open, Nothing), &started("1"));
+        assert!(runs.doubts(&finished("2")) && !runs.doubts(&finished("")));
+        let ended = runs.clone().changed(&RoomChange::Seen(finished("2"), runs.meetings));
+        assert_eq!((ended.status, ended.meetings), (Open, 2));
     }
 
     #[test]
@@ -263,15 +294,12 @@ mod tests {
     fn every_meeting_has_a_number_of_its_own_however_often_it_is_told() {
         let mut room = room(Open, Nothing);
         let told = [started("1"), started("1"), finished("1"), finished("1"), finished("2"), started("3")];
-        let numbers = told.map(|news| {
-            room.hear(&news);
+        let mut number = |news: MeetingNews| {
+            room = room.clone().changed(&RoomChange::Heard(news));
             room.meetings
-        });
-        assert_eq!(numbers, [1, 1, 1, 1, 2, 3]);
-        let numbers = [finished(""), started(""), started(""), finished("")].map(|news| {
-            room.hear(&news);
-            room.meetings
-        });
-        assert_eq!(numbers, [3, 4, 4, 4]);
+        };
+        assert_eq!(told.map(&mut number), [1, 1, 1, 1, 2, 3]);
+        let without = [finished(""), started(""), started(""), finished("")];
+        assert_eq!(without.map(number), [3, 4, 4, 4]);
     }
 }

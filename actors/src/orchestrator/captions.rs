@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::Orchestrator;
-use super::meetings::away;
+use super::meetings::of_livekit;
 use crate::ids::RoomId;
 use crate::meeting::Room;
 use crate::meeting::joining::{MeetingSettings, RoomOrder, STAY_LASTS};
@@ -33,7 +33,7 @@ impl Orchestrator {
         let world = &self.shared.world;
         let wish = world.coordination.want_captions(&room.room_id, identity, STAY_LASTS);
         bounded(&self.shared, wish).await?;
-        world.media_server.create_room(&RoomOrder::of(room, settings)).await.map_err(away)?;
+        world.media_server.create_room(&RoomOrder::of(room, settings)).await.map_err(of_livekit)?;
         the_agent(&self.shared, &room.room_id).await
     }
 
@@ -66,7 +66,8 @@ impl Orchestrator {
             return Ok(());
         }
         // An agent goes with its room.
-        if world.media_server.existing_rooms(std::slice::from_ref(room)).await.map_err(away)?.is_empty() {
+        if world.media_server.existing_rooms(std::slice::from_ref(room)).await.map_err(of_livekit)?.is_empty()
+        {
             return Ok(());
         }
         let agents = agents(&self.shared, room).await?;
@@ -74,7 +75,7 @@ impl Orchestrator {
             return Ok(());
         }
         for agent in &agents {
-            world.media_server.call_back(room, &agent.id).await.map_err(away)?;
+            world.media_server.call_back(room, &agent.id).await.map_err(of_livekit)?;
         }
         tracing::info!(room.id = %room, "nobody wants captions any more, the agent was called back");
         if are_wanted(&self.shared, room).await? {
@@ -90,7 +91,7 @@ async fn are_wanted(shared: &Arc<Shared>, room: &RoomId) -> Result<bool, PortErr
 
 /// Those that make captions in a room, the oldest first.
 async fn agents(shared: &Arc<Shared>, room: &RoomId) -> Result<Vec<Dispatch>, PortError> {
-    let mut agents = shared.world.media_server.dispatches(room).await.map_err(away)?;
+    let mut agents = shared.world.media_server.dispatches(room).await.map_err(of_livekit)?;
     agents.retain(|sent| sent.agent == AGENT);
     agents.sort();
     Ok(agents)
@@ -101,7 +102,7 @@ async fn the_agent(shared: &Arc<Shared>, room: &RoomId) -> Result<Dispatch, Port
     let media_server = &shared.world.media_server;
     let mut all = agents(shared, room).await?;
     if all.is_empty() {
-        let sent = media_server.dispatch(room, AGENT).await.map_err(away)?;
+        let sent = media_server.dispatch(room, AGENT).await.map_err(of_livekit)?;
         tracing::info!(room.id = %room, agent.id = %sent.id, "captions are wanted, the agent was sent");
         all = agents(shared, room).await?;
         if all.is_empty() {
@@ -110,7 +111,7 @@ async fn the_agent(shared: &Arc<Shared>, room: &RoomId) -> Result<Dispatch, Port
     }
     let kept = all.remove(0);
     for surplus in all {
-        media_server.call_back(room, &surplus.id).await.map_err(away)?;
+        media_server.call_back(room, &surplus.id).await.map_err(of_livekit)?;
     }
     Ok(kept)
 }

@@ -18,8 +18,8 @@ use crate::meeting::status::{MeetingNews, RoomChange};
 use crate::meeting::{MeetingEndAction, Room, RoomStatus};
 use crate::ports::PortError;
 use crate::ports::catalog::list::RecordingQuery;
-use crate::ports::media_server::{DataMessage, Receivers};
-use crate::recording::egress::CallError;
+use crate::ports::media_server::{DataMessage, ParticipantKind, Receivers};
+use crate::recording::egress::{CallError, StartClass, classify_start};
 use crate::recording::signal::RoomStatusPayload;
 use crate::room::Shared;
 use crate::room::commit::bounded;
@@ -60,7 +60,7 @@ impl Orchestrator {
     ) -> Result<Attendee, JoinRefusal> {
         refuse_if_closed(room)?;
         let world = &self.shared.world;
-        world.media_server.create_room(&RoomOrder::of(room, settings)).await.map_err(away)?;
+        world.media_server.create_room(&RoomOrder::of(room, settings)).await.map_err(of_livekit)?;
         let reserved = world.coordination.reserve_name(&room.room_id, wanted_name, STAY_LASTS);
         let name = bounded(&self.shared, reserved).await?.ok_or(JoinRefusal::NoNameLeft)?;
         Ok(Attendee { identity: joining::identity(&name, world.entropy.draw()), name })
@@ -74,7 +74,9 @@ impl Orchestrator {
     pub async fn invite_again(&self, room: &Room, role: Role, who: &Attendee) -> Result<(), JoinRefusal> {
         refuse_if_closed(room)?;
         let found = self.shared.world.media_server.participant(&room.room_id, &who.identity).await;
-        let found = found.map_err(away)?.ok_or(JoinRefusal::NoParticipant)?;
+        // Recorders and agents were let in by us: nobody may take their place.
+        let found = found.map_err(of_livekit)?.filter(|found| found.kind == ParticipantKind::Standard);
+        let found = found.ok_or(JoinRefusal::NoParticipant)?;
         match MemberMetadata::role_in(&found.metadata) {
             Some(theirs) if theirs != role => Err(JoinRefusal::OtherRole),
             // Somebody whom another way let in has no role that could differ.
@@ -87,9 +89,20 @@ impl Orchestrator {
     pub(crate) async fn hear(&self, room: &RoomId, news: &MeetingNews) -> Result<(), PortError> {
         let (shared, world) = (&self.shared, &self.shared.world);
         let change = RoomChange::Heard(news.clone());
-        let Some(changed) = bounded(shared, world.catalog.change_room(room, &change)).await? else {
+        let Some(mut changed) = bounded(shared, world.catalog.change_room(room, &change)).await? else {
             return Ok(());
         };
+        if changed.before.doubts(news) {
+            let found =
+                world.media_server.existing_rooms(std::slice::from_ref(room)).await.map_err(of_livekit)?;
+            if found.contains(room) != matches!(news, MeetingNews::Started { .. }) {
+                return Ok(());
+            }
+            let change = RoomChange::Seen(news.clone(), changed.before.meetings);
+            let seen = bounded(shared, world.catalog.change_room(room, &change)).await?;
+            let Some(seen) = seen else { return Ok(()) };
+            changed = seen;
+        }
         let Some(notice) = notice::of(&changed, news, world.clock.now()) else { return Ok(()) };
         bounded(shared, world.notifier.take_meeting(&notice)).await?;
         if notice.event == MeetingEvent::Ended {
@@ -108,8 +121,12 @@ fn refuse_if_closed(room: &Room) -> Result<(), JoinRefusal> {
     if room.status == RoomStatus::Closed { Err(JoinRefusal::Closed) } else { Ok(()) }
 }
 
-pub(super) fn away(error: CallError) -> PortError {
-    PortError::unavailable("LiveKit", error)
+/// What LiveKit refuses for good is a fault of ours, or of its keys: coming again does not help.
+pub(super) fn of_livekit(error: CallError) -> PortError {
+    match classify_start(&error) {
+        StartClass::RefusedForGood => PortError::misused("LiveKit", error),
+        StartClass::Refused | StartClass::Unknown => PortError::unavailable("LiveKit", error),
+    }
 }
 
 /// Tells somebody who came into a meeting of the recordings in its room: a hint, sent once. LiveKit is not
@@ -139,5 +156,5 @@ async fn send_status(shared: &Arc<Shared>, room: &RoomId, sid: String) -> Result
         payload: payload.expect("a signal is plain data"),
         to: Receivers::Sids(vec![sid]),
     };
-    shared.world.media_server.send_data(&message).await.map_err(away)
+    shared.world.media_server.send_data(&message).await.map_err(of_livekit)
 }

@@ -10,7 +10,7 @@ use futures::{StreamExt as _, stream};
 use tracing::Instrument as _;
 
 use super::Orchestrator;
-use super::meetings::away;
+use super::meetings::of_livekit;
 use crate::access::claims::MemberMetadata;
 use crate::access::permission::{Permissions, Role};
 use crate::access::secret;
@@ -215,7 +215,7 @@ impl Orchestrator {
     /// # Errors
     /// When LiveKit is away.
     pub async fn end_meeting(&self, room: &RoomId) -> Result<(), PortError> {
-        let ended = self.shared.world.media_server.delete_room(room).await.map_err(away)?;
+        let ended = self.shared.world.media_server.delete_room(room).await.map_err(of_livekit)?;
         let wait = if ended { WORD_COMES_WITHIN } else { Duration::ZERO };
         let (this, room) = (self.clone(), room.clone());
         let see_to_it = async move {
@@ -233,7 +233,7 @@ impl Orchestrator {
         let world = &self.shared.world;
         let room = bounded(&self.shared, world.catalog.room(id)).await?;
         let Some(room) = room.filter(|room| room.status == RoomStatus::ActiveMeeting) else { return Ok(()) };
-        let found = world.media_server.existing_rooms(std::slice::from_ref(id)).await.map_err(away)?;
+        let found = world.media_server.existing_rooms(std::slice::from_ref(id)).await.map_err(of_livekit)?;
         if found.contains(id) { Ok(()) } else { self.hear(id, &news_of_end(&room)).await }
     }
 
@@ -332,13 +332,13 @@ impl Orchestrator {
     async fn still_due(&self, ended: &Room, tries: u32) -> Result<Option<Room>, RoomRefusal> {
         let (id, world) = (&ended.room_id, &self.shared.world);
         let Some(room) = bounded(&self.shared, world.catalog.room(id)).await? else { return Ok(None) };
-        if room.meeting_end_action != MeetingEndAction::Delete || room.last_meeting != ended.last_meeting {
+        if room.meeting_end_action != MeetingEndAction::Delete || room.meetings != ended.meetings {
             return Ok(None);
         }
         if tries == 0 {
             return Ok(Some(room));
         }
-        let there = world.media_server.existing_rooms(std::slice::from_ref(id)).await.map_err(away)?;
+        let there = world.media_server.existing_rooms(std::slice::from_ref(id)).await.map_err(of_livekit)?;
         if there.contains(id) { Err(RoomRefusal::Busy) } else { Ok(Some(room)) }
     }
 
@@ -368,7 +368,7 @@ impl Orchestrator {
     /// See [`RoomRefusal`].
     pub async fn kick(&self, room: &RoomId, identity: &str) -> Result<(), RoomRefusal> {
         let media_server = &self.shared.world.media_server;
-        let removed = media_server.remove_participant(room, identity).await.map_err(away)?;
+        let removed = media_server.remove_participant(room, identity).await.map_err(of_livekit)?;
         if removed { Ok(()) } else { Err(RoomRefusal::NoParticipant) }
     }
 
@@ -379,23 +379,26 @@ impl Orchestrator {
     /// See [`RoomRefusal`].
     pub async fn change_role(&self, room: &Room, identity: &str, role: Role) -> Result<(), RoomRefusal> {
         let (id, media_server) = (&room.room_id, &self.shared.world.media_server);
-        let found = media_server.participant(id, identity).await.map_err(away)?;
+        let found = media_server.participant(id, identity).await.map_err(of_livekit)?;
         let found = found.ok_or(RoomRefusal::NoParticipant)?;
         let permissions = Permissions::of(role, room.config.recording.allow_access_to);
         let metadata = MemberMetadata::with_role(&found.metadata, role, permissions);
         let metadata = metadata.ok_or(RoomRefusal::BadMetadata)?;
-        if !media_server.update_participant(id, identity, &metadata).await.map_err(away)? {
+        if !media_server.update_participant(id, identity, &metadata).await.map_err(of_livekit)? {
             return Err(RoomRefusal::NoParticipant);
         }
         let told = RoleUpdated::of(id, identity, role, self.shared.world.clock.now());
         let in_person = told.clone().with_secret(secret::room_secret(room, role));
         let to_them = Receivers::Identities(vec![found.identity.clone()]);
-        media_server.send_data(&message(id, RoleUpdated::TOPIC, &in_person, to_them)).await.map_err(away)?;
-        let others = media_server.participants(id).await.map_err(away)?;
+        media_server
+            .send_data(&message(id, RoleUpdated::TOPIC, &in_person, to_them))
+            .await
+            .map_err(of_livekit)?;
+        let others = media_server.participants(id).await.map_err(of_livekit)?;
         let others = others.into_iter().map(|other| other.identity).filter(|other| *other != found.identity);
         // Nobody else: to everybody, as the contract has it. No secret is in it.
         let others = Receivers::Identities(others.collect());
-        media_server.send_data(&message(id, RoleUpdated::TOPIC, &told, others)).await.map_err(away)?;
+        media_server.send_data(&message(id, RoleUpdated::TOPIC, &told, others)).await.map_err(of_livekit)?;
         Ok(())
     }
 }

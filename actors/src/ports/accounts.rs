@@ -17,11 +17,11 @@ pub trait Accounts: Send + Sync {
     /// When the store is away, or what is stored cannot be read.
     async fn user(&self, username: &str) -> Result<Option<User>, PortError>;
 
-    /// Stores a user if there is none at all yet. Returns whether they were stored.
+    /// Stores a user unless there is one of that name. Returns whether they were stored.
     ///
     /// # Errors
     /// When the store is away.
-    async fn insert_first_user(&self, user: &User) -> Result<bool, PortError>;
+    async fn insert_user(&self, user: &User) -> Result<bool, PortError>;
 
     /// Replaces the hash of a user's password if it is still `from`. Returns whether it was.
     ///

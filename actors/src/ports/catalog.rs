@@ -222,7 +222,8 @@ pub trait Catalog: Send + Sync {
     /// When the store is away.
     async fn insert_first_api_key(&self, key: &ApiKey) -> Result<bool, PortError>;
 
-    /// Stores an API key, then removes all others: at no moment there is none.
+    /// Stores an API key, then removes all that are not younger: at no moment there is none, also if several do
+    /// this at once.
     ///
     /// # Errors
     /// When the store is away; it may have been stored all the same, beside the others or instead of them.

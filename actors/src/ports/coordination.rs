@@ -103,7 +103,8 @@ pub trait Coordination: Send + Sync {
     async fn standing(&self, node: &NodeId) -> Result<Standing, PortError>;
 
     /// Reserves a display name in a room for `ttl`: the wanted one, or another made of it by
-    /// [`crate::meeting::joining::free_name`]. Returns the reserved one; none if the room has [`NAMES_MAX`].
+    /// [`crate::meeting::joining::free_name`]; of many alike perhaps not the one with the smallest number. Returns the
+    /// reserved one; none if the room has [`NAMES_MAX`].
     ///
     /// # Errors
     /// When the backend is away; a name may have been reserved all the same.

@@ -1,7 +1,6 @@
-//! Users in MongoDB, and how only one of many becomes the first.
+//! Users in MongoDB, and how only one of many API keys becomes the first.
 //!
-//! Neither users nor API keys have a field of which there may be one only, so the first one gets an id that no
-//! second one can have.
+//! API keys have no field of which there may be one only, so the first one gets an id that no second one can have.
 
 use ::mongodb::bson::oid::ObjectId;
 use ::mongodb::bson::{Document, doc};
@@ -50,8 +49,8 @@ impl Accounts for MongoStore {
         found.as_ref().map(to_user).transpose()
     }
 
-    async fn insert_first_user(&self, user: &User) -> Result<bool, PortError> {
-        self.insert_first(USERS, of_user(user)?).await
+    async fn insert_user(&self, user: &User) -> Result<bool, PortError> {
+        self.insert(USERS, SUBJECT, of_user(user)?).await
     }
 
     async fn change_password(&self, username: &str, from: &str, to: &str) -> Result<bool, PortError> {

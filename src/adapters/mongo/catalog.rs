@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use ::mongodb::Collection;
+use ::mongodb::bson::oid::ObjectId;
 use ::mongodb::bson::{Bson, DateTime, Document, doc};
 use ::mongodb::options::Hint;
 use async_trait::async_trait;
@@ -467,9 +468,14 @@ impl Catalog for MongoStore {
     }
 
     async fn replace_api_keys(&self, key: &ApiKey) -> Result<(), PortError> {
-        self.insert(API_KEYS, "api keys", of_api_key(key)).await?;
-        let others = doc! {"key": {"$ne": &key.key}};
-        self.run(&"api keys", self.agreed(API_KEYS).delete_many(others)).await.map(drop)
+        let (id, date) = (ObjectId::new(), key.creation_date);
+        let mut document = of_api_key(key);
+        document.insert("_id", id);
+        self.insert(API_KEYS, "api keys", document).await?;
+        // Of several who do this at once all agree on which is the last, so that one stays.
+        let of_the_same_moment = doc! {"creationDate": date, "_id": {"$lt": id}};
+        let older = doc! {"$or": [{"creationDate": {"$lt": date}}, of_the_same_moment]};
+        self.run(&"api keys", self.agreed(API_KEYS).delete_many(older)).await.map(drop)
     }
 
     async fn remove_api_keys(&self) -> Result<u64, PortError> {

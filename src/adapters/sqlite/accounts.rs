@@ -14,8 +14,7 @@ use super::connection::failed;
 const SUBJECT: &str = "users";
 
 const USER: &str = "SELECT password_hash, roles FROM users WHERE username = ?1";
-const INSERT_FIRST_USER: &str = "INSERT INTO users (username, password_hash, roles)
-    SELECT ?1, ?2, ?3 WHERE NOT EXISTS (SELECT 1 FROM users)";
+const INSERT_USER: &str = "INSERT INTO users (username, password_hash, roles) VALUES (?1, ?2, ?3) ON CONFLICT (username) DO NOTHING";
 const CHANGE_PASSWORD: &str =
     "UPDATE users SET password_hash = ?3 WHERE username = ?1 AND password_hash = ?2";
 
@@ -36,11 +35,11 @@ impl Accounts for SqliteStore {
         .await
     }
 
-    async fn insert_first_user(&self, user: &User) -> Result<bool, PortError> {
+    async fn insert_user(&self, user: &User) -> Result<bool, PortError> {
         let (user, roles) = (user.clone(), written(&SUBJECT, &user.roles)?);
         self.commit(&SUBJECT, move |connection: &Connection| {
             let values = params![user.username, user.password_hash, roles];
-            changed(connection, &SUBJECT, INSERT_FIRST_USER, values)
+            changed(connection, &SUBJECT, INSERT_USER, values)
         })
         .await
     }

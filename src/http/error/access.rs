@@ -5,7 +5,8 @@ use axum::http::StatusCode;
 use reelkeeper_actors::access::Denied;
 use reelkeeper_actors::ids::{RecordingId, RoomId};
 
-use super::{Answer, Failure, name};
+use super::{Answer, Failure, SOON, name};
+use crate::http::secret_limits::TooManyWrong;
 
 /// Why a login, a token or a secret leads nowhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub enum AccessFailure {
     OtherRole(RoomId, String),
     /// The room has no space for another name.
     NoNameLeft(RoomId),
+    /// Too many secrets from the same address were wrong.
+    TooManyWrong(TooManyWrong),
 }
 
 impl From<AccessFailure> for Failure {
@@ -75,6 +78,10 @@ impl AccessFailure {
             Self::NoNameLeft(room) => {
                 let message = format!("No unique name could be given to a participant of room '{room}'");
                 Answer::new(S::INTERNAL_SERVER_ERROR, name::INTERNAL, message)
+            }
+            Self::TooManyWrong(TooManyWrong { ends_in }) => {
+                let message = "Too many wrong secrets, please try again later";
+                Answer::new(S::TOO_MANY_REQUESTS, name::TOO_MANY, message).retry_after(*ends_in + SOON)
             }
         }
     }

@@ -22,6 +22,8 @@ const IDS_MAX: usize = PAGE_MAX;
 /// The field with several ids.
 const IDS: &str = "recordingIds";
 
+/// What every list reads.
+const PAGING: [&str; 5] = ["fields", "maxItems", "nextPageToken", "sortField", "sortOrder"];
 const ORDERS: [(&str, Order); 2] = [("asc", Order::Ascending), ("desc", Order::Descending)];
 
 /// Reads the query of a list, and which parts of each recording are wanted. `within` bounds what the caller
@@ -34,6 +36,8 @@ pub fn recordings(
     within: Option<&RoomId>,
 ) -> Result<(RecordingQuery, Projection), Failure> {
     let mut faults = Faults::default();
+    let scalars = ["roomId", "roomName", "status"];
+    once(query, &[scalars.as_slice(), &PAGING].concat(), &mut faults);
     let read = recording_query(query, within, &mut faults);
     let fields = faults.take(Projection::parse(query.get("fields").as_deref()));
     faults.finish(fields.map(|fields| (read, fields)))
@@ -84,6 +88,7 @@ pub fn deliveries(query: &QueryText) -> Result<Deliveries, Failure> {
 /// 422 with every broken rule.
 pub fn rooms(query: &QueryText) -> Result<(RoomQuery, Projection), Failure> {
     let mut faults = Faults::default();
+    once(query, &[["roomName", "status"].as_slice(), &PAGING].concat(), &mut faults);
     let given = |name| query.get(name).filter(|text| !text.is_empty());
     let statuses = RoomStatus::ALL.map(|status| (status.name(), status));
     let sorts = RoomSort::ALL.map(|sort| (sort.name(), sort));
@@ -97,6 +102,13 @@ pub fn rooms(query: &QueryText) -> Result<(RoomQuery, Projection), Failure> {
     let read = RoomQuery { room_name, status, sort, order, limit, after };
     let fields = faults.take(Projection::parse(query.get("fields").as_deref()));
     faults.finish(fields.map(|fields| (read, fields)))
+}
+
+/// Reports what stands there more than once: the original reads it as an array.
+pub(super) fn once(query: &QueryText, names: &[&str], faults: &mut Faults) {
+    for name in query.repeated(names) {
+        faults.add(name, "Expected string, received array");
+    }
 }
 
 fn room_id(text: &str, faults: &mut Faults) -> Option<RoomId> {
@@ -232,6 +244,7 @@ mod tests {
             ("sortOrder=ASC", vec!["sortOrder"]),
             ("nextPageToken=x", vec!["nextPageToken"]),
             ("fields=a,-b", vec!["fields"]),
+            ("status=active&maxItems=1&status=failed&maxItems=1", vec!["status", "maxItems"]),
             ("sortField=x&nextPageToken=x", vec!["sortField", "nextPageToken"]),
             (
                 "fields=a,-b&nextPageToken=%00&sortOrder=&sortField=&maxItems=0&status=x&roomId=%2F",

@@ -14,7 +14,7 @@ use reelkeeper_actors::recording::Timestamp;
 use serde_json::Value;
 
 use super::encoding::{encoding, layout};
-use super::list::one_of;
+use super::list::{once, one_of};
 use super::{Faults, Field, Object};
 use crate::http::error::Failure;
 use crate::http::request::QueryText;
@@ -25,6 +25,8 @@ const IDS_MAX: usize = 1_000;
 const LIVE_CAPTIONS: &str = "live_captions";
 /// The field with several ids.
 const IDS: &str = "roomIds";
+/// The same, as some clients write an array.
+const IDS_AS_ARRAY: &str = "roomIds[]";
 
 /// What an assistant does in a meeting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,6 +133,7 @@ pub fn deletion(query: &QueryText, mut faults: Faults) -> Result<AutoDeletionPol
     ];
     let recordings =
         [("fail", WithRecordings::Fail), ("close", WithRecordings::Close), ("force", WithRecordings::Force)];
+    once(query, &["withMeeting", "withRecordings"], &mut faults);
     let with_meeting = one_of(query, "withMeeting", &meeting, &mut faults).unwrap_or(WithMeeting::Fail);
     let with_recordings =
         one_of(query, "withRecordings", &recordings, &mut faults).unwrap_or(WithRecordings::Fail);
@@ -143,7 +146,8 @@ pub fn deletion(query: &QueryText, mut faults: Faults) -> Result<AutoDeletionPol
 /// # Errors
 /// 422 with every broken rule.
 pub fn bulk_deletion(query: &QueryText) -> Result<(Vec<RoomId>, AutoDeletionPolicy), Failure> {
-    let given = query.all(IDS);
+    let mut given = query.all(IDS);
+    given.extend(query.all(IDS_AS_ARRAY));
     let texts: Vec<&str> = match given.as_slice() {
         [one] => one.split(',').collect(),
         several => several.iter().map(String::as_str).collect(),

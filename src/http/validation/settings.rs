@@ -92,12 +92,13 @@ pub fn appearance(body: &Value) -> Result<Theme, Failure> {
         .object(&mut faults)
         .and_then(|body| body.required("appearance").object(&mut faults))
         .and_then(|appearance| {
-            let themes = appearance.required("themes");
-            if let [one] = themes.items(&mut faults)?.as_slice() {
-                return theme(&one.object(&mut faults)?, &mut faults);
+            let field = appearance.required("themes");
+            let items = field.items(&mut faults)?;
+            if items.len() != 1 {
+                faults.add(field.path(), "There must be exactly one theme defined");
             }
-            faults.add(themes.path(), "There must be exactly one theme");
-            None
+            let mut read = |item: &Field<'_>| theme(&item.object(&mut faults)?, &mut faults);
+            items.iter().map(&mut read).fold(None, Option::or)
         });
     faults.finish(read)
 }
@@ -125,16 +126,15 @@ fn name(field: &Field<'_>, faults: &mut Faults) -> Option<String> {
     let text = field.text(faults)?;
     if text.is_empty() {
         faults.add(field.path(), "Theme name cannot be empty");
-        return None;
     }
     if text.encode_utf16().count() > NAME_MAX {
         faults.add(field.path(), format!("Theme name cannot exceed {NAME_MAX} characters"));
-        return None;
     }
-    if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)) {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+    if text.is_empty() || !text.bytes().all(is_plain) {
         faults.add(field.path(), "Theme name can only contain letters, numbers, hyphens and underscores");
-        return None;
     }
+    // With a fault nothing is stored.
     Some(text.to_owned())
 }
 
@@ -208,6 +208,10 @@ mod tests {
         let cases = [
             (json!({"appearance": {"themes": []}}), vec!["appearance.themes"]),
             (
+                json!({"appearance": {"themes": [{"name": "a", "enabled": true, "baseTheme": "dark"}, 7]}}),
+                vec!["appearance.themes", "appearance.themes.1"],
+            ),
+            (
                 with(json!({"name": "a b", "baseTheme": "x", "primaryColor": "123"})),
                 vec![
                     "appearance.themes.0.name",
@@ -218,7 +222,11 @@ mod tests {
             ),
             (
                 with(json!({"name": "", "enabled": true, "baseTheme": "dark"})),
-                vec!["appearance.themes.0.name"],
+                vec!["appearance.themes.0.name", "appearance.themes.0.name"],
+            ),
+            (
+                with(json!({"name": " ".repeat(51), "enabled": true, "baseTheme": "dark"})),
+                vec!["appearance.themes.0.name", "appearance.themes.0.name"],
             ),
         ];
         for (body, expected) in cases {

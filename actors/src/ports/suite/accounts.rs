@@ -6,26 +6,26 @@ use super::fresh;
 use crate::access::user::{User, UserRole};
 use crate::ports::accounts::Accounts;
 
-/// Runs every case. Wants a store without users, and leaves one in it.
+/// Runs every case. Leaves two users behind.
 pub async fn accounts(accounts: &dyn Accounts) {
-    let user = only_the_first_user_is_stored(accounts).await;
+    let user = only_the_first_user_of_a_name_is_stored(accounts).await;
     a_password_is_changed_once(accounts, user).await;
 }
 
-async fn only_the_first_user_is_stored(accounts: &dyn Accounts) -> User {
-    let rivals: Vec<User> = (0..8)
-        .map(|n| User::first_admin(&format!("user ' é {} {n}", fresh()), format!("$2b$10${n}")))
+async fn only_the_first_user_of_a_name_is_stored(accounts: &dyn Accounts) -> User {
+    let name = format!("user ' é {}", fresh());
+    let rivals: Vec<User> = (0..8).map(|n| User::first_admin(&name, format!("$2b$10${n}"))).collect();
+    assert_eq!(accounts.user(&name).await.expect("read"), None);
+    let answers = join_all(rivals.iter().map(|rival| accounts.insert_user(rival))).await;
+    let won: Vec<&User> = rivals
+        .iter()
+        .zip(answers)
+        .filter_map(|(rival, answer)| answer.expect("insert").then_some(rival))
         .collect();
-    assert_eq!(accounts.user(&rivals[0].username).await.expect("read"), None);
-    let answers = join_all(rivals.iter().map(|rival| accounts.insert_first_user(rival))).await;
-    let mut stored = Vec::new();
-    for (rival, answer) in rivals.iter().zip(answers) {
-        let found = accounts.user(&rival.username).await.expect("read");
-        assert_eq!(found.as_ref(), answer.expect("insert").then_some(rival));
-        stored.extend(found);
-    }
-    assert_eq!(stored.len(), 1, "one of the first ones is stored");
-    let winner = stored.remove(0);
+    let winner = accounts.user(&name).await.expect("read").expect("one of them is stored");
+    assert_eq!(won, [&winner], "and was told so, nobody else");
+    let another = User::first_admin(&format!("{name} 2"), String::new());
+    assert!(accounts.insert_user(&another).await.expect("insert"), "another name");
     assert_eq!(winner.roles, [UserRole::Admin, UserRole::User]);
     let other_case = winner.username.to_uppercase();
     assert_eq!(accounts.user(&other_case).await.expect("read"), None, "letter case counts");

@@ -238,6 +238,12 @@ async fn there_is_an_api_key_at_every_moment_or_none(catalog: &dyn Catalog) {
         catalog.replace_api_keys(&next).await.expect("replace");
         assert!(stored().await == [next], "the new one alone");
     }
+    let rivals: Vec<_> = (0..8).map(|n| key(12 + n / 4)).collect();
+    for answer in join_all(rivals.iter().map(|key| catalog.replace_api_keys(key))).await {
+        answer.expect("replace");
+    }
+    let left = stored().await;
+    assert!(left.len() == 1 && rivals.contains(&left[0]), "of several at once one stays: {}", left.len());
     assert_eq!(catalog.remove_api_keys().await.expect("remove"), 1);
     assert!(stored().await.is_empty());
     assert_eq!(catalog.remove_api_keys().await.expect("remove"), 0);

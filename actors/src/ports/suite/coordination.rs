@@ -143,6 +143,12 @@ async fn of_many_who_want_one_name_each_gets_another(coordination: &dyn Coordina
     names.sort();
     names.dedup();
     assert_eq!(names.len(), 16, "{names:?}");
+    for number in 16..200 {
+        let name = reserve(coordination, &room, "Ann").await;
+        assert_eq!(name, format!("Ann_{number}"), "the next, however many there are");
+    }
+    coordination.free_name(&room, "Ann_7").await.expect("free");
+    assert_eq!(reserve(coordination, &room, "Ann").await, "Ann_7");
     coordination.free_names(&room).await.expect("free all");
 }
 
