@@ -404,6 +404,7 @@ fn read_webhooks(reader: &mut Reader<'_>) -> WebhooksConfig {
             in_flight: reader.count("webhooks.in_flight", 10_000),
             longest_pause: reader.duration("webhooks.longest_pause", SECOND),
             give_up_after: reader.duration("webhooks.give_up_after", SECOND),
+            forget_after: reader.duration("webhooks.forget_after", SECOND),
         },
     }
 }

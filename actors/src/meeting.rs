@@ -103,14 +103,16 @@ pub enum MeetingEndAction {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AutoDeletionPolicy {
-    /// If there is a meeting.
+    /// If there is a meeting. What an old document leaves out refuses.
+    #[serde(default)]
     pub with_meeting: WithMeeting,
     /// If there are recordings.
+    #[serde(default)]
     pub with_recordings: WithRecordings,
 }
 
 /// What a deletion does to a meeting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WithMeeting {
     /// Waits for its end; the default of the API.
@@ -118,11 +120,12 @@ pub enum WithMeeting {
     /// Ends it.
     Force,
     /// Refuses. Never accepted from clients as a policy; found in old documents.
+    #[default]
     Fail,
 }
 
 /// What a deletion does to recordings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WithRecordings {
     /// Closes the room instead; the default of the API.
@@ -130,6 +133,7 @@ pub enum WithRecordings {
     /// Deletes them.
     Force,
     /// Refuses. Never accepted from clients as a policy; found in old documents.
+    #[default]
     Fail,
 }
 

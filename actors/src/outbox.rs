@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::meeting::notice::MeetingNotice;
 use crate::ports::PortError;
+use crate::ports::catalog::Catalog;
 use crate::ports::clock::Clock;
 use crate::ports::notifier::Notifier;
 use crate::ports::outbox::{Delivery, Letter, Outbox};
@@ -46,6 +47,8 @@ pub struct DeliveryLimits {
     pub longest_pause: Duration,
     /// Age at which a letter is given up.
     pub give_up_after: Duration,
+    /// Age at which one that was given up is forgotten.
+    pub forget_after: Duration,
 }
 
 impl Default for DeliveryLimits {
@@ -55,6 +58,7 @@ impl Default for DeliveryLimits {
             in_flight: 16,
             longest_pause: Duration::from_mins(15),
             give_up_after: Duration::from_hours(24),
+            forget_after: Duration::from_hours(24 * 30),
         }
     }
 }
@@ -81,8 +85,8 @@ struct Body<'a, T> {
     data: &'a T,
 }
 
-/// What stands before the paths of rooms' URLs in notices: as configured, else as whoever made a room at this node last
-/// called it.
+/// What stands before the paths of rooms' URLs in notices: as configured, else as whoever managed rooms at this node
+/// last called it.
 #[derive(Debug)]
 pub struct NoticeUrl(RwLock<String>);
 
@@ -110,17 +114,24 @@ impl NoticeUrl {
 pub struct OutboxNotifier {
     outbox: Arc<dyn Outbox>,
     settings: Arc<dyn Settings>,
+    catalog: Arc<dyn Catalog>,
     base_url: Arc<NoticeUrl>,
     news: Arc<Notify>,
 }
 
 impl OutboxNotifier {
     async fn put(&self, letter: Letter) -> Result<(), PortError> {
-        let settings = self.settings.settings().await?;
-        if settings.is_some_and(|settings| settings.receiver().is_some()) && self.outbox.put(&letter).await? {
+        if self.is_anybody_told().await? && self.outbox.put(&letter).await? {
             self.news.notify_one();
         }
         Ok(())
+    }
+
+    /// Without an API key nothing could be signed.
+    async fn is_anybody_told(&self) -> Result<bool, PortError> {
+        let settings = self.settings.settings().await?;
+        let has_receiver = settings.is_some_and(|settings| settings.receiver().is_some());
+        Ok(has_receiver && !self.catalog.api_keys().await?.is_empty())
     }
 }
 
@@ -182,8 +193,13 @@ impl Deliverer {
     /// What takes notices into the same outbox, and wakes this deliverer. URLs of rooms begin with this one, which
     /// has no slash at its end.
     #[must_use]
-    pub fn notifier(&self, settings: Arc<dyn Settings>, base_url: Arc<NoticeUrl>) -> OutboxNotifier {
-        OutboxNotifier { outbox: self.outbox.clone(), settings, base_url, news: self.news.clone() }
+    pub fn notifier(
+        &self,
+        settings: Arc<dyn Settings>,
+        catalog: Arc<dyn Catalog>,
+        base_url: Arc<NoticeUrl>,
+    ) -> OutboxNotifier {
+        OutboxNotifier { outbox: self.outbox.clone(), settings, catalog, base_url, news: self.news.clone() }
     }
 
     /// Delivers until dropped. An attempt that is cut off counts, and its letter comes up again by itself.
@@ -242,9 +258,9 @@ impl Carrier {
     /// Nothing is due: forgets what was delivered long ago, and says when to look again.
     async fn idle(&self) -> Duration {
         let now = self.clock.now();
-        let remembered = i64::try_from(REMEMBERED.as_millis()).unwrap_or(i64::MAX);
-        if let Err(error) = self.outbox.purge(Timestamp(now.0 - remembered), PURGE_PAGE).await {
-            tracing::warn!(%error, "delivered notices cannot be forgotten");
+        let [delivered, dead] = [REMEMBERED, self.limits.forget_after].map(|age| now.minus(age));
+        if let Err(error) = self.outbox.purge(delivered, dead, PURGE_PAGE).await {
+            tracing::warn!(%error, "old notices cannot be forgotten");
         }
         match self.outbox.next_due().await {
             Ok(Some(due)) => due.since(now).clamp(Duration::from_millis(10), LATER_PAUSE),

@@ -78,6 +78,7 @@ pub struct Webhooks {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Rooms {
     /// Colours.
+    #[serde(default)]
     pub appearance: Appearance,
 }
 
@@ -85,6 +86,7 @@ pub struct Rooms {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Appearance {
     /// None, or one.
+    #[serde(default)]
     pub themes: Vec<Theme>,
 }
 

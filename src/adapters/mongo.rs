@@ -8,6 +8,7 @@
 mod accounts;
 mod catalog;
 mod coordination;
+mod difference;
 pub mod documents;
 mod failure;
 mod inbox;

@@ -11,9 +11,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hmac::{Hmac, Mac as _};
 use reelkeeper_actors::ports::catalog::Catalog;
+use reelkeeper_actors::ports::clock::{Clock as _, SystemClock};
 use reelkeeper_actors::ports::outbox::Letter;
 use reelkeeper_actors::ports::settings::Settings;
 use reelkeeper_actors::ports::webhook_sender::{SendError, WebhookSender};
+use reelkeeper_actors::recording::Timestamp;
 use reelkeeper_actors::settings::GlobalSettings;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
@@ -28,6 +30,11 @@ const SIGNATURE: &str = "x-signature";
 /// Ours: names the notice for ever, so that a receiver can tell a repetition.
 const NOTICE_ID: &str = "x-notice-id";
 const APPLICATION_JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// Receivers that do as OpenVidu says refuse what was sent more than two minutes ago. Up to this age, which covers the
+/// contract's tries, a notice is sent as of its creation, each time the same; later, as of the attempt.
+const AS_OF_CREATION: Duration = Duration::from_mins(1);
+/// Redirects of a receiver that are followed.
+const REDIRECTS_MAX: usize = 5;
 
 /// Sends to the configured receiver, whichever it is by then.
 pub struct HttpWebhookSender {
@@ -39,8 +46,8 @@ pub struct HttpWebhookSender {
 }
 
 impl HttpWebhookSender {
-    /// Prepares the client; nothing is sent yet. A receiver that sends elsewhere is not followed. If only public
-    /// receivers may be reached, no proxy is used: it would look up the name by itself.
+    /// Prepares the client; nothing is sent yet. No proxy is used, as in the original. A receiver that sends on what it
+    /// gets, by 307 or 308, is followed.
     ///
     /// # Errors
     /// When TLS cannot be set up.
@@ -52,11 +59,12 @@ impl HttpWebhookSender {
     ) -> Result<Self, String> {
         let client = Client::builder()
             .timeout(timeout)
-            .redirect(Policy::none())
+            .no_proxy()
+            .redirect(redirects(reach))
             .user_agent(concat!("reelkeeper/", env!("CARGO_PKG_VERSION")));
         let client = match reach {
             Reach::Anywhere => client,
-            Reach::Public => client.no_proxy().dns_resolver(Arc::new(PublicOnly)),
+            Reach::Public => client.dns_resolver(Arc::new(PublicOnly)),
         };
         let client =
             client.build().map_err(|error| format!("outgoing webhooks cannot be set up: {error}"))?;
@@ -83,7 +91,7 @@ impl WebhookSender for HttpWebhookSender {
         if self.reach == Reach::Public {
             addresses::check(&receiver).map_err(|why| SendError(why.to_owned()))?;
         }
-        let timestamp = letter.created_at.0.to_string();
+        let timestamp = as_of(letter.created_at, SystemClock.now()).0.to_string();
         let request = self
             .client
             .post(receiver)
@@ -93,6 +101,24 @@ impl WebhookSender for HttpWebhookSender {
         let status = answer.status();
         if status.is_success() { Ok(()) } else { Err(SendError(format!("the receiver answered {status}"))) }
     }
+}
+
+/// What an attempt at `now` says of when a notice was sent.
+fn as_of(created_at: Timestamp, now: Timestamp) -> Timestamp {
+    if now.since(created_at) < AS_OF_CREATION { created_at } else { now }
+}
+
+/// Only those that repeat the request as it is; another may not want what it gets.
+fn redirects(reach: Reach) -> Policy {
+    Policy::custom(move |attempt| {
+        let is_repeated = matches!(attempt.status().as_u16(), 307 | 308);
+        let is_reached = reach == Reach::Anywhere || addresses::check(attempt.url()).is_ok();
+        if is_repeated && is_reached && attempt.previous().len() <= REDIRECTS_MAX {
+            attempt.follow()
+        } else {
+            attempt.stop()
+        }
+    })
 }
 
 /// The URL may hold a secret of the receiver's.
@@ -133,6 +159,18 @@ fn signature(key: &str, timestamp: &str, body: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_sent_late_says_so() {
+        let table = [(0, 0, 0), (5_000, 64_999, 5_000), (5_000, 65_000, 65_000), (5_000, 4_000, 5_000)];
+        for (created_at, now, expected) in table {
+            assert_eq!(
+                as_of(Timestamp(created_at), Timestamp(now)),
+                Timestamp(expected),
+                "{created_at} {now}"
+            );
+        }
+    }
 
     #[test]
     fn the_signature_covers_timestamp_and_body() {

@@ -180,7 +180,8 @@ impl Webhooks {
         let clock = Arc::new(SystemClock);
         let deliverer = Deliverer::new(stores.outbox.clone(), sender.clone(), clock, limits);
         let notice_url = Arc::new(NoticeUrl::new(base_url));
-        let notifier = Arc::new(deliverer.notifier(stores.settings.clone(), notice_url.clone()));
+        let notifier =
+            Arc::new(deliverer.notifier(stores.settings.clone(), stores.catalog.clone(), notice_url.clone()));
         let delivering = tokio::spawn(deliverer.run()).abort_handle();
         Ok(Self { notifier, sender, notice_url, delivering })
     }

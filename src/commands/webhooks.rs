@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use reelkeeper_actors::ports::outbox::LetterState;
+use reqwest::redirect::Policy;
 use reqwest::{Client, Method, Url};
 use serde::Deserialize;
 use serde_json::Value;
@@ -154,7 +155,8 @@ impl Asked {
     fn new(args: WhomArgs) -> Result<Self, Failure> {
         let key = KEYS.iter().find_map(|name| std::env::var(name).ok().filter(|key| !key.is_empty()));
         let key = key.ok_or_else(|| format!("no API key: set {} to one of the service's", KEYS[0]))?;
-        let client = Client::builder().timeout(TIMEOUT).build()?;
+        // The key goes to the service that was named and to nobody else.
+        let client = Client::builder().timeout(TIMEOUT).redirect(Policy::none()).no_proxy().build()?;
         Ok(Self { client, url: args.service, key })
     }
 
@@ -178,7 +180,12 @@ impl Asked {
         if status.is_success() {
             return Ok(body);
         }
-        let why = body["message"].as_str().unwrap_or("this is no Reelkeeper, or its base path is another");
+        let elsewhere = if status.is_redirection() {
+            "it sends elsewhere, name that address"
+        } else {
+            "this is no Reelkeeper, or its base path is another"
+        };
+        let why = body["message"].as_str().unwrap_or(elsewhere);
         Err(format!("{} answered {}: {why}", self.url, status.as_u16()).into())
     }
 

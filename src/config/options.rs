@@ -112,6 +112,7 @@ pub const OPTIONS: &[Spec] = &[
     open("webhooks.in_flight", "REELKEEPER_WEBHOOKS_IN_FLIGHT"),
     open("webhooks.longest_pause", "REELKEEPER_WEBHOOKS_LONGEST_PAUSE"),
     open("webhooks.give_up_after", "REELKEEPER_WEBHOOKS_GIVE_UP_AFTER"),
+    open("webhooks.forget_after", "REELKEEPER_WEBHOOKS_FORGET_AFTER"),
     open("limits.body_bytes", "REELKEEPER_LIMITS_BODY_BYTES"),
     open("limits.requests_in_flight", "REELKEEPER_LIMITS_REQUESTS_IN_FLIGHT"),
     open("limits.commands_per_room", "REELKEEPER_LIMITS_COMMANDS_PER_ROOM"),

@@ -53,10 +53,7 @@ pub async fn create(
     about_room(&room.room_id);
     state.catalog.insert_room(&room).await?;
 
-    let base = public_url(&state.settings, &headers, &uri);
-    if state.settings.base_url.is_none() {
-        state.notice_url.learn(&base);
-    }
+    let base = told_url(&state, &headers, &uri);
     let location = location(&format!("{base}/api/v1/rooms/{}", room.room_id));
     Ok((StatusCode::CREATED, location, Json(room.as_shown(&base))).into_response())
 }
@@ -121,7 +118,7 @@ pub async fn list(
     let (query, fields) = rooms(&query)?;
     let page = state.catalog.rooms(&query).await?;
     let pagination = Pagination::of(&page, query.page_size());
-    let base = public_url(&state.settings, &headers, &uri);
+    let base = told_url(&state, &headers, &uri);
     let rooms = page.items.into_iter().map(|room| fields.apply(shown(&room.as_shown(&base)))).collect();
     Ok(Json(RoomsPage { rooms, pagination }).into_response())
 }
@@ -182,8 +179,17 @@ pub async fn set_status(
             (StatusCode::OK, format!("Room '{id}' opened successfully"))
         }
     };
-    let room = Some(room.as_shown(&public_url(&state.settings, &headers, &uri)));
+    let room = Some(room.as_shown(&told_url(&state, &headers, &uri)));
     Ok((status, Json(Changed { message, room })).into_response())
+}
+
+/// The public URL as somebody who manages rooms calls it. They are believed: notices say the same from now on.
+fn told_url(state: &HttpState, headers: &HeaderMap, uri: &Uri) -> String {
+    let base = public_url(&state.settings, headers, uri);
+    if state.settings.base_url.is_none() {
+        state.notice_url.learn(&base);
+    }
+    base
 }
 
 async fn visible_room(state: &HttpState, caller: &Caller, id: RoomId) -> Result<Room, Failure> {

@@ -174,6 +174,18 @@ async fn a_receiver_that_refuses_gets_the_same_again_and_nothing_overtakes_it() 
 }
 
 #[tokio::test]
+async fn a_receiver_that_moved_is_followed() {
+    let receiver = Receiver::run(&[]).await.moved();
+    let (service, sim) = simulated(&receiver.settings()).await;
+    let (_, id) = record(&service, &sim).await;
+    let told = until_ended(&receiver, &id).await;
+    assert_eq!(words(&told), ALL);
+    let first = &told[0];
+    assert_eq!(first.signature, signature(API_KEY, &first.timestamp, &first.text), "as it was sent");
+    service.finish().await;
+}
+
+#[tokio::test]
 async fn a_receiver_that_hangs_slows_no_recording_and_no_other_notice() {
     let receiver = Receiver::run(&[0]).await;
     let settings = [&receiver.settings()[..], &[("REELKEEPER_WEBHOOKS_TIMEOUT", "2s")]].concat();

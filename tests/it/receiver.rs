@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::post;
 use hmac::{Hmac, Mac as _};
 use serde_json::Value;
@@ -53,8 +53,16 @@ impl Receiver {
         let listening = receiver.clone();
         let hook =
             post(move |headers: HeaderMap, body: Bytes| async move { listening.take(&headers, &body).await });
-        tokio::spawn(axum::serve(listener, Router::new().route("/hook", hook)).into_future());
+        let moved = post(async || (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, "/hook?tenant=1")]));
+        let routes = Router::new().route("/hook", hook).route("/moved", moved);
+        tokio::spawn(axum::serve(listener, routes).into_future());
         receiver
+    }
+
+    /// Is told under an address that only says where it is now.
+    pub fn moved(mut self) -> Self {
+        self.url = self.url.replace("/hook", "/moved");
+        self
     }
 
     /// Takes everything from now on.

@@ -139,11 +139,14 @@ impl Outbox for MemoryStore {
         })
     }
 
-    async fn purge(&self, before: Timestamp, limit: usize) -> Result<usize, PortError> {
+    async fn purge(&self, delivered: Timestamp, dead: Timestamp, limit: usize) -> Result<usize, PortError> {
         let mut letters = lock(&self.letters);
-        let old = letters
-            .iter()
-            .filter(|(_, kept)| kept.delivery.state == LetterState::Delivered && kept.delivered_at < before);
+        let is_old = |kept: &Kept| match kept.delivery.state {
+            LetterState::Waiting => false,
+            LetterState::Delivered => kept.delivered_at < delivered,
+            LetterState::Dead => kept.delivery.letter.created_at < dead,
+        };
+        let old = letters.iter().filter(|(_, kept)| is_old(kept));
         let old: Vec<String> = old.take(limit).map(|(id, _)| id.clone()).collect();
         for id in &old {
             letters.remove(id);

@@ -76,7 +76,8 @@ impl RecordingConfig {
             enabled: patch.enabled,
             layout: patch.layout.unwrap_or(self.layout),
             encoding: patch.encoding.unwrap_or(self.encoding),
-            allow_access_to: patch.allow_access_to.or(self.allow_access_to),
+            // Absent in old documents, where it means the same; newer ones must have it.
+            allow_access_to: patch.allow_access_to.or(self.allow_access_to).or(Some(AllowAccessTo::Admin)),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::access::permission::Role;
 use crate::ids::RoomId;
 use crate::meeting::joining::{self, MeetingSettings, RoomOrder, STAY_LASTS};
 use crate::meeting::notice::{self, MeetingEvent};
-use crate::meeting::status::{MeetingNews, RoomChange};
+use crate::meeting::status::{MeetingNews, RoomChange, RoomChanged};
 use crate::meeting::{MeetingEndAction, Room, RoomStatus};
 use crate::ports::PortError;
 use crate::ports::catalog::list::RecordingQuery;
@@ -88,25 +88,20 @@ impl Orchestrator {
     /// over, and so does a room that was to be deleted after it.
     pub(crate) async fn hear(&self, room: &RoomId, news: &MeetingNews) -> Result<(), PortError> {
         let (shared, world) = (&self.shared, &self.shared.world);
-        let change = RoomChange::Heard(news.clone());
-        let Some(mut changed) = bounded(shared, world.catalog.change_room(room, &change)).await? else {
+        let Some(before) = bounded(shared, world.catalog.room(room)).await? else { return Ok(()) };
+        let Some(change) = self.believed(&before, news).await? else { return Ok(()) };
+        let foreseen = RoomChanged { after: before.clone().changed(&change), before };
+        if let Some(notice) = notice::of(&foreseen, news, world.clock.now()) {
+            // First: once the room is changed nobody would make up for it. The same news once more give the same notice,
+            // which is known by then.
+            bounded(shared, world.notifier.take_meeting(&notice)).await?;
+        }
+        let Some(changed) = bounded(shared, world.catalog.change_room(room, &change)).await? else {
             return Ok(());
         };
-        if changed.before.doubts(news) {
-            let found =
-                world.media_server.existing_rooms(std::slice::from_ref(room)).await.map_err(of_livekit)?;
-            if found.contains(room) != matches!(news, MeetingNews::Started { .. }) {
-                return Ok(());
-            }
-            let change = RoomChange::Seen(news.clone(), changed.before.meetings);
-            let seen = bounded(shared, world.catalog.change_room(room, &change)).await?;
-            let Some(seen) = seen else { return Ok(()) };
-            changed = seen;
-        }
-        let Some(notice) = notice::of(&changed, news, world.clock.now()) else { return Ok(()) };
-        bounded(shared, world.notifier.take_meeting(&notice)).await?;
-        if notice.event == MeetingEvent::Ended {
-            // First: it needs nothing of the coordination, which may be away.
+        let heard = notice::of(&changed, news, world.clock.now());
+        if heard.is_some_and(|notice| notice.event == MeetingEvent::Ended) {
+            // Before the rest: it needs nothing of the coordination, which may be away.
             if changed.after.meeting_end_action == MeetingEndAction::Delete {
                 self.delete_after_meeting(changed.after);
             }
@@ -114,6 +109,18 @@ impl Orchestrator {
             bounded(shared, world.coordination.forget_captions(room)).await?;
         }
         Ok(())
+    }
+
+    /// What news change in a room; none if they are in doubt and LiveKit says otherwise.
+    async fn believed(&self, room: &Room, news: &MeetingNews) -> Result<Option<RoomChange>, PortError> {
+        if !room.doubts(news) {
+            return Ok(Some(RoomChange::Heard(news.clone())));
+        }
+        let media_server = &self.shared.world.media_server;
+        let found =
+            media_server.existing_rooms(std::slice::from_ref(&room.room_id)).await.map_err(of_livekit)?;
+        let agrees = found.contains(&room.room_id) == matches!(news, MeetingNews::Started { .. });
+        Ok(agrees.then(|| RoomChange::Seen(news.clone(), room.meetings)))
     }
 }
 

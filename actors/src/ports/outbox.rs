@@ -149,9 +149,10 @@ pub trait Outbox: Send + Sync {
     /// When the store is away.
     async fn depth(&self) -> Result<OutboxDepth, PortError>;
 
-    /// Forgets letters that were delivered before `before`, at most `limit`. Returns how many.
+    /// Forgets letters that were delivered before `delivered`, and dead ones that were decided before `dead`: at most
+    /// `limit` of each. Returns how many.
     ///
     /// # Errors
-    /// When the store is away.
-    async fn purge(&self, before: Timestamp, limit: usize) -> Result<usize, PortError>;
+    /// When the store is away; some may have been forgotten all the same.
+    async fn purge(&self, delivered: Timestamp, dead: Timestamp, limit: usize) -> Result<usize, PortError>;
 }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use ::mongodb::Collection;
 use ::mongodb::bson::oid::ObjectId;
-use ::mongodb::bson::{Bson, DateTime, Document, doc};
+use ::mongodb::bson::{DateTime, Document, doc};
 use ::mongodb::options::Hint;
 use async_trait::async_trait;
 use futures::TryStreamExt as _;
@@ -21,6 +21,7 @@ use reelkeeper_actors::ports::catalog::list::{Page, RecordingQuery, RoomQuery};
 use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, Counts, RoomsDue, StoredRecording};
 use reelkeeper_actors::recording::{Recording, RecordingStatus};
 
+use super::difference::Difference;
 use super::documents::{
     of_api_key, of_meetings, of_recording, of_room, recording_fields, room_fields, to_api_key, to_recording,
     to_room, to_secrets, whole, with_meetings,
@@ -39,35 +40,6 @@ pub(super) enum Change<T> {
     Done(T),
     /// Somebody else changed it first.
     Lost,
-}
-
-/// What brings a document from one state to another.
-pub(super) struct Difference {
-    /// Holds as long as nobody changed the same.
-    unchanged: Document,
-    update: Document,
-}
-
-impl Difference {
-    /// Only fields that differ are touched. `stored` is the document as it was read.
-    pub(super) fn between(stored: &Document, before: &Document, after: &Document) -> Self {
-        let (mut unchanged, mut set, mut unset) = (Document::new(), Document::new(), Document::new());
-        let differs = |field: &&String| before.get(*field) != after.get(*field);
-        let gone = before.keys().filter(|field| !after.contains_key(*field));
-        for field in after.keys().chain(gone).filter(differs) {
-            let seen = stored.get(field).cloned();
-            unchanged.insert(field, seen.unwrap_or_else(|| doc! {"$exists": false}.into()));
-            match after.get(field) {
-                Some(value) => set.insert(field, value.clone()),
-                None => unset.insert(field, ""),
-            };
-        }
-        let parts = [("$set", set), ("$unset", unset)].into_iter().filter(|(_, fields)| !fields.is_empty());
-        Self {
-            unchanged,
-            update: parts.map(|(name, fields)| (name.to_owned(), Bson::Document(fields))).collect(),
-        }
-    }
 }
 
 impl MongoStore {
@@ -127,6 +99,7 @@ impl MongoStore {
         let Some((document, before)) = self.stored_room(id).await? else { return Ok(Change::Done(None)) };
         let after = before.clone().changed(change);
         let mut difference = Difference::between(&document, &room_fields(&before)?, &room_fields(&after)?);
+        difference.raise_version(&document);
         difference.unchanged.extend(standing(&document));
         if let Change::Lost = self.change(ROOMS, ("roomId", id.as_str()), difference).await? {
             return Ok(Change::Lost);

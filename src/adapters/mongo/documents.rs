@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use super::failure::{corrupt, misused};
 
 /// Versions of the shapes that we write.
-const ROOM_VERSION: i32 = 2;
+pub(super) const ROOM_VERSION: i32 = 2;
 const RECORDING_VERSION: i32 = 2;
 const USER_VERSION: i32 = 1;
 const API_KEY_VERSION: i32 = 1;
@@ -246,9 +246,7 @@ fn fields(subject: &dyn Display, resource: &impl Serialize) -> Result<Document, 
 }
 
 fn read<T: DeserializeOwned>(subject: &dyn Display, document: Document) -> Result<T, PortError> {
-    let plain = document.into_iter().filter(|(_, value)| !matches!(value, Bson::Null));
-    let plain = plain.map(|(field, value)| (field, whole_numbers_whole(value))).collect();
-    deserialize_from_document(plain).map_err(|error| corrupt(subject, error))
+    deserialize_from_document(plain(document)).map_err(|error| corrupt(subject, error))
 }
 
 /// As JavaScript's driver writes it: 32 bits if it is whole and fits, else a double.
@@ -273,15 +271,19 @@ fn as_javascript(value: Bson) -> Bson {
     }
 }
 
+/// Without nulls, which stand for nothing wherever they are, and with whole numbers.
+fn plain(document: Document) -> Document {
+    let there = document.into_iter().filter(|(_, value)| !matches!(value, Bson::Null));
+    there.map(|(field, value)| (field, whole_numbers_whole(value))).collect()
+}
+
 /// For types that want whole numbers: what is whole is one, whatever its type was.
 fn whole_numbers_whole(value: Bson) -> Bson {
     match value {
         #[allow(clippy::cast_possible_truncation, reason = "whole and exact here")]
         Bson::Double(number) if number.fract() == 0.0 && number.abs() <= EXACT => Bson::Int64(number as i64),
         Bson::Int32(number) => Bson::Int64(number.into()),
-        Bson::Document(document) => {
-            Bson::Document(document.into_iter().map(|(f, value)| (f, whole_numbers_whole(value))).collect())
-        }
+        Bson::Document(document) => Bson::Document(plain(document)),
         Bson::Array(values) => Bson::Array(values.into_iter().map(whole_numbers_whole).collect()),
         other => other,
     }

@@ -62,7 +62,9 @@ fn all() -> Vec<Index> {
         index("reelkeeper_views", doc! {"touchedAt": 1}, Kind::Ends(VIEWS_LAST)),
         index("reelkeeper_keys", doc! {"command": 1}, unique()),
         index("reelkeeper_keys", doc! {"entered": 1}, plain()),
-        index("reelkeeper_outbox", doc! {"state": 1, "subject": 1, "number": 1}, plain()),
+        // Holds all that is asked for the first letters of all subjects: their bodies are not read for it.
+        index("reelkeeper_outbox", doc! {"state": 1, "subject": 1, "number": 1, "due": 1, "_id": 1}, plain()),
+        index("reelkeeper_outbox", doc! {"state": 1, "createdAt": 1}, plain()),
         index("reelkeeper_outbox", doc! {"state": 1, "deliveredAt": 1}, plain()),
         index("reelkeeper_outbox", doc! {"state": 1, "_id": 1}, plain()),
         index(INBOX, doc! {"owner": 1, "answeredAt": 1, "order": 1}, plain()),

@@ -57,6 +57,28 @@ impl MongoStore {
         self.run(&OUTBOX, async { asked.await?.try_collect().await }).await
     }
 
+    /// Forgets some of those letters. Returns how many.
+    async fn forget(&self, those: Document, limit: usize) -> Result<usize, PortError> {
+        if limit == 0 {
+            // To MongoDB that means no limit.
+            return Ok(0);
+        }
+        let letters = self.agreed(LETTERS);
+        let found = letters.find(those).limit(bounded(limit)).projection(doc! {"_id": 1});
+        let forget = async {
+            let found: Vec<Document> = found.await?.try_collect().await?;
+            let ids: Vec<_> = found.into_iter().filter_map(|letter| letter.get("_id").cloned()).collect();
+            if ids.is_empty() {
+                Ok(0)
+            } else {
+                Ok(letters.delete_many(doc! {"_id": {"$in": ids}}).await?.deleted_count)
+            }
+        };
+        let forgotten =
+            self.in_time(&OUTBOX, async { forget.await.map_err(|error| of(&OUTBOX, &error)) }).await?;
+        Ok(usize::try_from(forgotten).unwrap_or(usize::MAX))
+    }
+
     /// Changes a letter. Returns whether it was there as wanted.
     async fn change_letter(&self, id: &str, filter: Document, update: Document) -> Result<bool, PortError> {
         let subject = format!("notice {id}");
@@ -121,8 +143,12 @@ impl Outbox for MongoStore {
             if let Some(letter) = self.run(&OUTBOX, lease).await? {
                 match to_delivery(&letter) {
                     Ok(delivery) => leased.push(delivery),
-                    // It is leased with the others, again and again, and holds none of them up.
-                    Err(error) => self.unreadable.left_out(letter.get_str("_id").unwrap_or_default(), &error),
+                    // Nobody can send it, and it would hold up all later ones about the same.
+                    Err(error) => {
+                        let id = letter.get_str("_id").unwrap_or_default();
+                        self.unreadable.left_out(id, &error);
+                        self.failed(id, None, "it cannot be read").await?;
+                    }
                 }
             }
         }
@@ -160,7 +186,14 @@ impl Outbox for MongoStore {
         let letters = self.agreed(LETTERS);
         let found = letters.find(filter).sort(doc! {"_id": 1}).limit(bounded(limit)).max_time(self.deadline);
         let found: Vec<Document> = self.run(&OUTBOX, async { found.await?.try_collect().await }).await?;
-        found.iter().map(|letter| Ok(Delivery { state, ..to_delivery(letter)? })).collect()
+        let read = |letter: &Document| match to_delivery(letter) {
+            Ok(delivery) => Some(Delivery { state, ..delivery }),
+            Err(error) => {
+                self.unreadable.left_out(letter.get_str("_id").unwrap_or_default(), &error);
+                None
+            }
+        };
+        Ok(found.iter().filter_map(read).collect())
     }
 
     async fn replay(&self, id: &str, due: Timestamp) -> Result<bool, PortError> {
@@ -189,25 +222,9 @@ impl Outbox for MongoStore {
         Ok(OutboxDepth { waiting: count("waiting"), dead: count("dead"), oldest })
     }
 
-    async fn purge(&self, before: Timestamp, limit: usize) -> Result<usize, PortError> {
-        if limit == 0 {
-            // To MongoDB that means no limit.
-            return Ok(0);
-        }
-        let old = doc! {"state": "delivered", "deliveredAt": {"$lt": before.0}};
-        let letters = self.agreed(LETTERS);
-        let found = letters.find(old).limit(bounded(limit)).projection(doc! {"_id": 1});
-        let purge = async {
-            let found: Vec<Document> = found.await?.try_collect().await?;
-            let ids: Vec<_> = found.into_iter().filter_map(|letter| letter.get("_id").cloned()).collect();
-            if ids.is_empty() {
-                Ok(0)
-            } else {
-                Ok(letters.delete_many(doc! {"_id": {"$in": ids}}).await?.deleted_count)
-            }
-        };
-        let purged =
-            self.in_time(&OUTBOX, async { purge.await.map_err(|error| of(&OUTBOX, &error)) }).await?;
-        Ok(usize::try_from(purged).unwrap_or(usize::MAX))
+    async fn purge(&self, delivered: Timestamp, dead: Timestamp, limit: usize) -> Result<usize, PortError> {
+        let delivered = doc! {"state": "delivered", "deliveredAt": {"$lt": delivered.0}};
+        let dead = doc! {"state": "dead", "createdAt": {"$lt": dead.0}};
+        Ok(self.forget(delivered, limit).await? + self.forget(dead, limit).await?)
     }
 }

@@ -8,7 +8,8 @@ use reelkeeper_actors::ports::settings::Settings;
 use reelkeeper_actors::settings::{GlobalSettings, SettingsChange};
 
 use super::MongoStore;
-use super::catalog::{Change, Difference};
+use super::catalog::Change;
+use super::difference::Difference;
 use super::documents::{of_settings, settings_fields, to_settings};
 
 pub(super) const SETTINGS: &str = "meetglobalconfigs";

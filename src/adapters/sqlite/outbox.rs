@@ -45,8 +45,10 @@ const DEPTH: &str = "SELECT
     (SELECT count(*) FROM reelkeeper_outbox WHERE state = 'waiting'),
     (SELECT count(*) FROM reelkeeper_outbox WHERE state = 'dead'),
     (SELECT min(created_at) FROM reelkeeper_outbox WHERE state = 'waiting')";
-const PURGE: &str = "DELETE FROM reelkeeper_outbox WHERE id IN (
+const PURGE_DELIVERED: &str = "DELETE FROM reelkeeper_outbox WHERE id IN (
     SELECT id FROM reelkeeper_outbox WHERE state = 'delivered' AND delivered_at < ?1 LIMIT ?2)";
+const PURGE_DEAD: &str = "DELETE FROM reelkeeper_outbox WHERE id IN (
+    SELECT id FROM reelkeeper_outbox WHERE state = 'dead' AND created_at < ?1 LIMIT ?2)";
 
 fn delivery(row: &rusqlite::Row<'_>) -> rusqlite::Result<Delivery> {
     let letter = Letter {
@@ -171,7 +173,8 @@ impl Outbox for SqliteStore {
         .await
     }
 
-    async fn purge(&self, before: Timestamp, limit: usize) -> Result<usize, PortError> {
-        self.change_letters(OUTBOX, PURGE, (before.0, bounded(limit))).await
+    async fn purge(&self, delivered: Timestamp, dead: Timestamp, limit: usize) -> Result<usize, PortError> {
+        let forgotten = self.change_letters(OUTBOX, PURGE_DELIVERED, (delivered.0, bounded(limit))).await?;
+        Ok(forgotten + self.change_letters(OUTBOX, PURGE_DEAD, (dead.0, bounded(limit))).await?)
     }
 }

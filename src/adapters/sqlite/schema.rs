@@ -70,7 +70,8 @@ pub(super) const STEPS: [&str; 7] = [
     ) STRICT;
     CREATE INDEX reelkeeper_outbox_due ON reelkeeper_outbox (due) WHERE state = 'waiting';
     CREATE INDEX reelkeeper_outbox_order ON reelkeeper_outbox (subject, number) WHERE state = 'waiting';
-    CREATE INDEX reelkeeper_outbox_delivered ON reelkeeper_outbox (delivered_at) WHERE state = 'delivered';",
+    CREATE INDEX reelkeeper_outbox_delivered ON reelkeeper_outbox (delivered_at) WHERE state = 'delivered';
+    CREATE INDEX reelkeeper_outbox_dead ON reelkeeper_outbox (created_at) WHERE state = 'dead';",
     // Found by its key when a request comes, by its command when the answer does, by its age when it is old.
     "CREATE TABLE reelkeeper_keys (
         caller TEXT NOT NULL,

@@ -9,6 +9,7 @@ use crate::recording::Timestamp;
 /// Enough to lease everything of this suite at once.
 const MANY: usize = 100;
 const THEN: Timestamp = Timestamp(1_000);
+const LATER: Timestamp = Timestamp(1_001);
 
 /// Runs every case.
 pub async fn outbox(outbox: &dyn Outbox) {
@@ -142,10 +143,15 @@ async fn what_was_delivered_long_ago_is_forgotten(outbox: &dyn Outbox) {
     let letter = letter(&fresh(), 1);
     outbox.put(&letter).await.expect("put");
     outbox.delivered(&letter.id, THEN).await.expect("delivered");
-    outbox.purge(THEN, MANY).await.expect("purge");
+    outbox.purge(THEN, THEN, MANY).await.expect("purge");
     assert!(!outbox.put(&letter).await.expect("put"), "what was delivered just then is remembered");
-    while outbox.purge(Timestamp(1_001), MANY).await.expect("purge") > 0 {}
+    while outbox.purge(LATER, THEN, MANY).await.expect("purge") > 0 {}
     assert!(outbox.put(&letter).await.expect("put"), "it was forgotten");
+    outbox.failed(&letter.id, None, "gone").await.expect("given up");
+    while outbox.purge(LATER, THEN, MANY).await.expect("purge") > 0 {}
+    assert!(!outbox.put(&letter).await.expect("put"), "what was given up just then is kept");
+    while outbox.purge(LATER, LATER, MANY).await.expect("purge") > 0 {}
+    assert!(outbox.put(&letter).await.expect("put"), "it was forgotten too");
     take(outbox, &[letter]).await;
-    while outbox.purge(Timestamp(1_001), MANY).await.expect("purge") > 0 {}
+    while outbox.purge(LATER, THEN, MANY).await.expect("purge") > 0 {}
 }
