@@ -263,6 +263,14 @@ impl Orchestrator {
         self.carry_out_deletion(recording, Unfinished::Refuse).await
     }
 
+    /// Deletes a recording whatever its state, since its room goes: what runs is stopped, and nothing of it is kept.
+    ///
+    /// # Errors
+    /// The refusal to tell the client.
+    pub async fn delete_whatever_it_does(&self, recording: &RecordingId) -> Result<(), Refusal> {
+        self.carry_out_deletion(recording, Unfinished::Abort).await
+    }
+
     async fn carry_out_deletion(
         &self,
         recording: &RecordingId,

@@ -58,6 +58,11 @@ async fn warn_of_what_has_no_effect(
     if url.is_some() && url != stored.webhooks_config.url.as_deref() {
         tracing::warn!("webhooks.initial_url has no effect: the store has another one, set it over the API");
     }
+    if stored.receiver().is_some() && config.base_url.is_none() {
+        tracing::warn!(
+            "base_url is not set: until somebody manages rooms here, notices about meetings tell of http://localhost"
+        );
+    }
     let Some(key) = &config.initial_api_key else { return Ok(()) };
     if catalog.api_keys().await?.iter().all(|stored| stored.key != key.expose()) {
         tracing::warn!("initial_api_key has no effect: this is not the first start, make a key over the API");

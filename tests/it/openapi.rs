@@ -137,6 +137,18 @@ fn close(schema: &mut Value) {
     }
 }
 
+/// Fails the test if an outgoing webhook is not as the document says.
+#[track_caller]
+pub fn is_told(body: &Value) {
+    let event = body["event"].as_str().unwrap_or_default();
+    let told = &DOCUMENT["webhooks"][event]["post"]["requestBody"]["content"]["application/json"]["schema"];
+    assert!(told.is_object(), "no such event: {body}");
+    let all = Asked { method: Method::POST, path: String::new(), wants_parts: false };
+    if let Err(fault) = all.fits(told, body) {
+        panic!("a notice is not as the document says: {fault}\n{body}");
+    }
+}
+
 fn resolved(part: &Value) -> &Value {
     let reference = part.get("$ref").and_then(Value::as_str);
     reference.map_or(part, |reference| DOCUMENT.pointer(&reference[1..]).unwrap())

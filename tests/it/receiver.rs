@@ -1,5 +1,6 @@
 //! An application that listens for outgoing webhooks, and takes them, refuses them or hangs.
 
+use crate::openapi::is_told;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -92,8 +93,11 @@ impl Receiver {
         StatusCode::from_u16(answered).unwrap_or(StatusCode::OK)
     }
 
+    #[track_caller]
     pub fn all(&self) -> Vec<Received> {
-        self.received.lock().unwrap().clone()
+        let all = self.received.lock().unwrap().clone();
+        all.iter().for_each(|received| is_told(&received.body));
+        all
     }
 
     /// Those about a recording.

@@ -24,7 +24,6 @@ use crate::ports::PortError;
 use crate::ports::catalog::list::{PAGE_MAX, RecordingQuery};
 use crate::ports::media_server::{DataMessage, Receivers};
 use crate::recording::effect::Refusal;
-use crate::recording::event::Unfinished;
 use crate::recording::policy::back_off;
 use crate::room::commit::bounded;
 
@@ -263,7 +262,7 @@ impl Orchestrator {
         }
         let deletions = page.items.into_iter().map(|recording| async move {
             let id = recording.recording_id;
-            match self.carry_out_deletion(&id, Unfinished::Abort).await {
+            match self.delete_whatever_it_does(&id).await {
                 Ok(()) | Err(Refusal::NotFound) => Ok(()),
                 Err(refusal) => Err(RoomRefusal::Recording(id, refusal)),
             }

@@ -95,20 +95,20 @@ impl Promises {
         begun || self.is_original(egress)
     }
 
-    /// An answer to a stop after which the egress may not run on. One that lost its connection is called over,
+    /// An answer to a stop, or to a deletion, after which the egress may not run on. One that lost its connection is called over,
     /// and is stopped only when it is back.
     fn promised_stop(&self, egress: &EgressView) -> Option<Told> {
         let shaken = lock(&self.stage.shaken).contains(&egress.egress);
         let told = lock(&self.stage.told);
         let promised = told.iter().find(|told| {
-            let Asked::Stop(id) = &told.what else { return false };
+            let (Asked::Stop(id) | Asked::Erase(id)) = &told.what else { return false };
             let promises = match &told.answer {
-                Answer::Recording(_) => true,
+                Answer::Recording(_) | Answer::Deleted => true,
                 Answer::Refused(Refusal::AlreadyStopped) => !shaken,
                 Answer::Refused(refusal) => {
                     matches!(refusal, Refusal::StopOwed | Refusal::StillStarting | Refusal::StopFailed { .. })
                 }
-                Answer::Nothing | Answer::Deleted => false,
+                Answer::Nothing => false,
             };
             id.egress == egress.egress && promises
         });
@@ -125,7 +125,7 @@ impl Promises {
                     let reason = self.is_taken(told, &all, truth);
                     self.expect("a room that is taken has a reason", reason, || told.to_string());
                 }
-                (Asked::Delete(id), Answer::Deleted) => {
+                (Asked::Delete(id) | Asked::Erase(id), Answer::Deleted) => {
                     let shown = self.stage.shown(id).await;
                     self.expect("deleted stays deleted", shown.is_none(), || {
                         format!("{id} is {shown:?} again")
@@ -218,7 +218,7 @@ impl Promises {
     fn waited_to_the_end(&self, told: &Told) -> bool {
         let limit = match told.what {
             Asked::Start => self.stage.plan.policy().start_timeout,
-            Asked::Stop(_) | Asked::Delete(_) => Limits::default().request_timeout,
+            Asked::Stop(_) | Asked::Delete(_) | Asked::Erase(_) => Limits::default().request_timeout,
         };
         told.answered.since(told.asked) >= limit
     }
@@ -236,7 +236,10 @@ impl Promises {
             let by = matches!(&told.answer, Answer::Recording(r) if r.recording_id.egress == egress.egress);
             told.what == Asked::Start && by
         });
-        let asked = all.iter().any(|told| told.what == Asked::Stop(recording_of(egress)));
+        let id = recording_of(egress);
+        let asked = all
+            .iter()
+            .any(|told| matches!(&told.what, Asked::Stop(asked) | Asked::Erase(asked) if *asked == id));
         let shaken = lock(&self.stage.shaken).contains(&egress.egress);
         // An old process's start has as long as one of ours until LiveKit shows that it records.
         let original = self.is_original(egress) && !self.stage.plan.hides_egresses();

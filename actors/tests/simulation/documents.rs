@@ -58,6 +58,10 @@ impl Promises {
         let originals = lock(&self.stage.originals).clone();
         let (verdicts, wrong) = (lock(&witness.verdicts).clone(), witness.wrong_notices(&originals));
         for verdict in verdicts {
+            // Aborted at somebody's wish, whatever it does.
+            if self.was_erased(&verdict.recording.recording_id) {
+                continue;
+            }
             let how = || format!("{verdict:?}");
             // What lost its connection may be back by the time that a slow store lets us say so.
             let may_be_back = lock(&self.stage.shaken).contains(&verdict.recording.recording_id.egress);
@@ -112,9 +116,16 @@ impl Promises {
         page.expect("memory answers").items
     }
 
+    /// Whether somebody asked for its deletion whatever its state.
+    fn was_erased(&self, id: &RecordingId) -> bool {
+        let told = lock(&self.stage.told);
+        told.iter().any(|told| told.what == Asked::Erase(id.clone()))
+    }
+
     /// Whether somebody asked for its deletion, whatever came of it.
     pub(super) fn was_deleted(&self, id: &RecordingId) -> bool {
         let told = lock(&self.stage.told);
-        told.iter().any(|told| told.what == Asked::Delete(id.clone()))
+        told.iter()
+            .any(|told| matches!(&told.what, Asked::Delete(asked) | Asked::Erase(asked) if asked == id))
     }
 }

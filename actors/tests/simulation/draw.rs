@@ -96,7 +96,8 @@ impl Draw {
         match self.chance.random_range(0..20) {
             0..7 => Step::Start { room },
             7..12 => Step::Stop { room, pick },
-            12..17 => Step::Delete { room, pick },
+            12..16 => Step::Delete { room, pick },
+            16 => Step::Erase { room, pick },
             17 => Step::Leave { room },
             18 => Step::Join { room },
             _ => Step::EndMeeting { room },

@@ -31,7 +31,7 @@ pub fn request(room: &Room, what: &Asked, key: u64) -> KeyedRequest {
     let (operation, digest) = match what {
         Asked::Start => (Operation::Start, room.room_id.to_string()),
         Asked::Stop(id) => (Operation::Stop, id.to_string()),
-        Asked::Delete(_) => unreachable!("a deletion has no key"),
+        Asked::Delete(_) | Asked::Erase(_) => unreachable!("a deletion has no key"),
     };
     let (caller, key) = ("caller".to_owned(), key.to_string());
     KeyedRequest { key: ScopedKey { caller, room: room.room_id.clone(), operation, key }, digest }

@@ -53,6 +53,8 @@ pub enum Step {
     StopOnce { room: usize, pick: usize, key: u64 },
     /// A client deletes a recording.
     Delete { room: usize, pick: usize },
+    /// A recording is deleted with its room, whatever its state.
+    Erase { room: usize, pick: usize },
     /// Everybody leaves the meeting; LiveKit closes it after a while.
     Leave { room: usize },
     /// Somebody is in the meeting again.

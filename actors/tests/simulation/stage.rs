@@ -66,6 +66,8 @@ pub enum Asked {
     Start,
     Stop(RecordingId),
     Delete(RecordingId),
+    /// Its deletion, whatever its state.
+    Erase(RecordingId),
 }
 
 /// What a client was told.
@@ -188,6 +190,11 @@ impl Stage {
             Step::Delete { room, pick } => {
                 if let Some(id) = self.recording(room, pick, |shown| shown.status.is_terminal()).await {
                     self.ask(room, Asked::Delete(id));
+                }
+            }
+            Step::Erase { room, pick } => {
+                if let Some(id) = self.recording(room, pick, |_| true).await {
+                    self.ask(room, Asked::Erase(id));
                 }
             }
             Step::Store(fault) => self.around.backing.add_fault(fault),
@@ -357,6 +364,7 @@ async fn answer_of(node: &Node, room: &Room, what: &Asked, key: Option<u64>) -> 
             (Asked::Stop(id), None) => orchestrator.stop(id).await.map(Some),
             (Asked::Stop(id), Some(keyed)) => orchestrator.stop_once(keyed, id).await.map(Some),
             (Asked::Delete(id), _) => orchestrator.delete(id).await.map(|()| None),
+            (Asked::Erase(id), _) => orchestrator.delete_whatever_it_does(id).await.map(|()| None),
         };
         match done {
             Ok(Some(recording)) => Answer::Recording(Box::new(recording)),
