@@ -150,7 +150,9 @@ impl App {
         let tree = Orchestrator::start_tree(world).await;
         let (orchestrator, tree) = tree.map_err(|error| AppError::Tree(error.to_string()))?;
         if !config.guess_limits {
-            tracing::warn!("guess_limits is off: anybody may try passwords and secrets as often as they like");
+            tracing::warn!(
+                "guess_limits is off: anybody may try passwords and secrets as often as they like"
+            );
         }
         let listener = TcpListener::bind(config.listen).await;
         let listener = listener.map_err(|source| AppError::Listen { address: config.listen, source })?;

@@ -12,6 +12,7 @@ use reelkeeper_actors::ports::catalog::RoomsDue;
 use reelkeeper_actors::ports::catalog::list::{
     NamePart, Order, RecordingQuery, RecordingSort, RoomQuery, RoomSort,
 };
+use reelkeeper_actors::ports::outbox::Outbox as _;
 use reelkeeper_actors::recording::{RecordingStatus, Timestamp};
 
 use crate::mongo::{config, raw};
@@ -21,6 +22,8 @@ const RECORDINGS: i32 = 100_000;
 const ROOMS: i32 = 1_000;
 /// Rooms whose own lists are looked at.
 const MANY_ROOMS: i32 = 20_000;
+/// Letters that wait, two about each subject.
+const LETTERS: i32 = 20_000;
 const BATCH: i32 = 10_000;
 
 fn recording(number: i32) -> Document {
@@ -60,10 +63,10 @@ fn queries() -> Vec<(&'static str, RecordingQuery)> {
     ]
 }
 
-/// What the profiler says of the last list: how it went, and how much it looked at.
+/// What the profiler says of the last list or aggregation: how it went, and how much it looked at.
 async fn profiled(database: &mongodb::Database, of: &str) -> (String, i64, i64) {
     let profile = database.collection::<Document>("system.profile");
-    let last = profile.find_one(doc! {"ns": format!("{}.{of}", database.name()), "op": "query"});
+    let last = profile.find_one(doc! {"ns": format!("{}.{of}", database.name()), "op": {"$in": ["query", "command"]}, "planSummary": {"$exists": true}});
     let last = last.sort(doc! {"ts": -1}).await.unwrap().unwrap();
     let number = |field: &str| match last.get(field) {
         Some(Bson::Int32(number)) => i64::from(*number),
@@ -186,4 +189,41 @@ async fn a_page_of_rooms_is_found_along_an_index() {
             is_along_an_index(name, &plan, keys, looked_at);
         }
     }
+}
+
+/// A receiver that is away for long leaves many.
+#[tokio::test(flavor = "multi_thread")]
+async fn which_letters_are_due_is_found_without_reading_them() {
+    let backend = mongo().await;
+    let store = MongoStore::connect(&config(backend.port(), "plans_of_letters")).await.unwrap();
+    let database = raw(&backend, "plans_of_letters").await;
+    let body = "x".repeat(1_000);
+    let letter = |number: i32| {
+        let subject = format!("room-{}", number % (LETTERS / 2));
+        doc! {
+            "_id": format!("{subject}.{number}"),
+            "subject": subject,
+            "number": i64::from(number),
+            "event": "recordingStarted",
+            "createdAt": 1_i64,
+            "body": &body,
+            "state": "waiting",
+            "tries": 0,
+            "due": i64::from(number) + 5,
+            "lastError": "",
+        }
+    };
+    let documents = database.collection::<Document>("reelkeeper_outbox");
+    for first in (0..LETTERS).step_by(usize::try_from(BATCH).unwrap()) {
+        documents.insert_many((first..first + BATCH).map(letter)).await.unwrap();
+    }
+    database.run_command(doc! {"profile": 2}).await.unwrap();
+    let began = Instant::now();
+    assert_eq!(store.next_due().await.unwrap(), Some(Timestamp(5)));
+    let took = began.elapsed();
+    let (plan, keys, looked_at) = profiled(&database, "reelkeeper_outbox").await;
+    println!("next due of {LETTERS}: {took:?}, {plan}, {keys} keys, {looked_at} documents");
+    assert_eq!(looked_at, 0, "{plan}, {keys} keys");
+    let leased = store.lease(Timestamp(14), Timestamp(1_000_000), 100).await.unwrap();
+    assert_eq!(leased.len(), 10, "those that are due, and of each subject one");
 }

@@ -223,8 +223,14 @@ fn words(duration: Duration) -> String {
 
 fn deletion_policy(field: &Field<'_>, faults: &mut Faults) -> Option<AutoDeletionPolicy> {
     let policy = field.object(faults)?;
-    let with_meeting = policy.required("withMeeting").one_of(&["when_meeting_ends", "force"], faults);
-    let with_recordings = policy.required("withRecordings").one_of(&["close", "force"], faults);
+    let with_meeting = policy.required("withMeeting").one_of(&["when_meeting_ends", "force", "fail"], faults);
+    let with_recordings = policy.required("withRecordings").one_of(&["close", "force", "fail"], faults);
+    for (name, given) in [("withMeeting", with_meeting), ("withRecordings", with_recordings)] {
+        if given == Some("fail") {
+            let message = format!("FAIL policy is not allowed for {name} auto-deletion policy");
+            faults.add(policy.required(name).path(), message);
+        }
+    }
     Some(AutoDeletionPolicy {
         with_meeting: match with_meeting? {
             "force" => WithMeeting::Force,
@@ -328,7 +334,7 @@ mod tests {
         let all = json!({
             "roomName": 7,
             "autoDeletionDate": NOW.0,
-            "autoDeletionPolicy": {"withMeeting": "fail"},
+            "autoDeletionPolicy": {"withMeeting": "wait", "withRecordings": "fail"},
             "config": {"recording": {"layout": 1}, "chat": {}, "e2ee": {"enabled": "yes"}, "captions": null}
         });
         let expected = [
@@ -336,9 +342,12 @@ mod tests {
             ("autoDeletionDate", "autoDeletionDate must be at least 1h in the future"),
             (
                 "autoDeletionPolicy.withMeeting",
-                "Invalid enum value. Expected 'when_meeting_ends' | 'force', received 'fail'",
+                "Invalid enum value. Expected 'when_meeting_ends' | 'force' | 'fail', received 'wait'",
             ),
-            ("autoDeletionPolicy.withRecordings", "Required"),
+            (
+                "autoDeletionPolicy.withRecordings",
+                "FAIL policy is not allowed for withRecordings auto-deletion policy",
+            ),
             ("config.recording.enabled", "Required"),
             ("config.recording.layout", "Expected 'grid' | 'speaker' | 'single-speaker', received number"),
             ("config.chat.enabled", "Required"),
