@@ -306,9 +306,24 @@ impl Orchestrator {
     }
 
     async fn tell_here(&self, room: &RoomId, what: Happening) -> Option<Taken> {
+        let what = match self.as_it_is_now(what).await {
+            Ok(Some(what)) => what,
+            Ok(None) => return Some(Taken::Stored),
+            Err(_) => return None,
+        };
         let (stored, taken) = oneshot::channel();
         self.deliver(room, RoomMessage::News { what, stored });
         taken.await.ok()
+    }
+
+    /// News with the document that they rest on as it is now, since a letter may have lain for long; none if that is over
+    /// or gone.
+    async fn as_it_is_now(&self, what: Happening) -> Result<Option<Happening>, PortError> {
+        let Happening::Unheld(found) = what else { return Ok(Some(what)) };
+        let id = &found.recording.recording_id;
+        let stored = bounded(&self.shared, self.shared.world.catalog.recording(id)).await?;
+        let unfinished = stored.filter(|stored| !stored.recording.status.is_terminal());
+        Ok(unfinished.map(|stored| Happening::Unheld(Box::new(stored.into()))))
     }
 
     /// Carries out what another node sends, if this one owns the room.

@@ -69,12 +69,13 @@ pub(super) struct Loaded {
     pub(super) state: Option<RoomState>,
 }
 
-/// Reads the room's row and claims it, unless its owner lives. Tries until the store answers; the wait of each request is bounded by
-/// its own deadline.
-pub(super) async fn load(shared: &Arc<Shared>, room: &RoomId) -> Found {
+/// Reads the room's row and claims it, unless its owner lives: one that took the room from us, who held it at the epoch
+/// `held`, does, whoever suspects it; else two that suspect each other would take it from each other for as long as they do.
+/// Tries until the store answers; the wait of each request is bounded by its own deadline.
+pub(super) async fn load(shared: &Arc<Shared>, room: &RoomId, held: Option<u64>) -> Found {
     let mut tries = 0;
     loop {
-        match try_load(shared, room).await {
+        match try_load(shared, room, held).await {
             Ok(Some(found)) => return found,
             // Another node was quicker; its row is read anew.
             Ok(None) => {}
@@ -89,7 +90,11 @@ pub(super) async fn load(shared: &Arc<Shared>, room: &RoomId) -> Found {
     }
 }
 
-async fn try_load(shared: &Arc<Shared>, room: &RoomId) -> Result<Option<Found>, PortError> {
+async fn try_load(
+    shared: &Arc<Shared>,
+    room: &RoomId,
+    held: Option<u64>,
+) -> Result<Option<Found>, PortError> {
     let world = &shared.world;
     let claim = fresh_claim(&*world.entropy);
     let Some(found) = bounded(shared, world.ledger.load(room)).await? else {
@@ -97,7 +102,8 @@ async fn try_load(shared: &Arc<Shared>, room: &RoomId) -> Result<Option<Found>, 
         return Ok(Some(Found::Ours(Box::new(Loaded { header, state: None }))));
     };
     let is_others = found.owner != world.node;
-    let is_suspect = is_others && world.cluster.peers.suspects().contains(&found.owner);
+    let took_it_from_us = held.is_some_and(|epoch| found.epoch > epoch);
+    let is_suspect = is_others && !took_it_from_us && world.cluster.peers.suspects().contains(&found.owner);
     if is_others
         && !is_suspect
         && bounded(shared, world.coordination.standing(&found.owner)).await? == Standing::Alive

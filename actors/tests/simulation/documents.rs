@@ -117,7 +117,7 @@ impl Promises {
     }
 
     /// Whether somebody asked for its deletion whatever its state.
-    fn was_erased(&self, id: &RecordingId) -> bool {
+    pub(super) fn was_erased(&self, id: &RecordingId) -> bool {
         let told = lock(&self.stage.told);
         told.iter().any(|told| told.what == Asked::Erase(id.clone()))
     }

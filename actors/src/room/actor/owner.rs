@@ -17,8 +17,9 @@ impl RoomActorState {
         self.standing = Standing::Loading;
         self.generation += 1;
         let (shared, room, myself) = (self.shared.clone(), self.room.clone(), self.myself.clone());
+        let held = self.header.revision.map(|_| self.header.epoch);
         tokio::spawn(async move {
-            let found = commit::load(&shared, &room).await;
+            let found = commit::load(&shared, &room, held).await;
             let _ = myself.cast(RoomMessage::Own(Own::Loaded(Box::new(LoadedRow(found)))));
         });
     }
