@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::bearers::{Shown, login, send};
 use crate::harness::{API_KEY, Reelkeeper, Sim, folder, quick, simulated};
+use crate::openapi::is_told;
 use crate::receiver::{Received, Receiver, signature};
 use crate::wire::eventually;
 
@@ -15,6 +16,7 @@ use crate::wire::eventually;
 async fn until_ended(receiver: &Receiver, id: &str) -> Vec<Received> {
     eventually("the end is told", async || {
         let about = receiver.about(id);
+        about.iter().for_each(|received| is_told(&received.body));
         let ended =
             |received: &Received| received.answered == 200 && received.word() == "recordingEnded complete";
         about.iter().any(ended).then_some(about)

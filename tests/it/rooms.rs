@@ -6,6 +6,7 @@ use reelkeeper_actors::simulator::faults::CallTrouble;
 use serde_json::{Value, json};
 
 use crate::harness::{Reelkeeper, Sim, folder, quick, simulated};
+use crate::openapi::is_told;
 use crate::receiver::Receiver;
 use crate::wire::{Reply, eventually, try_send};
 
@@ -353,6 +354,7 @@ async fn a_meeting_is_told_in_two_notices() {
         (about.len() >= 2).then_some(about)
     })
     .await;
+    told.iter().for_each(|received| is_told(&received.body));
     let words: Vec<_> = told.iter().map(crate::receiver::Received::word).collect();
     assert_eq!(words, ["meetingStarted active_meeting", "meetingEnded open"]);
     let url = told[0].body["data"]["moderatorUrl"].as_str().unwrap();
