@@ -16,7 +16,9 @@ use crate::wire::eventually;
 async fn until_ended(receiver: &Receiver, id: &str) -> Vec<Received> {
     eventually("the end is told", async || {
         let about = receiver.about(id);
-        about.iter().for_each(|received| is_told(&received.body));
+        for received in &about {
+            is_told(&received.body);
+        }
         let ended =
             |received: &Received| received.answered == 200 && received.word() == "recordingEnded complete";
         about.iter().any(ended).then_some(about)

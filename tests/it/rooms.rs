@@ -354,7 +354,9 @@ async fn a_meeting_is_told_in_two_notices() {
         (about.len() >= 2).then_some(about)
     })
     .await;
-    told.iter().for_each(|received| is_told(&received.body));
+    for received in &told {
+        is_told(&received.body);
+    }
     let words: Vec<_> = told.iter().map(crate::receiver::Received::word).collect();
     assert_eq!(words, ["meetingStarted active_meeting", "meetingEnded open"]);
     let url = told[0].body["data"]["moderatorUrl"].as_str().unwrap();
