@@ -79,7 +79,8 @@ async fn keep_lease(orchestrator: Orchestrator, terms: Terms) {
             bounded(&shared, world.coordination.renew_at(&world.node, &terms.address, terms.lease)).await;
         match renewed {
             Ok(()) => {
-                if lease.renewed(begun) && failed {
+                // Also a renewal that did not fail may have been late: the node was suspended, or the answer was.
+                if lease.renewed(begun) {
                     tracing::warn!("this node holds its lease again, every room is read anew");
                     orchestrator.read_all_again();
                 }

@@ -13,7 +13,9 @@ use reelkeeper_actors::simulator::egress::{WhenFull, Workers};
 use reelkeeper_actors::simulator::faults::{CallTrouble, Fate, Fault, ListScope, WebhookTrouble, What};
 use reelkeeper_actors::simulator::webhooks::EventName;
 
-use crate::plan::{Away, Left, Moment, NodeTrouble, Pace, Plan, Step, StoreCall, StoreFault, StoreTrouble};
+use crate::plan::{
+    Away, LEASE, Left, Moment, NodeTrouble, Pace, Plan, Step, StoreCall, StoreFault, StoreTrouble,
+};
 
 impl Plan {
     /// The history of a seed.
@@ -33,7 +35,7 @@ impl Plan {
         // Requests at once are drawn on purpose: a stop right after a start, two starts, a stop and its end.
         steps.sort_by_key(|(at, _)| *at);
         let pace = draw.one(&[Pace::Usual, Pace::Usual, Pace::Usual, Pace::Brisk]);
-        Self { seed, timing: draw.timing(), pace, nodes: 1, rooms, steps, without: Vec::new() }
+        Self { seed, timing: draw.timing(), pace, nodes: 1, rooms, steps, without: Vec::new(), lease: LEASE }
     }
 
     /// The history of a seed, with several nodes and what may go wrong around each of them.

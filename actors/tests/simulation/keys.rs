@@ -14,7 +14,7 @@ use reelkeeper_actors::simulator::calls::Method;
 use reelkeeper_actors::simulator::faults::{CallTrouble, Fault, What};
 
 use crate::node::Run;
-use crate::plan::{Moment, Pace, Plan, Step, StoreCall};
+use crate::plan::{LEASE, Moment, Pace, Plan, Step, StoreCall};
 use crate::stage::{Answer, Asked, Told};
 use crate::{from_environment, play};
 
@@ -100,7 +100,16 @@ fn tell(steps: &[(u64, Step)]) -> (Vec<Told>, Vec<String>) {
     steps.push((STORY_ENDS, Step::Join { room: 0 }));
     let timing = reelkeeper_actors::simulator::clock::Timing::default();
     let outcome = play(
-        &Plan { seed: 1, timing, pace: Pace::Usual, nodes: 1, rooms: 1, steps, without: Vec::new() },
+        &Plan {
+            seed: 1,
+            timing,
+            pace: Pace::Usual,
+            nodes: 1,
+            rooms: 1,
+            steps,
+            without: Vec::new(),
+            lease: LEASE,
+        },
         true,
     );
     let timeline = outcome.timeline.join("\n");

@@ -12,6 +12,9 @@ use reelkeeper_actors::simulator::egress::Workers;
 use reelkeeper_actors::simulator::egress::mishaps::CutOff;
 use reelkeeper_actors::simulator::faults::{CallTrouble, Fault, What};
 
+/// How long a node's lease usually lasts.
+pub const LEASE: Duration = Duration::from_secs(15);
+
 /// Everything that decides how a history goes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
@@ -29,6 +32,8 @@ pub struct Plan {
     pub steps: Vec<(u64, Step)>,
     /// Rules that are taken away, to see whether anybody notices.
     pub without: Vec<Rule>,
+    /// How long a node's lease lasts, if there are several.
+    pub lease: Duration,
 }
 
 /// How long we wait before we judge.

@@ -37,8 +37,6 @@ use crate::timeline::Timeline;
 use crate::webhooks;
 use crate::witness::Witness;
 
-/// A node's lease, if there are several.
-const LEASE: Duration = Duration::from_secs(15);
 const START: Timestamp = Timestamp(1_800_000_000_000);
 /// How often it is looked whether something has come true.
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
@@ -432,7 +430,7 @@ async fn build(stage: &Arc<Stage>, run: &Arc<Run>) -> Option<Node> {
         media_probe: Arc::new(NoProbe),
         notifier: run.clone(),
         cluster: if several {
-            let lease = Arc::new(OwnLease::lasting(LEASE, uptime));
+            let lease = Arc::new(OwnLease::lasting(stage.plan.lease, uptime));
             Cluster { peers: run.clone(), inbox: run.clone(), lease }
         } else {
             Cluster::alone()
@@ -442,7 +440,7 @@ async fn build(stage: &Arc<Stage>, run: &Arc<Run>) -> Option<Node> {
         entropy: stage.around.chance.clone(),
     };
     let (orchestrator, _tree) = Orchestrator::start_tree(ports).await.expect("a tree can be started");
-    let terms = Terms { lease: LEASE, address: String::new(), inbox: Duration::from_secs(1) };
+    let terms = Terms { lease: stage.plan.lease, address: String::new(), inbox: Duration::from_secs(1) };
     let membership = several.then(|| Arc::new(Membership::begin(&orchestrator, terms)));
     stage.around.network.joins(run, &orchestrator);
     orchestrator.take_up().await.ok()?;

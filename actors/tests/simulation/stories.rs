@@ -7,7 +7,7 @@ use reelkeeper_actors::simulator::calls::{Method, Refusal};
 use reelkeeper_actors::simulator::clock::Timing;
 use reelkeeper_actors::simulator::faults::{CallTrouble, Fault, ListScope, What};
 
-use crate::plan::{Left, Moment, Pace, Plan, Step, StoreCall, StoreFault, StoreTrouble};
+use crate::plan::{LEASE, Left, Moment, NodeTrouble, Pace, Plan, Step, StoreCall, StoreFault, StoreTrouble};
 use crate::stage::{Answer, Told};
 use crate::{Outcome, play};
 
@@ -25,7 +25,7 @@ fn tell_at(pace: Pace, timing: Timing, steps: &[(u64, Step)]) -> Outcome {
     // Until then it goes as the story has it; afterwards all is well.
     let ends = steps.last().map_or(0, |(at, _)| at + 10_000).max(STORY_ENDS);
     steps.push((ends, Step::Join { room: 0 }));
-    let plan = Plan { seed: 1, timing, pace, nodes: 1, rooms: 1, steps, without: Vec::new() };
+    let plan = Plan { seed: 1, timing, pace, nodes: 1, rooms: 1, steps, without: Vec::new(), lease: LEASE };
     let outcome = play(&plan, true);
     assert!(outcome.broken.is_empty(), "{:#?}\n{}", outcome.broken, outcome.timeline.join("\n"));
     outcome
@@ -123,4 +123,29 @@ fn a_stop_is_not_told_already_stopped_because_livekit_did_not_know_it_once() {
     ];
     let told = tell(Timing::default(), &steps);
     assert!(matches!(told[0].answer, Answer::Refused(Refused::StillStarting)), "{}", told[0]);
+}
+
+/// Their leases lapsed meanwhile, though the renewals that were late did not fail.
+#[test]
+fn nodes_that_were_frozen_for_a_moment_go_on_by_themselves() {
+    let frozen = |node| Step::Node { node, trouble: NodeTrouble::Frozen, ms: 2_800 };
+    let steps = vec![
+        (500, Step::Deaf),
+        (1_000, Step::Start { room: 0 }),
+        // The look that is due at 33 s finds the lease lapsed.
+        (30_900, frozen(0)),
+        (30_900, frozen(1)),
+        (STORY_ENDS, Step::Join { room: 0 }),
+    ];
+    let (timing, lease) = (Timing::default(), Duration::from_secs(3));
+    let plan =
+        Plan { seed: 1, timing, pace: Pace::Usual, nodes: 2, rooms: 1, steps, without: Vec::new(), lease };
+    let outcome = play(&plan, true);
+    let story = || outcome.timeline.join("\n");
+    assert!(outcome.broken.is_empty(), "{:#?}\n{}", outcome.broken, story());
+    let soon = |line: &String| {
+        let at = line.split_whitespace().next().and_then(|at| at.parse::<f64>().ok());
+        line.contains("ask for egress") && at.is_some_and(|at| (33.0..40.0).contains(&at))
+    };
+    assert!(outcome.timeline.iter().any(soon), "{}", story());
 }
