@@ -73,11 +73,6 @@ impl QueryText {
         pairs.filter(|(key, _)| key == name).map(|(_, value)| value.into_owned()).collect()
     }
 
-    /// The names of these that stand there more than once, where one value is wanted.
-    pub fn repeated<'a>(&self, names: &'a [&'a str]) -> impl Iterator<Item = &'a str> {
-        names.iter().copied().filter(|name| self.count(name) > 1)
-    }
-
     /// How often this name stands there.
     #[must_use]
     pub fn count(&self, name: &str) -> usize {

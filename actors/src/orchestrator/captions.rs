@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::Orchestrator;
-use super::meetings::of_livekit;
+use super::meetings::{is_in_livekit, of_livekit};
 use crate::ids::RoomId;
 use crate::meeting::Room;
 use crate::meeting::joining::{MeetingSettings, RoomOrder, STAY_LASTS};
@@ -66,8 +66,7 @@ impl Orchestrator {
             return Ok(());
         }
         // An agent goes with its room.
-        if world.media_server.existing_rooms(std::slice::from_ref(room)).await.map_err(of_livekit)?.is_empty()
-        {
+        if !is_in_livekit(&self.shared, room).await? {
             return Ok(());
         }
         let agents = agents(&self.shared, room).await?;

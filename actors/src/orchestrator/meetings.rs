@@ -116,16 +116,20 @@ impl Orchestrator {
         if !room.doubts(news) {
             return Ok(Some(RoomChange::Heard(news.clone())));
         }
-        let media_server = &self.shared.world.media_server;
-        let found =
-            media_server.existing_rooms(std::slice::from_ref(&room.room_id)).await.map_err(of_livekit)?;
-        let agrees = found.contains(&room.room_id) == matches!(news, MeetingNews::Started { .. });
+        let there = is_in_livekit(&self.shared, &room.room_id).await?;
+        let agrees = there == matches!(news, MeetingNews::Started { .. });
         Ok(agrees.then(|| RoomChange::Seen(news.clone(), room.meetings)))
     }
 }
 
 fn refuse_if_closed(room: &Room) -> Result<(), JoinRefusal> {
     if room.status == RoomStatus::Closed { Err(JoinRefusal::Closed) } else { Ok(()) }
+}
+
+/// Whether LiveKit has a room.
+pub(super) async fn is_in_livekit(shared: &Arc<Shared>, room: &RoomId) -> Result<bool, PortError> {
+    let found = shared.world.media_server.existing_rooms(std::slice::from_ref(room)).await;
+    Ok(found.map_err(of_livekit)?.contains(room))
 }
 
 /// What LiveKit refuses for good is a fault of ours, or of its keys: coming again does not help.

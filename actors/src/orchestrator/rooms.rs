@@ -10,7 +10,7 @@ use futures::{StreamExt as _, stream};
 use tracing::Instrument as _;
 
 use super::Orchestrator;
-use super::meetings::of_livekit;
+use super::meetings::{is_in_livekit, of_livekit};
 use crate::access::claims::MemberMetadata;
 use crate::access::permission::{Permissions, Role};
 use crate::access::secret;
@@ -93,13 +93,11 @@ impl Orchestrator {
         let Ok(place) = shared.welcomes.clone().try_acquire_owned() else { return Ok(after) };
         let tell = async move {
             let _place = place;
-            let media_server = &shared.world.media_server;
-            let there = media_server.existing_rooms(std::slice::from_ref(&message.room)).await;
             // LiveKit takes seconds to refuse a message to a room that it does not have.
-            if there.is_ok_and(|there| there.is_empty()) {
+            if is_in_livekit(&shared, &message.room).await.is_ok_and(|there| !there) {
                 return;
             }
-            if let Err(error) = media_server.send_data(&message).await {
+            if let Err(error) = shared.world.media_server.send_data(&message).await {
                 tracing::debug!(room.id = %message.room, topic = message.topic, %error, "signal was not sent");
             }
         };
@@ -232,8 +230,10 @@ impl Orchestrator {
         let world = &self.shared.world;
         let room = bounded(&self.shared, world.catalog.room(id)).await?;
         let Some(room) = room.filter(|room| room.status == RoomStatus::ActiveMeeting) else { return Ok(()) };
-        let found = world.media_server.existing_rooms(std::slice::from_ref(id)).await.map_err(of_livekit)?;
-        if found.contains(id) { Ok(()) } else { self.hear(id, &news_of_end(&room)).await }
+        if is_in_livekit(&self.shared, id).await? {
+            return Ok(());
+        }
+        self.hear(id, &news_of_end(&room)).await
     }
 
     /// Whether a room has recordings. What cannot be found out is no "none".
@@ -337,8 +337,7 @@ impl Orchestrator {
         if tries == 0 {
             return Ok(Some(room));
         }
-        let there = world.media_server.existing_rooms(std::slice::from_ref(id)).await.map_err(of_livekit)?;
-        if there.contains(id) { Err(RoomRefusal::Busy) } else { Ok(Some(room)) }
+        if is_in_livekit(&self.shared, id).await? { Err(RoomRefusal::Busy) } else { Ok(Some(room)) }
     }
 
     /// Deletes a room whose date has come, by its own policy. What the policy refuses is left for the next pass.
