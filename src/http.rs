@@ -87,8 +87,8 @@ use self::secret_limits::SecretLimits;
 use self::tokens::Tokens;
 
 /// How much longer than its own deadline a stop or a deletion may take here: the room's actor knows what
-/// became of it, so its answer comes first.
-const DECISION_GRACE: Duration = Duration::from_secs(1);
+/// became of it, also at another node, so its answer comes first.
+const DECISION_GRACE: Duration = Duration::from_secs(3);
 /// Probes and health checks at once.
 const PROBES: usize = 32;
 /// Readers of the API's description at once.

@@ -2,9 +2,10 @@
 //!
 //! Owns admission, the way to the room's actor, and the supervision tree: it builds it, takes up what an
 //! earlier run left, starts the janitors, and drains it. Decides nothing about recordings. Requests under a key:
-//! `keyed`; what nobody looks after: `taking_up`.
+//! `keyed`; the way to a room's owner: `routing`, `inbox`; what nobody looks after: `taking_up`.
 
 mod captions;
+mod inbox;
 mod keyed;
 mod meetings;
 mod rooms;

@@ -22,7 +22,7 @@ struct Cluster {
     /// Rooms whose owner holds no lease; they are claimed by whoever lives.
     orphaned_rooms: usize,
     claims: u64,
-    inbox: usize,
+    inbox: u64,
     outbox: Outbox,
 }
 

@@ -46,7 +46,7 @@ pub async fn show(State(state): State<HttpState>) -> Response {
     gauge!("reelkeeper_recordings_live").set(many(state.orchestrator.live_recordings()));
     gauge!("reelkeeper_lease_held").set(f64::from(u8::from(state.orchestrator.holds_lease())));
     if let Some(letters) = letters {
-        gauge!("reelkeeper_inbox_letters").set(many(letters));
+        gauge!("reelkeeper_inbox_letters").set(number(letters));
     }
     if let Some(depth) = outbox {
         let age = depth.oldest.map_or(Duration::ZERO, |oldest| state.clock.now().since(oldest));

@@ -12,7 +12,7 @@ use crate::livekit::{Act, Method, Scripted, Shows};
 use crate::wire::{Reply, eventually, try_send};
 
 const DEADLINE: Duration = Duration::from_secs(2);
-const SLACK: Duration = Duration::from_secs(2);
+const SLACK: Duration = Duration::from_secs(5);
 const SETTINGS: &[(&str, &str)] = &[
     ("REELKEEPER_REQUEST_TIMEOUT", "2s"),
     ("REELKEEPER_START_TIMEOUT", "2s"),
@@ -250,13 +250,14 @@ async fn a_livekit_without_workers_is_asked_again_until_the_deadline() {
         sim.control.live().with(|world| world.limit_workers(Workers { slots: Some(0), when_full }));
         let reply = in_time(service.start_recording(&room)).await;
         reply.refused(503, "Recording Error", "timed out while starting");
-        let asked = sim.calls(&room, SimMethod::StartEgress).len();
-        assert!(asked >= 2, "{asked}");
         sim.control.live().with(|world| world.limit_workers(Workers { slots: None, when_full }));
         let id = service.start_recording(&room).await.expect(201).id();
         service.stop_recording(&id).await.expect(202);
         service.until(&id, "complete").await;
-        service.finish_with(Left::Unsettled(asked)).await;
+        // All but the last, which worked; one may have been under way when the answer was given.
+        let in_vain = sim.calls(&room, SimMethod::StartEgress).len() - 1;
+        assert!(in_vain >= 2, "{in_vain}");
+        service.finish_with(Left::Unsettled(in_vain)).await;
     });
     join_all(checks).await;
 }

@@ -15,7 +15,7 @@ use crate::wire::{Reply, eventually};
 const TIMEOUT: Duration = Duration::from_secs(5);
 const SETTINGS: &[(&str, &str)] =
     &[("REELKEEPER_REQUEST_TIMEOUT", "5s"), ("REELKEEPER_LIVEKIT_CALL_TIMEOUT", "500ms")];
-const SLACK: Duration = Duration::from_secs(2);
+const SLACK: Duration = Duration::from_secs(5);
 
 /// A recording that runs, and its egress.
 async fn running(service: &Reelkeeper, livekit: &Scripted) -> (String, String, String) {

@@ -1,6 +1,6 @@
 //! Who lives, and whose rooms are to be taken over.
 //!
-//! Owns this node's renewals, the watch over the others' leases, and the sweep of the inbox. A node that is gone
+//! Owns this node's renewals and the watch over the others' leases. A node that is gone
 //! loses its rooms at once: each living one takes those that rendezvous hashing gives it, and a little later
 //! whatever is left. That only spreads the work; who owns a room its row decides.
 
@@ -26,8 +26,6 @@ const SUSPECT: Duration = Duration::from_millis(100);
 const RENEW_AGAIN: Duration = Duration::from_millis(500);
 /// How long rooms are left to the node that hashing names.
 const OTHERS_FIRST: Duration = Duration::from_secs(2);
-/// Looks into the inbox between two sweeps of letters whose owner is gone.
-const LOOKS_PER_SWEEP: u32 = 10;
 /// Rows read at once.
 const PAGE: usize = 256;
 
@@ -57,7 +55,7 @@ impl Membership {
         let tasks = [
             tokio::spawn(keep_lease(orchestrator.clone(), terms)),
             tokio::spawn(watch_others(orchestrator.clone(), tell)),
-            tokio::spawn(read_inbox(orchestrator.clone(), inbox)),
+            tokio::spawn(orchestrator.clone().read_inbox(inbox)),
         ];
         Self { members, _tasks: tasks.map(AbortOnDropHandle::new) }
     }
@@ -194,33 +192,6 @@ async fn take_rows(
 #[must_use]
 pub fn hinted<'a>(room: &RoomId, living: &'a BTreeSet<NodeId>) -> Option<&'a NodeId> {
     living.iter().max_by_key(|node| Sha256::digest(format!("{room}/{node}")))
-}
-
-async fn read_inbox(orchestrator: Orchestrator, interval: Duration) {
-    let us = orchestrator.shared().world.node.clone();
-    let mut looks = 0_u32;
-    loop {
-        tokio::time::sleep(interval).await;
-        looks += 1;
-        let mut read = orchestrator.empty_inbox(&us).await.map(drop);
-        if looks.is_multiple_of(LOOKS_PER_SWEEP) && read.is_ok() {
-            read = sweep_inbox(&orchestrator).await;
-        }
-        if let Err(error) = read {
-            tracing::debug!(%error, "inbox cannot be read");
-        }
-    }
-}
-
-/// Letters whose owner is gone are carried out by whoever finds them: the room is nobody's.
-async fn sweep_inbox(orchestrator: &Orchestrator) -> Result<(), PortError> {
-    let shared = orchestrator.shared();
-    for owner in orchestrator.owners_in_inbox().await? {
-        if bounded(shared, shared.world.coordination.standing(&owner)).await? == Standing::Gone {
-            orchestrator.empty_inbox(&owner).await?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! An inbox in memory, for a process that is alone and for nodes that share one in tests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use async_trait::async_trait;
@@ -22,6 +22,11 @@ pub struct MemoryInbox {
     letters: Mutex<(u64, BTreeMap<u64, Kept>)>,
 }
 
+/// Those without an answer, the oldest first.
+fn open(letters: &BTreeMap<u64, Kept>) -> impl Iterator<Item = &Waiting> {
+    letters.values().filter(|(_, answer)| answer.is_none()).map(|(letter, _)| letter)
+}
+
 #[async_trait]
 impl Inbox for MemoryInbox {
     async fn put_letter(&self, waiting: &Waiting) -> Result<(), PortError> {
@@ -40,13 +45,23 @@ impl Inbox for MemoryInbox {
         Ok(())
     }
 
-    async fn letters(&self, owner: Option<&NodeId>, limit: usize) -> Result<Vec<Waiting>, PortError> {
+    async fn letters(
+        &self,
+        owner: &NodeId,
+        except: &BTreeSet<String>,
+        limit: usize,
+    ) -> Result<Vec<Waiting>, PortError> {
         let kept = lock(&self.letters);
-        let open = kept
-            .1
-            .values()
-            .filter(|(letter, answer)| answer.is_none() && owner.is_none_or(|owner| letter.owner == *owner));
-        Ok(open.map(|(letter, _)| letter.clone()).take(limit).collect())
+        let open = open(&kept.1).filter(|letter| letter.owner == *owner && !except.contains(&letter.id));
+        Ok(open.take(limit).cloned().collect())
+    }
+
+    async fn addressees(&self) -> Result<BTreeSet<NodeId>, PortError> {
+        Ok(open(&lock(&self.letters).1).map(|letter| letter.owner.clone()).collect())
+    }
+
+    async fn count_letters(&self) -> Result<u64, PortError> {
+        Ok(open(&lock(&self.letters).1).map(|_| 1).sum())
     }
 
     async fn answer_letter(&self, id: &str, answer: &str) -> Result<(), PortError> {

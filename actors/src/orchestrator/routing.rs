@@ -17,7 +17,6 @@ use crate::ids::{CommandId, NodeId, RoomId};
 use crate::ports::PortError;
 use crate::ports::clock::fresh_command;
 use crate::ports::coordination::Standing;
-use crate::ports::inbox::Waiting;
 use crate::ports::keys::{KeptCommand, Operation, ScopedKey};
 use crate::ports::peers::PeerError;
 use crate::recording::Timestamp;
@@ -35,8 +34,6 @@ const BACKSTOP_ELSEWHERE: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// Between two looks whether an owner that keeps us waiting holds its lease.
 const LOOK_FOR_OWNER: Duration = Duration::from_secs(1);
-/// Letters of the inbox that are read at once.
-const LETTERS: usize = 64;
 /// Whose the keys of requests are that went from node to node.
 const NODES: &str = "reelkeeper";
 
@@ -265,15 +262,6 @@ impl Orchestrator {
         Err(refusal)
     }
 
-    async fn put(&self, id: &str, room: &RoomId, owner: &NodeId, letter: String) -> Result<(), PortError> {
-        let waiting = Waiting { id: id.to_owned(), room: room.clone(), owner: owner.clone(), letter };
-        let put = bounded(&self.shared, self.shared.world.cluster.inbox.put_letter(&waiting)).await;
-        if let Err(error) = &put {
-            tracing::warn!(room.id = %room, %error, "letter for the room's owner cannot be stored");
-        }
-        put
-    }
-
     /// Tells a room's owner; returns when the news cannot be lost any more.
     pub(crate) async fn tell(&self, room: &RoomId, what: Happening) -> Result<(), PortError> {
         let told =
@@ -348,55 +336,6 @@ impl Orchestrator {
                     Ok(None) | Err(_) => Reply::NotStored,
                 }
             }
-        }
-    }
-
-    /// Reads letters meant for a node, this one or one that is gone, and carries them out. Returns how many there
-    /// were.
-    ///
-    /// # Errors
-    /// When the store is away.
-    pub async fn empty_inbox(&self, owner: &NodeId) -> Result<usize, PortError> {
-        let inbox = &self.shared.world.cluster.inbox;
-        let letters = bounded(&self.shared, inbox.letters(Some(owner), LETTERS)).await?;
-        let count = letters.len();
-        futures::future::join_all(letters.into_iter().map(|letter| self.open(letter))).await;
-        Ok(count)
-    }
-
-    /// Owners that letters are meant for.
-    ///
-    /// # Errors
-    /// When the store is away.
-    pub(crate) async fn owners_in_inbox(&self) -> Result<Vec<NodeId>, PortError> {
-        let letters = bounded(&self.shared, self.shared.world.cluster.inbox.letters(None, LETTERS)).await?;
-        let owners: std::collections::BTreeSet<_> = letters.into_iter().map(|letter| letter.owner).collect();
-        Ok(owners.into_iter().collect())
-    }
-
-    async fn open(&self, waiting: Waiting) {
-        let reply = loop {
-            match self.receive(waiting.letter.as_bytes()).await {
-                Reply::Moved(owner) if owner == self.shared.world.node => {}
-                reply => break reply,
-            }
-        };
-        let inbox = &self.shared.world.cluster.inbox;
-        let done = match reply {
-            // Somebody else's by now: whoever put it looks for the new owner, and so does the sweep.
-            Reply::Moved(owner) => {
-                let moved = Waiting { id: format!("{}+", waiting.id), owner, ..waiting.clone() };
-                match bounded(&self.shared, inbox.put_letter(&moved)).await {
-                    Ok(()) => bounded(&self.shared, inbox.answer_letter(&waiting.id, "")).await,
-                    Err(error) => Err(error),
-                }
-            }
-            // Whoever owns the room in another release reads it.
-            Reply::NotStored | Reply::Unreadable => Ok(()),
-            reply => bounded(&self.shared, inbox.answer_letter(&waiting.id, &reply.to_text())).await,
-        };
-        if let Err(error) = done {
-            tracing::warn!(room.id = %waiting.room, %error, "letter stays in the inbox");
         }
     }
 

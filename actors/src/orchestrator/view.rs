@@ -12,8 +12,6 @@ use crate::room::commit::bounded;
 const PAGE: usize = 256;
 /// Most rows that are counted: enough for any cluster, and a bound for the store.
 const ROWS_MAX: usize = 100_000;
-/// Most letters that are counted.
-const LETTERS_MAX: usize = 1_000;
 
 /// What one node sees of all.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +28,8 @@ pub struct ClusterView {
     pub rooms: BTreeMap<NodeId, usize>,
     /// How often these rooms were claimed.
     pub claims: u64,
-    /// Letters in the inbox that nobody answered yet; at most 1000.
-    pub letters: usize,
+    /// Letters in the inbox that nobody answered yet.
+    pub letters: u64,
 }
 
 impl Orchestrator {
@@ -66,13 +64,12 @@ impl Orchestrator {
         })
     }
 
-    /// Letters in the inbox that nobody answered yet; at most 1000.
+    /// Letters in the inbox that nobody answered yet.
     ///
     /// # Errors
     /// When the store is away.
-    pub async fn open_letters(&self) -> Result<usize, PortError> {
-        let inbox = &self.shared.world.cluster.inbox;
-        Ok(bounded(&self.shared, inbox.letters(None, LETTERS_MAX)).await?.len())
+    pub async fn open_letters(&self) -> Result<u64, PortError> {
+        bounded(&self.shared, self.shared.world.cluster.inbox.count_letters()).await
     }
 
     /// Requests and webhooks under way on this node.

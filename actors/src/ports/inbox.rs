@@ -1,5 +1,7 @@
 //! The inbox: letters for an owner that cannot be spoken to, in the store that all nodes share (design 7).
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 
 use super::PortError;
@@ -30,11 +32,28 @@ pub trait Inbox: Send + Sync {
     /// When the store is away; it may have been put all the same.
     async fn put_letter(&self, waiting: &Waiting) -> Result<(), PortError>;
 
-    /// Letters without an answer, the oldest first: those meant for a node, or all. At most `limit`.
+    /// Letters for a node without an answer, the oldest first, but those named in `except`. At most `limit`.
     ///
     /// # Errors
     /// When the store is away. One that cannot be read is left out and logged.
-    async fn letters(&self, owner: Option<&NodeId>, limit: usize) -> Result<Vec<Waiting>, PortError>;
+    async fn letters(
+        &self,
+        owner: &NodeId,
+        except: &BTreeSet<String>,
+        limit: usize,
+    ) -> Result<Vec<Waiting>, PortError>;
+
+    /// The nodes that letters without an answer are meant for, each once.
+    ///
+    /// # Errors
+    /// When the store is away.
+    async fn addressees(&self) -> Result<BTreeSet<NodeId>, PortError>;
+
+    /// How many letters have no answer yet.
+    ///
+    /// # Errors
+    /// When the store is away.
+    async fn count_letters(&self) -> Result<u64, PortError>;
 
     /// Answers a letter; the first answer stays. Nothing happens if the letter is not there.
     ///

@@ -3,12 +3,17 @@
 use std::time::Duration;
 
 use reelkeeper_actors::cluster::wire::Reply;
+use reelkeeper_actors::ids::RecordingId;
 use reelkeeper_actors::ports::inbox::{Inbox as _, Waiting};
 use reelkeeper_actors::recording::RecordingStatus;
 use reelkeeper_actors::recording::effect::Refusal;
+use reelkeeper_actors::simulator::calls::Method;
 use tokio::time::{Instant, sleep};
 
 use crate::stage::{Stage, Way};
+
+/// Long, and short enough that the call is not given up.
+const SLOW: Duration = Duration::from_secs(4);
 
 #[tokio::test(start_paused = true)]
 async fn whichever_node_is_asked_the_owner_answers() {
@@ -137,4 +142,51 @@ async fn a_start_that_was_given_up_is_stopped_when_its_owner_answers_again() {
     assert_eq!(refused, Err(Refusal::TimedOutStarting), "nobody knows better");
     stage.until("whatever ran is stopped", async || stage.running(&room) == 0).await;
     stage.until("the letter is read", async || stage.letters().await == 0).await;
+}
+
+/// LiveKit takes its time over one room, and what else waits in the inbox is carried out meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_slow_letter_in_the_inbox_holds_nobody_up() {
+    let stage = Stage::set().await;
+    let (a, b) = stage.pair().await;
+    let (slow, other) = (stage.room("room-1").await, stage.room("room-2").await);
+    let held = a.start(&slow).await.unwrap();
+    let recording = a.start(&other).await.unwrap();
+    stage.way_to(&a, Way::Cut);
+    stage.slows_down(&slow, Method::StopEgress, SLOW);
+    let timed = async |id: &RecordingId| {
+        let began = Instant::now();
+        b.stop(id).await.unwrap();
+        began.elapsed()
+    };
+    let second = async {
+        stage.until("the first stop is read", async || stage.under_way(Method::StopEgress) > 0).await;
+        timed(&recording.recording_id).await
+    };
+    let (slowly, meanwhile) = tokio::join!(timed(&held.recording_id), second);
+    assert!(slowly >= SLOW, "{slowly:?}");
+    assert!(meanwhile < SLOW / 2, "{meanwhile:?}");
+    for recording in [held, recording] {
+        stage.until_complete(&recording.recording_id).await;
+    }
+}
+
+/// Letters that nobody here can read stay, and hide none of those behind them.
+#[tokio::test(start_paused = true)]
+async fn letters_that_stay_hide_nobody() {
+    let stage = Stage::set().await;
+    let (a, b) = stage.pair().await;
+    stage.way_to(&a, Way::Cut);
+    let room = stage.room("room-1").await;
+    let recording = a.start(&room).await.unwrap();
+    let newer = r#"{"version":9,"room":"room-1","left_ms":0,"what":{"of_tomorrow":{}}}"#;
+    for number in 0..600 {
+        let (id, owner) = (format!("of-tomorrow-{number}"), a.id.clone());
+        let waiting = Waiting { id, room: room.room_id.clone(), owner, letter: newer.to_owned() };
+        stage.inbox.put_letter(&waiting).await.unwrap();
+    }
+    let began = Instant::now();
+    b.stop(&recording.recording_id).await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(stage.letters().await, 600);
 }

@@ -26,7 +26,10 @@ use reelkeeper_actors::recording::policy::Policy;
 use reelkeeper_actors::recording::{Recording, RecordingStatus, Timestamp};
 use reelkeeper_actors::room::{Limits, World as Ports};
 use reelkeeper_actors::simulator::World as LiveKit;
+use reelkeeper_actors::simulator::calls::Method;
 use reelkeeper_actors::simulator::clock::{Timing, TokioClock};
+use reelkeeper_actors::simulator::faults::{CallTrouble, Fault, What};
+use reelkeeper_actors::simulator::log::CallOutcome;
 use reelkeeper_actors::simulator::media_server::SimulatedMediaServer;
 use reelkeeper_actors::simulator::rooms::{NewParticipant, NewRoom};
 use tempfile::TempDir;
@@ -210,9 +213,24 @@ impl Stage {
         })
     }
 
+    /// LiveKit begins so late with every call of this kind in a room.
+    pub fn slows_down(&self, room: &Room, method: Method, late: Duration) {
+        let does = CallTrouble::Delay { ms: u64::try_from(late.as_millis()).unwrap() };
+        let what = What::Call { method, scope: None, does };
+        let fault = Fault { what, room: Some(room.room_id.clone()), skip: 0, times: None, chance: 1.0 };
+        assert!(self.livekit.live().with(|world| world.add_fault(fault)).is_some());
+    }
+
+    /// Calls of this kind that LiveKit has not answered yet.
+    pub fn under_way(&self, method: Method) -> usize {
+        let calls = self.livekit.live().with(|world| world.calls());
+        let of_kind = calls.iter().filter(|call| call.method == method);
+        of_kind.filter(|call| call.outcome == CallOutcome::Waiting).count()
+    }
+
     /// Letters that wait.
-    pub async fn letters(&self) -> usize {
-        self.inbox.letters(None, 100).await.unwrap().len()
+    pub async fn letters(&self) -> u64 {
+        self.inbox.count_letters().await.unwrap()
     }
 }
 

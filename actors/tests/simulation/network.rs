@@ -1,6 +1,6 @@
 //! Between several nodes: leases, letters, and what goes wrong around each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -214,9 +214,22 @@ impl Inbox for Run {
         self.store(StoreCall::PutLetter, &waiting.id, work).await
     }
 
-    async fn letters(&self, owner: Option<&NodeId>, limit: usize) -> Result<Vec<Waiting>, PortError> {
-        let work = self.around().network.inbox.letters(owner, limit);
+    async fn letters(
+        &self,
+        owner: &NodeId,
+        except: &BTreeSet<String>,
+        limit: usize,
+    ) -> Result<Vec<Waiting>, PortError> {
+        let work = self.around().network.inbox.letters(owner, except, limit);
         self.store(StoreCall::ReadLetters, "", work).await
+    }
+
+    async fn addressees(&self) -> Result<BTreeSet<NodeId>, PortError> {
+        self.store(StoreCall::ReadLetters, "", self.around().network.inbox.addressees()).await
+    }
+
+    async fn count_letters(&self) -> Result<u64, PortError> {
+        self.store(StoreCall::ReadLetters, "", self.around().network.inbox.count_letters()).await
     }
 
     async fn answer_letter(&self, id: &str, answer: &str) -> Result<(), PortError> {

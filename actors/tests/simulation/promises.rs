@@ -122,8 +122,10 @@ impl Promises {
         if starts.any(|call| call.outcome == CallOutcome::Waiting) {
             unrest.push("LiveKit has not carried out a start yet".to_owned());
         }
-        let letters = self.stage.around.network.inbox.letters(None, 100).await.expect("memory answers");
-        unrest.extend(letters.iter().map(|letter| format!("letter {} is not read", letter.id)));
+        let letters = self.stage.around.network.inbox.count_letters().await.expect("memory answers");
+        if letters > 0 {
+            unrest.push(format!("{letters} letters are not read"));
+        }
         let stopping = self.stopping().await;
         let held = self.held().await;
         let originals = lock(&self.stage.originals).clone();

@@ -1,5 +1,6 @@
 //! The inbox in MongoDB: letters for owners that cannot be spoken to.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ::mongodb::bson::oid::ObjectId;
@@ -45,13 +46,17 @@ impl Inbox for MongoStore {
         self.run(&waiting.room, put).await
     }
 
-    async fn letters(&self, owner: Option<&NodeId>, limit: usize) -> Result<Vec<Waiting>, PortError> {
+    async fn letters(
+        &self,
+        owner: &NodeId,
+        except: &BTreeSet<String>,
+        limit: usize,
+    ) -> Result<Vec<Waiting>, PortError> {
         let letters = self.agreed(INBOX);
-        let mut open = doc! {"answeredAt": {"$exists": false}};
-        if let Some(owner) = owner {
-            open.insert("owner", owner.as_str());
-        }
-        let found = letters.find(open).sort(doc! {"order": 1}).limit(bounded(limit)).max_time(self.deadline);
+        let except: Vec<&str> = except.iter().map(String::as_str).collect();
+        let wanted = doc! {"answeredAt": null, "owner": owner.as_str(), "_id": {"$nin": except}};
+        let found =
+            letters.find(wanted).sort(doc! {"order": 1}).limit(bounded(limit)).max_time(self.deadline);
         let read = async {
             let found: Vec<Document> = async { found.await?.try_collect().await }
                 .await
@@ -59,6 +64,19 @@ impl Inbox for MongoStore {
             Ok(found.iter().filter_map(to_waiting).collect())
         };
         self.in_time(&INBOX, read).await
+    }
+
+    async fn addressees(&self) -> Result<BTreeSet<NodeId>, PortError> {
+        let letters = self.agreed(INBOX);
+        let owners = letters.distinct("owner", doc! {"answeredAt": null}).max_time(self.deadline);
+        let owners = self.run(&INBOX, async { owners.await }).await?;
+        Ok(owners.iter().filter_map(|owner| owner.as_str().map(NodeId::from_trusted)).collect())
+    }
+
+    async fn count_letters(&self) -> Result<u64, PortError> {
+        let letters = self.agreed(INBOX);
+        let count = letters.count_documents(doc! {"answeredAt": null}).max_time(self.deadline);
+        self.run(&INBOX, async { count.await }).await
     }
 
     async fn answer_letter(&self, id: &str, answer: &str) -> Result<(), PortError> {

@@ -67,7 +67,7 @@ fn all() -> Vec<Index> {
         index("reelkeeper_outbox", doc! {"state": 1, "createdAt": 1}, plain()),
         index("reelkeeper_outbox", doc! {"state": 1, "deliveredAt": 1}, plain()),
         index("reelkeeper_outbox", doc! {"state": 1, "_id": 1}, plain()),
-        index(INBOX, doc! {"owner": 1, "answeredAt": 1, "order": 1}, plain()),
+        index(INBOX, doc! {"answeredAt": 1, "owner": 1, "order": 1}, plain()),
         index(INBOX, doc! {"answeredAt": 1}, Kind::Ends(ANSWERS_LAST)),
         index("reelkeeper_leases", doc! {"endsAt": 1}, Kind::Ends(AT_ONCE)),
         index("reelkeeper_names", doc! {"room": 1}, plain()),

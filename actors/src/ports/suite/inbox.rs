@@ -1,5 +1,7 @@
 //! What every adapter of [`Inbox`] must do.
 
+use std::collections::BTreeSet;
+
 use futures::future::join_all;
 
 use super::{fresh, fresh_room};
@@ -22,7 +24,7 @@ fn node() -> NodeId {
 }
 
 async fn open(inbox: &dyn Inbox, owner: &NodeId) -> Vec<Waiting> {
-    inbox.letters(Some(owner), 100).await.expect("letters")
+    inbox.letters(owner, &BTreeSet::new(), 100).await.expect("letters")
 }
 
 async fn a_letter_waits_until_it_is_answered(inbox: &dyn Inbox) {
@@ -32,9 +34,14 @@ async fn a_letter_waits_until_it_is_answered(inbox: &dyn Inbox) {
         inbox.put_letter(letter).await.expect("put");
     }
     assert_eq!(open(inbox, &one).await, [letters[0].clone(), letters[2].clone()], "the oldest first");
-    assert_eq!(inbox.letters(Some(&one), 1).await.expect("letters").len(), 1, "a limit");
-    let all = inbox.letters(None, 10_000).await.expect("letters");
-    assert!(letters.iter().all(|letter| all.contains(letter)), "of every owner");
+    let except = |letters: &[&Waiting]| letters.iter().map(|letter| letter.id.clone()).collect();
+    let first = inbox.letters(&one, &except(&[]), 1).await.expect("letters");
+    assert_eq!(first, [letters[0].clone()], "a limit");
+    let next = inbox.letters(&one, &except(&[&letters[0], &letters[1]]), 1).await.expect("letters");
+    assert_eq!(next, [letters[2].clone()], "those that are passed over do not count");
+    let addressees = inbox.addressees().await.expect("addressees");
+    assert!(addressees.contains(&one) && addressees.contains(&other), "{addressees:?}");
+    assert!(inbox.count_letters().await.expect("count") >= 3);
     assert_eq!(inbox.letter_answer(&letters[0].id).await.expect("answer"), None);
     inbox.answer_letter(&letters[0].id, "done").await.expect("answer it");
     assert_eq!(open(inbox, &one).await, [letters[2].clone()]);
@@ -42,6 +49,8 @@ async fn a_letter_waits_until_it_is_answered(inbox: &dyn Inbox) {
     for letter in &letters[1..] {
         inbox.answer_letter(&letter.id, "done").await.expect("answer it");
     }
+    let addressees = inbox.addressees().await.expect("addressees");
+    assert!(!addressees.contains(&one) && !addressees.contains(&other), "{addressees:?}");
 }
 
 async fn the_same_letter_is_put_once(inbox: &dyn Inbox) {
