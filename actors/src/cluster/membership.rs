@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
-use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::ids::{NodeId, RoomId};
@@ -43,7 +42,7 @@ pub struct Terms {
 /// A node that takes part, as long as this lives. It keeps its lease until it gives it up.
 pub struct Membership {
     members: watch::Receiver<Vec<Member>>,
-    _tasks: [AbortOnDropHandle<()>; 3],
+    _tasks: [AbortOnDropHandle<()>; 4],
 }
 
 impl Membership {
@@ -55,6 +54,7 @@ impl Membership {
         let tasks = [
             tokio::spawn(keep_lease(orchestrator.clone(), terms)),
             tokio::spawn(watch_others(orchestrator.clone(), tell)),
+            tokio::spawn(watch_suspects(orchestrator.clone(), members.clone())),
             tokio::spawn(orchestrator.clone().read_inbox(inbox)),
         ];
         Self { members, _tasks: tasks.map(AbortOnDropHandle::new) }
@@ -99,23 +99,34 @@ async fn keep_lease(orchestrator: Orchestrator, terms: Terms) {
 async fn watch_others(orchestrator: Orchestrator, tell: watch::Sender<Vec<Member>>) {
     let shared = orchestrator.shared().clone();
     let world = &shared.world;
-    let (mut known, mut suspected) = (BTreeSet::new(), BTreeSet::new());
-    let mut look = Instant::now();
+    let mut known = BTreeSet::new();
     loop {
-        if Instant::now() >= look {
-            look = Instant::now() + WATCH;
-            if let Ok(members) = bounded(&shared, world.coordination.nodes()).await {
-                known = look_at(&orchestrator, known, members, &tell).await;
-            }
+        if let Ok(members) = bounded(&shared, world.coordination.nodes()).await {
+            known = look_at(&orchestrator, known, members, &tell).await;
         }
-        let suspects: BTreeSet<NodeId> = world.cluster.peers.suspects().into_iter().collect();
+        tokio::time::sleep(WATCH).await;
+    }
+}
+
+/// Takes over from nodes that refuse connections, by itself: coordination may keep the other watch waiting.
+async fn watch_suspects(orchestrator: Orchestrator, members: watch::Receiver<Vec<Member>>) {
+    let cluster = &orchestrator.shared().world.cluster;
+    let mut suspected = BTreeSet::new();
+    loop {
+        tokio::time::sleep(SUSPECT).await;
+        if !cluster.lease.is_held() {
+            // Whoever is cut off from the others is the last to say who is dead.
+            continue;
+        }
+        let suspects: BTreeSet<NodeId> = cluster.peers.suspects().into_iter().collect();
         for node in suspects.difference(&suspected) {
             tracing::warn!(peer.id = %node, "node refuses connections, its rooms are taken over");
-            let living = known.iter().filter(|living| *living != node).cloned().collect();
+            let living: Vec<Member> = members.borrow().clone();
+            let living =
+                living.into_iter().map(|member| member.node).filter(|living| living != node).collect();
             tokio::spawn(take_over(orchestrator.clone(), node.clone(), living));
         }
         suspected = suspects;
-        tokio::time::sleep(SUSPECT).await;
     }
 }
 

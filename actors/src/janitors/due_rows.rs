@@ -1,4 +1,4 @@
-//! Due rows: rows whose room has no actor.
+//! Due rows: rows whose room has no actor, or one whose owner is gone.
 //!
 //! What is due in a row (a look, a stop, an effect) is known to the actor alone, so a row without one waits
 //! for ever: its actor fell and was put aside, or the store was away when it was to be taken up.
@@ -9,10 +9,10 @@ use crate::ports::PortError;
 use crate::ports::coordination::Standing;
 use crate::recording::ledger::Row;
 
-/// Who owns a row of which this node has no actor.
+/// Who owns a row.
 #[derive(Debug)]
 enum Owner {
-    /// This run of this node.
+    /// This run of this node, which has no actor of it.
     ThisNode,
     /// Another one, which lives or does not.
     Another(Standing),
@@ -21,21 +21,20 @@ enum Owner {
 fn judge(owner: Result<Owner, PortError>) -> Verdict {
     match owner {
         Ok(Owner::ThisNode) => Verdict::hand_over("its room has no actor"),
-        Ok(Owner::Another(Standing::Gone)) => {
-            Verdict::hand_over("its owner is gone and its room has no actor")
-        }
+        Ok(Owner::Another(Standing::Gone)) => Verdict::hand_over("its owner is gone"),
         Ok(Owner::Another(Standing::Alive)) => Verdict::keep("its owner lives"),
         Err(error) => Verdict::unknown(&error),
     }
 }
 
 pub(super) async fn find(finder: &Finder, actors: &Actors, row: Row) -> Option<Finding> {
-    if actors.is_awake(&row.room).await {
-        return None;
-    }
     let owner = if row.owner == actors.node {
+        if actors.is_awake(&row.room).await {
+            return None;
+        }
         Ok(Owner::ThisNode)
     } else {
+        // An actor here may believe in a claim that this owner took from it.
         actors.standing(finder, &row.owner).await.map(Owner::Another)
     };
     Some(Finding::new(Task::DueRows, row.room, judge(owner)).asking(Ask::Wake))
@@ -49,7 +48,7 @@ mod tests {
     fn a_row_is_woken_unless_its_owner_may_live() {
         let table = [
             (Ok(Owner::ThisNode), "hand over: its room has no actor"),
-            (Ok(Owner::Another(Standing::Gone)), "hand over: its owner is gone and its room has no actor"),
+            (Ok(Owner::Another(Standing::Gone)), "hand over: its owner is gone"),
             (Ok(Owner::Another(Standing::Alive)), "keep: its owner lives"),
             (
                 Err(PortError::unavailable("coordination", "away")),

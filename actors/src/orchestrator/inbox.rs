@@ -130,7 +130,8 @@ impl Reader {
         if places == 0 {
             return Ok(());
         }
-        let mut except: BTreeSet<String> = self.under_way.values().map(|waiting| waiting.id.clone()).collect();
+        let mut except: BTreeSet<String> =
+            self.under_way.values().map(|waiting| waiting.id.clone()).collect();
         except.extend(self.stayed.get(owner).into_iter().flatten().cloned());
         let shared = &self.orchestrator.shared;
         let letters = bounded(shared, shared.world.cluster.inbox.letters(owner, &except, places)).await?;

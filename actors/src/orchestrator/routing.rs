@@ -21,7 +21,7 @@ use crate::ports::keys::{KeptCommand, Operation, ScopedKey};
 use crate::ports::peers::PeerError;
 use crate::recording::Timestamp;
 use crate::recording::effect::{Answer, Refusal};
-use crate::recording::event::{DeleteRequest, Happening, Repeats, StopRequest};
+use crate::recording::event::{DeleteRequest, Happening, Repeats, Source, StopRequest};
 use crate::room::commit::bounded;
 use crate::room::supervisor::SupervisorMessage;
 use crate::room::{RoomMessage, Shared, Taken, Told, news};
@@ -294,7 +294,7 @@ impl Orchestrator {
     }
 
     async fn tell_here(&self, room: &RoomId, what: Happening) -> Option<Taken> {
-        let what = match self.as_it_is_now(what).await {
+        let what = match self.with_its_document(what).await {
             Ok(Some(what)) => what,
             Ok(None) => return Some(Taken::Stored),
             Err(_) => return None,
@@ -306,12 +306,26 @@ impl Orchestrator {
 
     /// News with the document that they rest on as it is now, since a letter may have lain for long; none if that is over
     /// or gone.
-    async fn as_it_is_now(&self, what: Happening) -> Result<Option<Happening>, PortError> {
+    async fn with_its_document(&self, what: Happening) -> Result<Option<Happening>, PortError> {
         let Happening::Unheld(found) = what else { return Ok(Some(what)) };
         let id = &found.recording.recording_id;
         let stored = bounded(&self.shared, self.shared.world.catalog.recording(id)).await?;
         let unfinished = stored.filter(|stored| !stored.recording.status.is_terminal());
         Ok(unfinished.map(|stored| Happening::Unheld(Box::new(stored.into()))))
+    }
+
+    /// News that may have been under way for long, as LiveKit tells them now; none if it knows nothing of them.
+    async fn as_it_is_now(&self, what: Happening) -> Result<Option<Happening>, PortError> {
+        let Happening::EgressSeen(seen) = what else { return Ok(Some(what)) };
+        if seen.source == Source::Webhook {
+            // Worth as little as ever.
+            return Ok(Some(Happening::EgressSeen(seen)));
+        }
+        let asked = self.shared.world.media_server.egress(&seen.info.egress).await;
+        let Some(info) = asked.map_err(|error| PortError::unavailable("LiveKit", error))? else {
+            return Ok(None);
+        };
+        Ok(Some(Happening::EgressSeen(news::sighting(&self.shared, info, seen.source).await?)))
     }
 
     /// Carries out what another node sends, if this one owns the room.
@@ -329,7 +343,13 @@ impl Orchestrator {
                 }
             }
             Asked::News(what) => {
-                let taken = self.tell_here(&room, what);
+                let taken = Box::pin(async {
+                    match self.as_it_is_now(what).await {
+                        Ok(Some(what)) => self.tell_here(&room, what).await,
+                        Ok(None) => Some(Taken::Stored),
+                        Err(_) => None,
+                    }
+                });
                 match tokio::time::timeout(world.limits.request_timeout, taken).await {
                     Ok(Some(Taken::Stored)) => Reply::Stored,
                     Ok(Some(Taken::Moved(owner))) => Reply::Moved(owner),
@@ -383,7 +403,10 @@ pub(super) async fn hand_on(
                     Ok(None) | Err(_) => continue,
                 }
             }
-            what => what,
+            what => match orchestrator.as_it_is_now(what).await {
+                Ok(Some(what)) => what,
+                Ok(None) | Err(_) => continue,
+            },
         };
         if let Err(error) = orchestrator.tell(&room, what).await {
             tracing::debug!(room.id = %room, %error, "owner was not told what was learned");

@@ -34,6 +34,9 @@ pub trait Peers: Send + Sync {
     fn suspects(&self) -> Vec<NodeId> {
         Vec::new()
     }
+
+    /// This node gave a sign of life elsewhere: it is no suspect until another connection to it is reset.
+    fn believe(&self, _node: &NodeId) {}
 }
 
 /// There are no other nodes, or none that can be spoken to.

@@ -82,6 +82,15 @@ struct Input {
     stored: Option<oneshot::Sender<Taken>>,
 }
 
+impl Input {
+    /// Whether these are news that rest on what LiveKit or a document said before, and whoever read that has given up:
+    /// they lie in the inbox, or come again. Others say nothing that could be over by now.
+    fn is_out_of_date(&self) -> bool {
+        let given_up = self.stored.as_ref().is_some_and(oneshot::Sender::is_closed);
+        given_up && matches!(self.what, Happening::Unheld(_) | Happening::EgressSeen(_))
+    }
+}
+
 /// A decision whose commit is under way.
 struct Undecided {
     decision: Decision,
@@ -205,7 +214,8 @@ impl RoomActorState {
             RoomMessage::News { what, stored } => {
                 self.queue.push_back(Input { what, command: None, stored: Some(stored) });
             }
-            RoomMessage::TakeUp => {}
+            // Somebody found the row to be a dead node's: what this actor holds of it is a claim that was taken from it.
+            RoomMessage::TakeUp => self.read_again |= self.may_be_mistaken(),
             RoomMessage::ReadAgain => self.read_again = true,
             RoomMessage::Observe(reply) => {
                 let _ = reply.send(self.observe());
@@ -253,7 +263,9 @@ impl RoomActorState {
         }
         while matches!(self.standing, Standing::Ready) && self.may_act() {
             let Some(input) = self.queue.pop_front() else { break };
-            self.decide(input);
+            if !input.is_out_of_date() {
+                self.decide(input);
+            }
         }
         if matches!(self.standing, Standing::Ready) && self.may_act() {
             self.replies.part_with_overdue(self.shared.world.clock.now(), &self.state);

@@ -69,15 +69,24 @@ pub(super) struct Loaded {
     pub(super) state: Option<RoomState>,
 }
 
-/// Reads the room's row and claims it, unless its owner lives: one that took the room from us, who held it at the epoch
-/// `held`, does, whoever suspects it; else two that suspect each other would take it from each other for as long as they do.
-/// Tries until the store answers; the wait of each request is bounded by its own deadline.
-pub(super) async fn load(shared: &Arc<Shared>, room: &RoomId, held: Option<u64>) -> Found {
+/// What was known of a row before it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Before {
+    /// This node held it.
+    WasOurs,
+    /// Nothing.
+    Unknown,
+}
+
+/// Reads the room's row and claims it, unless its owner lives. Whoever took the room from us does, whoever suspects it;
+/// else two that suspect each other would take it from each other for as long as they do. Tries until the store
+/// answers; the wait of each request is bounded by its own deadline.
+pub(super) async fn load(shared: &Arc<Shared>, room: &RoomId, before: Before) -> Found {
     let mut tries = 0;
     loop {
-        match try_load(shared, room, held).await {
+        match try_load(shared, room, before).await {
             Ok(Some(found)) => return found,
-            // Another node was quicker; its row is read anew.
+            // Another node was quicker, and its row is read anew; or this one may claim nothing now.
             Ok(None) => {}
             Err(error) => {
                 if tries == 0 || !error.kind.is_retryable() {
@@ -90,11 +99,7 @@ pub(super) async fn load(shared: &Arc<Shared>, room: &RoomId, held: Option<u64>)
     }
 }
 
-async fn try_load(
-    shared: &Arc<Shared>,
-    room: &RoomId,
-    held: Option<u64>,
-) -> Result<Option<Found>, PortError> {
+async fn try_load(shared: &Arc<Shared>, room: &RoomId, before: Before) -> Result<Option<Found>, PortError> {
     let world = &shared.world;
     let claim = fresh_claim(&*world.entropy);
     let Some(found) = bounded(shared, world.ledger.load(room)).await? else {
@@ -102,13 +107,19 @@ async fn try_load(
         return Ok(Some(Found::Ours(Box::new(Loaded { header, state: None }))));
     };
     let is_others = found.owner != world.node;
-    let took_it_from_us = held.is_some_and(|epoch| found.epoch > epoch);
-    let is_suspect = is_others && !took_it_from_us && world.cluster.peers.suspects().contains(&found.owner);
-    if is_others
-        && !is_suspect
-        && bounded(shared, world.coordination.standing(&found.owner)).await? == Standing::Alive
-    {
-        return Ok(Some(Found::Elsewhere(found.owner)));
+    if is_others {
+        if before == Before::WasOurs {
+            world.cluster.peers.believe(&found.owner);
+        }
+        let is_suspect = world.cluster.peers.suspects().contains(&found.owner);
+        if !is_suspect && bounded(shared, world.coordination.standing(&found.owner)).await? == Standing::Alive
+        {
+            return Ok(Some(Found::Elsewhere(found.owner)));
+        }
+        if !world.cluster.lease.is_held() {
+            // A node that is cut off from the others is the last to say who is dead.
+            return Ok(None);
+        }
     }
     let expected = Expected::At { claim: found.claim.clone(), revision: found.revision };
     let row = Row {

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use reelkeeper_actors::cluster::wire::Reply;
+use reelkeeper_actors::cluster::wire::{Letter, Reply};
 use reelkeeper_actors::ids::RecordingId;
 use reelkeeper_actors::ports::inbox::{Inbox as _, Waiting};
-use reelkeeper_actors::recording::RecordingStatus;
+use reelkeeper_actors::ports::media_server::MediaServer as _;
 use reelkeeper_actors::recording::effect::Refusal;
+use reelkeeper_actors::recording::event::{Happening, Sighting, Source};
+use reelkeeper_actors::recording::{RecordingStatus, Timestamp};
 use reelkeeper_actors::simulator::calls::Method;
 use tokio::time::{Instant, sleep};
 
@@ -169,6 +171,35 @@ async fn a_slow_letter_in_the_inbox_holds_nobody_up() {
     for recording in [held, recording] {
         stage.until_complete(&recording.recording_id).await;
     }
+}
+
+/// A recording was seen to run, and is over and deleted when the letter that says so is read.
+#[tokio::test(start_paused = true)]
+async fn a_letter_that_lay_for_long_brings_nothing_back() {
+    let stage = Stage::set().await;
+    let (a, _b) = stage.pair().await;
+    let room = stage.room("room-1").await;
+    let recording = a.start(&room).await.unwrap();
+    let id = recording.recording_id;
+    let info = stage.livekit.egress(&id.egress).await.unwrap().unwrap();
+    a.stop(&id).await.unwrap();
+    stage.until_complete(&id).await;
+    for source in [Source::Call, Source::Recorder, Source::Webhook] {
+        for document in [None, Some(RecordingStatus::Active), Some(RecordingStatus::Failed)] {
+            let (info, room_name) = (info.clone(), room.room_name.clone());
+            let seen = Happening::EgressSeen(Sighting { info, source, room_name, document });
+            let letter = Letter::write(&room.room_id, &seen, Timestamp(0)).unwrap().to_text();
+            let (letter_id, owner) = (format!("{source:?} {document:?}"), a.id.clone());
+            let waiting = Waiting { id: letter_id, room: room.room_id.clone(), owner, letter };
+            stage.inbox.put_letter(&waiting).await.unwrap();
+        }
+    }
+    a.orchestrator.delete(&id).await.unwrap();
+    stage.until("the letters are read", async || stage.letters().await == 0).await;
+    sleep(Duration::from_mins(2)).await;
+    assert_eq!(stage.status(&id).await, None);
+    assert_eq!(stage.owner(&room).await, None, "nothing holds the room");
+    a.start(&room).await.unwrap();
 }
 
 /// Letters that nobody here can read stay, and hide none of those behind them.

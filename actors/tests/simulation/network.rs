@@ -22,6 +22,9 @@ use crate::stage::in_run;
 /// A run that can be spoken to.
 type Peer = (Arc<Run>, Orchestrator);
 
+/// How long a node that gave a sign of life is no suspect: then a connection to it may break anew.
+const BELIEVED: Duration = Duration::from_secs(10);
+
 /// What lies between the nodes of a history.
 #[derive(Default)]
 pub struct Network {
@@ -110,11 +113,18 @@ impl Peers for Run {
         if network.has(self.node, NodeTrouble::NoPeers) {
             return Vec::new();
         }
-        let runs = lock(&network.runs);
+        let (runs, believed) = (lock(&network.runs), lock(&self.believed));
         let suspect = |(run, _): &&Peer| {
-            run.id != self.id && (run.is_dead() || network.has(run.node, NodeTrouble::Suspect))
+            let is_believed = believed.get(&run.id).is_some_and(|until| Instant::now() < *until);
+            run.id != self.id
+                && !is_believed
+                && (run.is_dead() || network.has(run.node, NodeTrouble::Suspect))
         };
         runs.values().filter(suspect).map(|(run, _)| run.id.clone()).collect()
+    }
+
+    fn believe(&self, node: &NodeId) {
+        lock(&self.believed).insert(node.clone(), Instant::now() + BELIEVED);
     }
 }
 

@@ -1,6 +1,7 @@
 //! One run of a node, as the world sees it: every port goes through here, so that the run can die between
 //! any two calls. Whatever of it touches a port after its death unwinds, and nothing of it has any effect.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +25,7 @@ use reelkeeper_actors::recording::notice::Notice;
 use reelkeeper_actors::simulator::calls::Method;
 use reelkeeper_actors::simulator::media_server::Deadlines;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::lock;
 use crate::plan::{Moment, NodeTrouble, StoreCall};
@@ -44,6 +46,8 @@ pub struct Run {
     /// Dies at this call, counted down.
     ends_at: Mutex<Option<(u32, Moment)>>,
     spared: AtomicBool,
+    /// Until when it believes that a node lives, whatever the plan says.
+    pub believed: Mutex<BTreeMap<NodeId, Instant>>,
     /// How often it asked for the time since the time last changed.
     asked_time: Mutex<(Timestamp, u32)>,
 }
@@ -56,8 +60,8 @@ impl Run {
         let id = fresh_node(&*around.chance);
         let (dead, death) = (AtomicBool::new(false), Notify::new());
         let (ends_at, asked_time) = (Mutex::new(None), Mutex::default());
-        let spared = AtomicBool::new(false);
-        Arc::new(Self { around, node, id, skew_ms, dead, death, ends_at, spared, asked_time })
+        let (spared, believed) = (AtomicBool::new(false), Mutex::default());
+        Arc::new(Self { around, node, id, skew_ms, dead, death, ends_at, spared, believed, asked_time })
     }
 
     pub fn around(&self) -> &Surroundings {

@@ -8,7 +8,7 @@ use crate::recording::effect::Effect;
 use crate::recording::event::Happening;
 use crate::recording::ledger::State;
 use crate::recording::lifecycle::Decision;
-use crate::room::commit::{self, Claim, Found, Header, Loaded};
+use crate::room::commit::{self, Before, Claim, Found, Header, Loaded};
 use crate::room::supervisor::SupervisorMessage;
 use crate::room::{RoomMessage, Taken, meet};
 
@@ -17,9 +17,9 @@ impl RoomActorState {
         self.standing = Standing::Loading;
         self.generation += 1;
         let (shared, room, myself) = (self.shared.clone(), self.room.clone(), self.myself.clone());
-        let held = self.header.revision.map(|_| self.header.epoch);
+        let before = if self.header.revision.is_some() { Before::WasOurs } else { Before::Unknown };
         tokio::spawn(async move {
-            let found = commit::load(&shared, &room, held).await;
+            let found = commit::load(&shared, &room, before).await;
             let _ = myself.cast(RoomMessage::Own(Own::Loaded(Box::new(LoadedRow(found)))));
         });
     }
@@ -90,10 +90,15 @@ impl RoomActorState {
         let _ = self.supervisor.cast(ask);
     }
 
+    /// Whether another node may have claimed the row that this actor holds.
+    pub(super) fn may_be_mistaken(&self) -> bool {
+        self.header.revision.is_some() && !self.shared.world.cluster.lease.is_endless()
+    }
+
     /// Whether a decision answers somebody by what is remembered of a row that another node may have claimed.
     pub(super) fn rests_on_memory(&self, decision: &Decision) -> bool {
         let answers = decision.effects.iter().any(|effect| matches!(effect, Effect::Answer { .. }));
-        answers && self.header.revision.is_some() && !self.shared.world.cluster.lease.is_endless()
+        answers && self.may_be_mistaken()
     }
 
     pub(super) fn verify(&mut self, decision: Decision, input: Input) {
