@@ -30,6 +30,13 @@ async fn a_killed_owners_rooms_go_on_at_another_node() {
             "{door:?}, {leases:?}: a stop was answered {:?} after its owner was killed",
             began.elapsed()
         );
+        if door == Door::Open {
+            until("it is suspected before its lease ends", TAKEN_OVER, async || {
+                let log = b.process.log().text();
+                if log.contains("node refuses connections") { Ok(()) } else { Err(log) }
+            })
+            .await;
+        }
         stage.until_status(&b, &one, "complete").await;
         stage.until_status(&b, &other, "active").await;
         assert_eq!(stage.livekit.live(&running).len(), 1, "it records on untouched");

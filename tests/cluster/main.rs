@@ -23,6 +23,8 @@ mod livekit;
 #[path = "../processes/process.rs"]
 #[allow(dead_code, reason = "the ring of processes uses more of it")]
 mod process;
+#[path = "../backends/proxy.rs"]
+mod proxy;
 mod routes;
 #[path = "../processes/seed.rs"]
 mod seed;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use tokio::net::TcpStream;
 
+use crate::proxy::Does;
 use crate::stage::{Door, Leases, Node, Stage};
-use crate::wait::until;
 
 const ALL: [(Door, Leases); 5] = [
     (Door::Encrypted, Leases::Redis),
@@ -45,7 +45,7 @@ async fn who_has_no_certificate_is_not_let_in() {
     let a = stage.node().await;
     let silent = join_all((0..32).map(|_| TcpStream::connect(a.addresses[1]))).await;
     let b = stage.node().await;
-    connected(&b).await;
+    b.until_connected(1).await;
     stage.door = Door::Open;
     let bare = stage.node().await;
     stage.door = Door::Encrypted;
@@ -63,12 +63,26 @@ async fn who_has_no_certificate_is_not_let_in() {
     drop(silent);
 }
 
-async fn connected(node: &Node) {
-    until("it is connected", Duration::from_secs(20), async || {
-        let log = node.process.log().text();
-        if log.contains("connected to a node") { Ok(()) } else { Err("it is not".to_owned()) }
-    })
-    .await;
+/// Both nodes live and hold their leases, and nothing comes through between them any more, without a word.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_under_way_to_a_silent_node_goes_through_the_store() {
+    let stage = Stage::set(Door::Open, Leases::Redis).await;
+    let (a, before_a) = stage.node_behind_proxy().await;
+    let (b, before_b) = stage.node_behind_proxy().await;
+    for node in [&a, &b] {
+        node.until_connected(1).await;
+    }
+    let room = stage.room(&a).await;
+    let recording = a.start(&room).await;
+    for proxy in [&before_a, &before_b] {
+        proxy.does(Does::Freeze);
+    }
+    let began = Instant::now();
+    b.stop(&recording).await;
+    println!("a stop over a line that fell silent took {:?}", began.elapsed());
+    stage.until_status(&b, &recording, "complete").await;
+    let log = a.process.log().text();
+    assert_eq!(log.matches("stepping down").count(), 0, "the owner carried it out");
 }
 
 #[tokio::test(flavor = "multi_thread")]

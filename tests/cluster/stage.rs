@@ -12,6 +12,7 @@ use crate::backends::{self, Backend};
 use crate::certificates::Certificates;
 use crate::livekit::{LiveKit, quick};
 use crate::process::Process;
+use crate::proxy::Proxy;
 use crate::stack::free_port;
 use crate::wait::until;
 
@@ -76,14 +77,22 @@ impl Stage {
 
     /// Starts a node.
     pub async fn node(&self) -> Node {
-        self.run([(); 2].map(|()| SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())))).await
+        self.run(fresh_addresses(), &[]).await
+    }
+
+    /// Starts a node that others reach through a proxy only.
+    pub async fn node_behind_proxy(&self) -> (Node, Proxy) {
+        let addresses = fresh_addresses();
+        let proxy = Proxy::before(addresses[1].port()).await;
+        let advertised = format!("127.0.0.1:{}", proxy.port());
+        (self.run(addresses, &[("REELKEEPER_CLUSTER_ADVERTISE", &advertised)]).await, proxy)
     }
 
     /// Starts a node again, at the same addresses, once it is gone.
     pub async fn again(&self, node: Node) -> Node {
         let addresses = node.addresses;
         node.process.kill().await;
-        self.run(addresses).await
+        self.run(addresses, &[]).await
     }
 
     /// Starts a node again at the same addresses, once it has left in good order.
@@ -91,10 +100,10 @@ impl Stage {
         let addresses = node.addresses;
         let status = node.process.ended_within(PATIENCE).await;
         assert!(status.success(), "{status}");
-        self.run(addresses).await
+        self.run(addresses, &[]).await
     }
 
-    async fn run(&self, addresses: [SocketAddr; 2]) -> Node {
+    async fn run(&self, addresses: [SocketAddr; 2], more: &[(&str, &str)]) -> Node {
         let [listen, cluster] = addresses.map(|address| address.to_string());
         let coordination = match self.leases {
             Leases::Redis => format!("redis://127.0.0.1:{}", self.redis.port()),
@@ -125,6 +134,7 @@ impl Stage {
         if self.door == Door::Encrypted {
             options.extend(self.certificates.options());
         }
+        options.extend(more);
         let process = Process::start(self.folder.path(), self.livekit.address(), &options).await;
         let process = process.unwrap_or_else(|ended| panic!("{}\n{}", ended.status, ended.log));
         let api = Api::of(process.address());
@@ -136,12 +146,7 @@ impl Stage {
         let nodes = futures::future::join_all((0..N).map(|_| self.node())).await;
         if self.door != Door::None {
             for node in &nodes {
-                let connected =
-                    |node: &Node| node.process.log().text().matches("connected to a node").count();
-                until("all are connected", PATIENCE, async || {
-                    if connected(node) + 1 >= N { Ok(()) } else { Err("too few".to_owned()) }
-                })
-                .await;
+                node.until_connected(N - 1).await;
             }
         }
         nodes.try_into().unwrap_or_else(|_| unreachable!("as many as were asked for"))
@@ -176,7 +181,20 @@ impl Stage {
     }
 }
 
+fn fresh_addresses() -> [SocketAddr; 2] {
+    [(); 2].map(|()| SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())))
+}
+
 impl Node {
+    /// Waits until so many others are connected.
+    pub async fn until_connected(&self, others: usize) {
+        until("it is connected", PATIENCE, async || {
+            let connected = self.process.log().text().matches("connected to a node").count();
+            if connected >= others { Ok(()) } else { Err(format!("to {connected} of {others}")) }
+        })
+        .await;
+    }
+
     pub async fn start(&self, room: &RoomId) -> RecordingId {
         let answer = self.api.start(room).await.expect("an answer");
         assert_eq!(answer.status, 201, "{answer:?}");

@@ -43,8 +43,10 @@ struct Errand<'a> {
     command: CommandId,
     deadline: Timestamp,
     what: Happening,
-    /// The last owner that may have begun it.
+    /// The last owner that it was sent to.
     sent_to: Option<NodeId>,
+    /// Whether somebody may have begun it whose answer is not known.
+    may_be_begun: bool,
     /// Whether it lies in the inbox too.
     lies_there: bool,
 }
@@ -57,8 +59,10 @@ impl Orchestrator {
         deadline: Timestamp,
         what: Happening,
     ) -> Result<Answer, Refusal> {
+        let command_id = command.id.clone();
+        let (may_be_begun, lies_there) = (false, false);
         let mut errand =
-            Errand { room, command: command.id.clone(), deadline, what, sent_to: None, lies_there: false };
+            Errand { room, command: command_id, deadline, what, sent_to: None, may_be_begun, lies_there };
         let limit = self.left_until(deadline) + BACKSTOP;
         let answer = match tokio::time::timeout(limit, self.run(&mut errand)).await {
             Ok(answer) => answer,
@@ -103,6 +107,7 @@ impl Orchestrator {
                 }
                 Some(Told::Begun(owner)) => {
                     self.as_command(errand).await.map_err(|_| Refusal::Unanswerable)?;
+                    errand.may_be_begun = true;
                     owner
                 }
                 // Neither success nor failure is known to be true.
@@ -112,8 +117,12 @@ impl Orchestrator {
             if owner == self.shared.world.node {
                 continue;
             }
-            if let Some(answer) = self.ask_there(errand, &owner).await {
-                return Ok(answer);
+            match self.ask_there(errand, &owner).await {
+                // It cannot begin it, or cannot recall what became of it.
+                Some(Answer::Refused(Refusal::Unavailable { .. } | Refusal::Overloaded))
+                    if errand.may_be_begun => {}
+                Some(answer) => return Ok(answer),
+                None => errand.may_be_begun = true,
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }

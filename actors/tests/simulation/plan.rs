@@ -233,6 +233,12 @@ impl Plan {
         })
     }
 
+    /// Whether LiveKit may know an end that it told nobody.
+    pub fn hides_ends(&self) -> bool {
+        let unheard = |step: &Step| matches!(step, Step::Node { trouble: NodeTrouble::NoLiveKit, .. });
+        self.hides_egresses() || self.steps.iter().any(|(_, step)| unheard(step))
+    }
+
     /// How long, at most, nobody sees anything: the node, the stores and LiveKit are away one after the other.
     pub fn longest_silence(&self) -> Duration {
         let away = self.steps.iter().map(|(_, step)| match step {
