@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use reelkeeper_actors::ids::{NodeId, RoomId};
 use reelkeeper_actors::meeting::joining::{self, compared};
 use reelkeeper_actors::ports::PortError;
-use reelkeeper_actors::ports::coordination::{Coordination, Held, Member, NAMES_MAX, Standing, Tally};
+use reelkeeper_actors::ports::coordination::{Coordination, Held, Lease, Member, NAMES_MAX, Standing, Tally};
 use reelkeeper_actors::recording::Recording;
 use sha2::{Digest as _, Sha256};
 
@@ -123,9 +123,11 @@ const NODES: &str = "
     local living = {}
     local all = redis.call('HGETALL', KEYS[1])
     for at = 1, #all, 2 do
-        if redis.call('EXISTS', ARGV[1] .. all[at]) == 1 then
+        local left = redis.call('PTTL', ARGV[1] .. all[at])
+        if left > 0 then
             table.insert(living, all[at])
             table.insert(living, all[at + 1])
+            table.insert(living, tostring(left))
         else
             redis.call('HDEL', KEYS[1], all[at])
         end
@@ -298,14 +300,15 @@ impl Coordination for RedisCoordination {
         self.script(node, RENEW, &keys, &[node.to_string(), millis(ttl), address.to_owned()]).await.map(drop)
     }
 
-    async fn nodes(&self) -> Result<Vec<Member>, PortError> {
+    async fn nodes(&self) -> Result<Vec<Lease>, PortError> {
         let mut eval = cmd("EVAL");
         eval.arg(NODES).arg(1).arg(self.keys.nodes()).arg(self.keys.node(&NodeId::from_trusted("")));
         let found: Vec<String> = self.link.query(&"nodes", &eval).await?;
-        let pairs = found.chunks_exact(2);
-        Ok(pairs
-            .map(|pair| Member { node: NodeId::from_trusted(&pair[0]), address: pair[1].clone() })
-            .collect())
+        let leases = found.chunks_exact(3).map(|lease| Lease {
+            member: Member { node: NodeId::from_trusted(&lease[0]), address: lease[1].clone() },
+            left: Duration::from_millis(lease[2].parse().unwrap_or_default()),
+        });
+        Ok(leases.collect())
     }
 
     async fn leave(&self, node: &NodeId) -> Result<(), PortError> {

@@ -19,7 +19,7 @@ use reelkeeper_actors::ports::blobs::{BlobHead, Blobs, ByteStream, ListedBlob};
 use reelkeeper_actors::ports::catalog::list::{DocumentId, Listing as _, Page, RecordingQuery, RoomQuery};
 use reelkeeper_actors::ports::catalog::{ApiKey, Catalog, Counts, RoomsDue, StoredRecording};
 use reelkeeper_actors::ports::clock::{Clock, Entropy};
-use reelkeeper_actors::ports::coordination::{Coordination, Member, Standing, Tally};
+use reelkeeper_actors::ports::coordination::{Coordination, Lease, Standing, Tally};
 use reelkeeper_actors::ports::ledger::{Expected, Ledger, Written};
 use reelkeeper_actors::ports::media_server::{
     DataMessage, Dispatch, IncomingWebhooks, LiveKitEvent, MediaServer, Participant, RejectedWebhook,
@@ -227,7 +227,7 @@ impl Ledger for World {
 
 #[async_trait]
 impl Coordination for World {
-    async fn nodes(&self) -> Result<Vec<Member>, PortError> {
+    async fn nodes(&self) -> Result<Vec<Lease>, PortError> {
         unreachable!("the HTTP face speaks to no node")
     }
     async fn renew_at(&self, _: &NodeId, _: &str, _: Duration) -> Result<(), PortError> {

@@ -43,6 +43,7 @@ pub async fn show(State(state): State<HttpState>) -> Response {
     gauge!("reelkeeper_room_actors").set(many(actors.rooms));
     gauge!("reelkeeper_mailbox_messages").set(number(actors.waiting));
     gauge!("reelkeeper_requests_under_way").set(many(state.orchestrator.under_way()));
+    gauge!("reelkeeper_rooms_owned").set(many(state.orchestrator.rooms_owned()));
     gauge!("reelkeeper_recordings_live").set(many(state.orchestrator.live_recordings()));
     gauge!("reelkeeper_lease_held").set(f64::from(u8::from(state.orchestrator.holds_lease())));
     if let Some(letters) = letters {

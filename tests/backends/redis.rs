@@ -59,7 +59,7 @@ async fn two_deployments_share_a_database() {
     let other = NodeId::from_trusted("node-2");
     ours.renew(&node(), LONG).await.unwrap();
     theirs.renew(&other, LONG).await.unwrap();
-    let seen: Vec<_> = ours.nodes().await.unwrap().into_iter().map(|member| member.node).collect();
+    let seen: Vec<_> = ours.nodes().await.unwrap().into_iter().map(|lease| lease.member.node).collect();
     assert_eq!(seen, [node()], "each sees its own nodes");
     assert!(ours.take_task("sweep", &node(), LONG).await.unwrap());
     assert!(theirs.take_task("sweep", &other, LONG).await.unwrap(), "each sweeps for itself");

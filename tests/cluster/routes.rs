@@ -6,7 +6,7 @@ use futures::future::join_all;
 use tokio::net::TcpStream;
 
 use crate::proxy::Does;
-use crate::stage::{Door, Leases, Node, Stage};
+use crate::stage::{Door, LEASE, Leases, Node, Stage};
 
 const ALL: [(Door, Leases); 5] = [
     (Door::Encrypted, Leases::Redis),
@@ -99,12 +99,17 @@ async fn every_node_shows_all_of_them() {
         assert!(nodes.iter().all(|node| node["address"].is_string() && node["suspect"] == false), "{shown}");
         let rooms: Vec<_> = nodes.iter().map(|node| node["rooms"].as_u64().unwrap()).collect();
         assert_eq!(rooms.iter().sum::<u64>(), 1, "{shown}");
+        let lease = u64::try_from(LEASE.as_millis()).unwrap();
+        let ends = nodes.iter().map(|node| node["leaseEndsInMs"].as_u64().unwrap());
+        assert!(ends.into_iter().all(|ends| (1..=lease).contains(&ends)), "{shown}");
     }
     b.stop(&recording).await;
     stage.until_status(&a, &recording, "complete").await;
-    let (at_a, at_b) = (a.metrics().await, b.metrics().await);
+    let (at_a, at_b) = tokio::join!(a.api.metrics(), b.api.metrics());
+    let (at_a, at_b) = (at_a.unwrap(), at_b.unwrap());
     assert!(at_a.contains("reelkeeper_recordings_total{status=\"complete\"} 1"), "{at_a}");
     assert!(at_b.contains("reelkeeper_gateway_seconds_count 1"), "{at_b}");
+    assert!(at_a.contains("reelkeeper_rooms_owned"), "{at_a}");
     for metrics in [at_a, at_b] {
         assert!(metrics.contains("reelkeeper_dependency_up{dependency=\"coordination\"} 1"), "{metrics}");
         assert!(metrics.contains("reelkeeper_lease_held 1"), "{metrics}");

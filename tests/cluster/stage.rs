@@ -214,12 +214,6 @@ impl Node {
         shown.json().await.unwrap()
     }
 
-    /// What it counts.
-    pub async fn metrics(&self) -> String {
-        let url = format!("http://{}/metrics", self.process.address());
-        reqwest::get(url).await.unwrap().text().await.unwrap()
-    }
-
     pub async fn stop(&self, recording: &RecordingId) {
         let answer = self.api.stop(recording).await.expect("an answer");
         assert_eq!(answer.status, 202, "{answer:?}");

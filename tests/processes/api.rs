@@ -106,6 +106,11 @@ impl Api {
         self.answer(self.http.get(format!("{}/readyz", self.origin))).await
     }
 
+    /// What the node counts.
+    pub async fn metrics(&self) -> Option<String> {
+        self.http.get(format!("{}/metrics", self.origin)).send().await.ok()?.text().await.ok()
+    }
+
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = format!("{}/meet/api/v1{path}", self.origin);
         self.http.request(method, url).header("x-api-key", API_KEY)

@@ -126,6 +126,10 @@ async fn an_upload_that_ends_after_its_limit_is_complete_after_all() {
         stage.shows(&recording, &["active", "ending"], "failed", FREE + VERDICT).await;
         let complete = stage.shows(&recording, &["failed"], "complete", SLOW * 2).await;
         assert_eq!(complete.get("error"), None, "{case:?}: {complete}");
+        let counted = stage.api().metrics().await.expect("an answer");
+        assert!(counted.contains("reelkeeper_recovered_total 1"), "{counted}");
+        let corrected = r#"reelkeeper_corrections_total{from="failed",to="complete"} 1"#;
+        assert!(counted.contains(corrected), "{counted}");
         stage.livekit.add_room(&room);
         truth::holds(&stage, std::slice::from_ref(&room)).await;
         truth::room_is_usable(&stage, &room).await;

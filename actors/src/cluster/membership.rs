@@ -101,7 +101,8 @@ async fn watch_others(orchestrator: Orchestrator, tell: watch::Sender<Vec<Member
     let world = &shared.world;
     let mut known = BTreeSet::new();
     loop {
-        if let Ok(members) = bounded(&shared, world.coordination.nodes()).await {
+        if let Ok(leases) = bounded(&shared, world.coordination.nodes()).await {
+            let members = leases.into_iter().map(|lease| lease.member).collect();
             known = look_at(&orchestrator, known, members, &tell).await;
         }
         tokio::time::sleep(WATCH).await;

@@ -14,7 +14,7 @@ use super::lock;
 use crate::ids::{NodeId, RoomId};
 use crate::meeting::joining::{self, compared};
 use crate::ports::PortError;
-use crate::ports::coordination::{COUNTS_MAX, Coordination, Member, NAMES_MAX, Standing, Tally};
+use crate::ports::coordination::{COUNTS_MAX, Coordination, Lease, Member, NAMES_MAX, Standing, Tally};
 
 /// When each name of a room becomes free by itself, in the form in which names are compared.
 type Names = BTreeMap<String, Instant>;
@@ -51,12 +51,15 @@ impl Coordination for AloneCoordination {
         Ok(())
     }
 
-    async fn nodes(&self) -> Result<Vec<Member>, PortError> {
+    async fn nodes(&self) -> Result<Vec<Lease>, PortError> {
         let now = Instant::now();
         let leases = lock(&self.leases);
         let living = leases.iter().filter(|(_, (end, _))| *end > now);
         Ok(living
-            .map(|(node, (_, address))| Member { node: node.clone(), address: address.clone() })
+            .map(|(node, (end, address))| Lease {
+                member: Member { node: node.clone(), address: address.clone() },
+                left: end.duration_since(now),
+            })
             .collect())
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Orchestrator;
 use crate::ids::NodeId;
 use crate::ports::PortError;
-use crate::ports::coordination::Member;
+use crate::ports::coordination::Lease;
 use crate::room::commit::bounded;
 
 /// Rows read at once.
@@ -21,11 +21,13 @@ pub struct ClusterView {
     /// Whether it holds its lease; without one it does nothing.
     pub holds_lease: bool,
     /// The nodes that hold a lease.
-    pub members: Vec<Member>,
+    pub members: Vec<Lease>,
     /// Nodes that lost their connection and refuse another.
     pub suspects: Vec<NodeId>,
-    /// Rooms with a row, by their owners, living or not; at most 100 000.
+    /// Rooms with a row, by their owners, living or not.
     pub rooms: BTreeMap<NodeId, usize>,
+    /// Whether these are all: no more than 100 000 are counted.
+    pub all_rooms: bool,
     /// How often these rooms were claimed.
     pub claims: u64,
     /// Letters in the inbox that nobody answered yet.
@@ -41,16 +43,15 @@ impl Orchestrator {
         let (shared, world) = (&self.shared, &self.shared.world);
         let members = bounded(shared, world.coordination.nodes()).await?;
         let (mut rooms, mut claims, mut counted, mut after) = (BTreeMap::new(), 0, 0, None);
-        while counted < ROWS_MAX {
+        let mut all_rooms = false;
+        while counted < ROWS_MAX && !all_rooms {
             let rows = bounded(shared, world.ledger.rows(after.as_ref(), PAGE)).await?;
             for row in &rows {
                 *rooms.entry(row.owner.clone()).or_default() += 1;
                 claims += row.epoch;
             }
             counted += rows.len();
-            if rows.len() < PAGE {
-                break;
-            }
+            all_rooms = rows.len() < PAGE;
             after = rows.last().map(|row| row.room.clone());
         }
         Ok(ClusterView {
@@ -59,6 +60,7 @@ impl Orchestrator {
             members,
             suspects: world.cluster.peers.suspects(),
             rooms,
+            all_rooms,
             claims,
             letters: self.open_letters().await?,
         })
@@ -82,6 +84,12 @@ impl Orchestrator {
     #[must_use]
     pub fn live_recordings(&self) -> usize {
         self.shared.live.count()
+    }
+
+    /// Rooms whose row this node's actors hold.
+    #[must_use]
+    pub fn rooms_owned(&self) -> usize {
+        self.shared.live.owned()
     }
 
     /// Whether this node holds its lease.

@@ -32,6 +32,15 @@ pub struct Member {
     pub address: String,
 }
 
+/// A lease of a node, as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// Whose it is.
+    pub member: Member,
+    /// How long it lasts if it is not renewed.
+    pub left: Duration,
+}
+
 /// Who has Meet's lock of a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Held {
@@ -76,11 +85,11 @@ pub trait Coordination: Send + Sync {
         self.renew_at(node, "", ttl).await
     }
 
-    /// The nodes that hold a lease.
+    /// The leases of all nodes that hold one.
     ///
     /// # Errors
     /// When the backend is away.
-    async fn nodes(&self) -> Result<Vec<Member>, PortError>;
+    async fn nodes(&self) -> Result<Vec<Lease>, PortError>;
 
     /// Gives this node's lease up.
     ///

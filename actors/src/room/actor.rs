@@ -344,7 +344,7 @@ impl RoomActorState {
                 self.lags = false;
             }
             (standing, Committed::Fenced) => {
-                metrics::counter!("reelkeeper_fenced_writes_total").increment(1);
+                commit::count_fenced();
                 tracing::warn!(room.id = %self.room, "room was claimed by somebody else, stepping down");
                 if let Standing::Committing(undecided) = standing {
                     // Not decided yet as far as the row goes: it is decided anew on what the row says.

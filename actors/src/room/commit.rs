@@ -140,7 +140,10 @@ async fn try_load(shared: &Arc<Shared>, room: &RoomId, before: Before) -> Result
             tracing::info!(room.id = %room, epoch = row.epoch, phase = row.state.phase.name(), "room claimed");
             Ok(Some(Found::Ours(Box::new(Loaded { header, state: Some(row.state) }))))
         }
-        Written::Refused(_) => Ok(None),
+        Written::Refused(_) => {
+            count_fenced();
+            Ok(None)
+        }
     }
 }
 
@@ -212,12 +215,20 @@ pub(super) async fn remove(shared: &Arc<Shared>, room: &RoomId, header: &Header)
     let removed = bounded(shared, shared.world.ledger.remove(room, &header.claim, revision)).await;
     match removed {
         Ok(Written::Stored | Written::Refused(None)) => Removed::Gone,
-        Ok(Written::Refused(Some(_))) => Removed::Unclear,
+        Ok(Written::Refused(Some(_))) => {
+            count_fenced();
+            Removed::Unclear
+        }
         Err(error) => {
             tracing::warn!(room.id = %room, %error, "row of an idle room cannot be removed");
             Removed::Unclear
         }
     }
+}
+
+/// Another owner's claim stood in the way.
+pub(super) fn count_fenced() {
+    metrics::counter!("reelkeeper_fenced_writes_total").increment(1);
 }
 
 /// Bounds one call of a store, whatever the adapter does.

@@ -36,6 +36,11 @@ impl LiveRecordings {
         self.busy().len()
     }
 
+    /// Rooms whose row is held here.
+    pub(crate) fn owned(&self) -> usize {
+        self.held().len()
+    }
+
     /// A room's state is this from now on.
     pub(super) fn is_now(&self, room: &RoomId, state: &RoomState) {
         if state.current.is_some() {

@@ -9,7 +9,7 @@ use reelkeeper_actors::embedded::{AloneCoordination, MemoryInbox};
 use reelkeeper_actors::ids::{NodeId, RoomId};
 use reelkeeper_actors::orchestrator::Orchestrator;
 use reelkeeper_actors::ports::PortError;
-use reelkeeper_actors::ports::coordination::{Coordination, Member, Standing, Tally};
+use reelkeeper_actors::ports::coordination::{Coordination, Lease, Standing, Tally};
 use reelkeeper_actors::ports::inbox::{Inbox, Waiting};
 use reelkeeper_actors::ports::peers::{PeerError, Peers};
 use tokio::time::{Instant, sleep_until};
@@ -151,7 +151,7 @@ impl Coordination for Run {
         self.leases("renew", work).await
     }
 
-    async fn nodes(&self) -> Result<Vec<Member>, PortError> {
+    async fn nodes(&self) -> Result<Vec<Lease>, PortError> {
         self.leases("nodes", self.around().network.coordination.nodes()).await
     }
 

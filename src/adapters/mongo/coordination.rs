@@ -14,7 +14,7 @@ use futures::TryStreamExt as _;
 use reelkeeper_actors::ids::{NodeId, RoomId};
 use reelkeeper_actors::meeting::joining::{self, compared};
 use reelkeeper_actors::ports::PortError;
-use reelkeeper_actors::ports::coordination::{Coordination, Member, NAMES_MAX, Standing, Tally};
+use reelkeeper_actors::ports::coordination::{Coordination, Lease, Member, NAMES_MAX, Standing, Tally};
 
 use super::MongoStore;
 use super::failure::is_duplicate;
@@ -108,14 +108,17 @@ impl Coordination for MongoCoordination {
         self.run(node, async { renew.upsert(true).await }).await.map(drop)
     }
 
-    async fn nodes(&self) -> Result<Vec<Member>, PortError> {
+    async fn nodes(&self) -> Result<Vec<Lease>, PortError> {
         let leases = self.store.agreed(LEASES);
         let living = doc! {"address": {"$exists": true}, "$expr": {"$gt": ["$endsAt", "$$NOW"]}};
-        let found = leases.find(living).max_time(self.store.deadline);
+        let shown = doc! {"address": 1, "left": {"$subtract": ["$endsAt", "$$NOW"]}};
+        let found = leases.find(living).projection(shown).max_time(self.store.deadline);
         let found: Vec<Document> = self.run(&"nodes", async { found.await?.try_collect().await }).await?;
         let read = found.iter().filter_map(|lease| {
             let node = NodeId::from_trusted(lease.get_str("_id").ok()?);
-            Some(Member { node, address: lease.get_str("address").ok()?.to_owned() })
+            let member = Member { node, address: lease.get_str("address").ok()?.to_owned() };
+            let left = u64::try_from(lease.get_i64("left").ok()?).unwrap_or_default();
+            Some(Lease { member, left: Duration::from_millis(left) })
         });
         Ok(read.collect())
     }

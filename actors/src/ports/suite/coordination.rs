@@ -74,7 +74,9 @@ async fn nodes_are_listed_with_their_addresses(coordination: &dyn Coordination) 
     until_gone(coordination, &short).await;
     let listed = async |node: &NodeId| {
         let nodes = coordination.nodes().await.expect("nodes");
-        nodes.into_iter().find(|member| member.node == *node).map(|member| member.address)
+        let lease = nodes.into_iter().find(|lease| lease.member.node == *node)?;
+        assert!(!lease.left.is_zero() && lease.left <= LONG, "{lease:?}");
+        Some(lease.member.address)
     };
     assert_eq!(listed(&one).await.as_deref(), Some("10.0.0.1:7000"));
     assert_eq!(listed(&other).await.as_deref(), Some(""));

@@ -117,6 +117,7 @@ impl RoomActorState {
                 self.take_effect(undecided.decision, undecided.input);
             }
             Standing::Verifying(undecided) => {
+                commit::count_fenced();
                 tracing::warn!(room.id = %self.room, "room was claimed by somebody else, stepping down");
                 self.queue.push_front(undecided.input);
                 self.replies.begun_move_to(&self.shared.world.node);

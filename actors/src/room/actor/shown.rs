@@ -1,8 +1,8 @@
 //! What a room actor shows: to tests and operators, and in the log.
 
 use super::{RoomActorState, Standing};
-use crate::ids::{EgressId, RecordingId};
-use crate::recording::ledger::{Cause, State};
+use crate::ids::{EgressId, RecordingId, Uid};
+use crate::recording::ledger::{Cause, RoomState, State};
 use crate::recording::lifecycle::Decision;
 use crate::room::Observed;
 
@@ -25,12 +25,14 @@ impl RoomActorState {
     }
 }
 
+fn is_lost(room: &RoomState, uid: &Uid) -> bool {
+    room.unsettled.iter().any(|unsettled| unsettled.track.uid == *uid && unsettled.cause == Cause::Lost)
+}
+
 /// Counts what a decision says of recordings.
 pub(super) fn count_change(before: &State, decision: &Decision) {
     for unsettled in &decision.state.durable.unsettled {
-        let uid = &unsettled.track.uid;
-        let was_lost = before.durable.unsettled.iter().any(|u| u.track.uid == *uid && u.cause == Cause::Lost);
-        if unsettled.cause == Cause::Lost && !was_lost {
+        if unsettled.cause == Cause::Lost && !is_lost(&before.durable, &unsettled.track.uid) {
             metrics::counter!("reelkeeper_lost_total").increment(1);
         }
     }
@@ -38,8 +40,14 @@ pub(super) fn count_change(before: &State, decision: &Decision) {
         let shown = before.durable.tracks().find(|t| t.uid == track.uid).and_then(|track| track.shown);
         let Some(now) = track.shown.filter(|now| shown != Some(*now) && now.is_terminal()) else { continue };
         metrics::counter!("reelkeeper_recordings_total", "status" => now.name()).increment(1);
-        if let Some(before) = shown.filter(|shown| shown.is_terminal()) {
-            metrics::counter!("reelkeeper_corrections_total", "from" => before.name()).increment(1);
+        let corrected = shown.filter(|shown| shown.is_terminal());
+        if let Some(before) = corrected {
+            let (from, to) = (before.name(), now.name());
+            metrics::counter!("reelkeeper_corrections_total", "from" => from, "to" => to).increment(1);
+        }
+        let was_lost = is_lost(&before.durable, &track.uid) || corrected.is_some_and(|was| !was.has_file());
+        if was_lost && now.has_file() {
+            metrics::counter!("reelkeeper_recovered_total").increment(1);
         }
     }
 }
