@@ -65,11 +65,29 @@ impl Orchestrator {
             Errand { room, command: command_id, deadline, what, sent_to: None, may_be_begun, lies_there };
         let limit = self.left_until(deadline) + BACKSTOP;
         let answer = match tokio::time::timeout(limit, self.run(&mut errand)).await {
-            Ok(answer) => answer,
+            Ok(Ok(answer)) => self.make_final(&errand, answer).await,
+            Ok(refused) => refused,
             Err(_) => self.give_up(&errand, command.repeats).await,
         };
         self.take_back(&errand, &answer).await;
         answer
+    }
+
+    /// A start that is refused while it may wait elsewhere is refused there as well, however late it is read.
+    async fn make_final(&self, errand: &Errand<'_>, answer: Answer) -> Result<Answer, Refusal> {
+        let is_start = matches!(errand.what, Happening::StartRequested(_));
+        if !is_start || !errand.may_be_begun || !matches!(answer, Answer::Refused(_)) {
+            return Ok(answer);
+        }
+        self.keep(&errand.command, &answer).await?;
+        // Whoever was first has said what is true.
+        let first = bounded(&self.shared, self.shared.world.keys.answer_of(&errand.command)).await;
+        Ok(first.map_err(|_| Refusal::Unanswerable)?.unwrap_or(answer))
+    }
+
+    async fn keep(&self, command: &CommandId, answer: &Answer) -> Result<(), Refusal> {
+        let kept = bounded(&self.shared, self.shared.world.keys.keep(command, answer)).await;
+        kept.map(drop).map_err(|_| Refusal::Unanswerable)
     }
 
     /// Whoever finds the request in the inbox later has nothing to do any more: it has its answer.
@@ -258,9 +276,7 @@ impl Orchestrator {
         };
         if refusal == Refusal::TimedOutStarting {
             // Whoever reads the request itself only now begins nothing any more.
-            let answer = Answer::Refused(refusal.clone());
-            let kept = bounded(&self.shared, self.shared.world.keys.keep(command, &answer)).await;
-            kept.map_err(|_| Refusal::Unanswerable)?;
+            self.keep(command, &Answer::Refused(refusal.clone())).await?;
         }
         // Beside the request itself, which may lie there with too little time.
         let id = format!("late-{command}");
