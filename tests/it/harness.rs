@@ -441,10 +441,20 @@ pub async fn simulated(settings: &[(&str, &str)]) -> (Reelkeeper, Sim) {
 
 /// The same with another timing.
 pub async fn simulated_with(timing: Timing, settings: &[(&str, &str)]) -> (Reelkeeper, Sim) {
+    let (service, sim) = beside(timing, settings).await;
+    sim.tell(&service);
+    (service, sim)
+}
+
+/// A service with a simulated LiveKit that tells nothing by itself.
+pub async fn simulated_silent(settings: &[(&str, &str)]) -> (Reelkeeper, Sim) {
+    beside(quick(), settings).await
+}
+
+async fn beside(timing: Timing, settings: &[(&str, &str)]) -> (Reelkeeper, Sim) {
     let folder = folder();
     let sim = Sim::run(&folder, timing).await;
     let service = Reelkeeper::start_in(folder, &sim.url, settings).await;
-    sim.tell(&service);
     (service, sim)
 }
 

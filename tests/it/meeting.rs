@@ -5,7 +5,7 @@ use reelkeeper_actors::ids::RoomId;
 use serde_json::{Value, json};
 
 use crate::bearers::{Shown, ask_for_token, claims, login, send};
-use crate::harness::{Reelkeeper, Sim, folder, quick, simulated};
+use crate::harness::{Reelkeeper, Sim, simulated, simulated_silent};
 use crate::wire::{client, eventually, try_send};
 
 /// A room's link as its people get it.
@@ -83,10 +83,7 @@ enum Meets {
 
 #[tokio::test]
 async fn news_of_a_meeting_that_come_late_or_twice_change_nothing() {
-    // A LiveKit that tells nothing by itself.
-    let folder = folder();
-    let sim = Sim::run(&folder, quick()).await;
-    let service = Reelkeeper::start_in(folder, &sim.url, &[]).await;
+    let (service, sim) = simulated_silent(&[]).await;
     let room = service.room().await;
     let path = format!("/api/v1/rooms/{room}");
     let tell = |name: &str, sid: &str| json!({"event": name, "id": format!("EV_{name}_{sid}"), "room": {"name": room, "sid": sid}});

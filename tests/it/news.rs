@@ -11,7 +11,7 @@ use rand::seq::SliceRandom;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::harness::{Reelkeeper, Sim, folder, quick, simulated};
+use crate::harness::{Reelkeeper, simulated, simulated_silent};
 use crate::livekit::{Act, FILE_SIZE, Method, Scripted, Shows, in_webhook, uid};
 use crate::signing::Signature;
 use crate::wire::eventually;
@@ -27,9 +27,7 @@ fn upload(service: &Reelkeeper, livekit: &Scripted, id: &str) -> livekit_protoco
 /// No webhook ever comes: looking is enough.
 #[tokio::test]
 async fn a_livekit_that_sends_no_webhooks_is_looked_at() {
-    let folder = folder();
-    let sim = Sim::run(&folder, quick()).await;
-    let service = Reelkeeper::start_in(folder, &sim.url, &[]).await;
+    let (service, sim) = simulated_silent(&[]).await;
     let (stopped, emptied) = (sim.room(&service).await, sim.room(&service).await);
     let ids = [&stopped, &emptied].map(async |room| service.start_recording(room).await.expect(201).id());
     let ids = join_all(ids).await;

@@ -5,7 +5,7 @@ use reelkeeper_actors::simulator::calls::{Method, Refusal};
 use reelkeeper_actors::simulator::faults::CallTrouble;
 use serde_json::{Value, json};
 
-use crate::harness::{Reelkeeper, Sim, folder, quick, simulated};
+use crate::harness::{Reelkeeper, Sim, simulated, simulated_silent};
 use crate::openapi::is_told;
 use crate::receiver::Receiver;
 use crate::wire::{Reply, eventually, try_send};
@@ -383,10 +383,7 @@ async fn a_meeting_that_could_not_be_ended_takes_no_room_with_it_later() {
 /// Before its deletion could be carried out, and before anybody told of the new meeting.
 #[tokio::test]
 async fn who_meets_again_keeps_the_room_for_as_long() {
-    // A LiveKit that tells nothing by itself.
-    let folder = folder();
-    let sim = Sim::run(&folder, quick()).await;
-    let service = Reelkeeper::start_in(folder, &sim.url, &[("REELKEEPER_REQUEST_TIMEOUT", "1s")]).await;
+    let (service, sim) = simulated_silent(&[("REELKEEPER_REQUEST_TIMEOUT", "1s")]).await;
     let room = sim.room(&service).await;
     let tell = |name: &str| json!({"event": name, "id": name, "room": {"name": room, "sid": "RM_1"}});
     service.tell(&tell("room_started")).await.expect(200);
