@@ -11,18 +11,36 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Orchestrator;
 use crate::cluster::wire::Reply;
-use crate::ids::{NodeId, RoomId};
+use crate::ids::{CommandId, NodeId, RoomId};
 use crate::ports::PortError;
 use crate::ports::coordination::Standing;
 use crate::ports::inbox::Waiting;
+use crate::recording::effect::{Answer, Refusal};
 use crate::room::commit::bounded;
 
 /// Letters that are carried out at once.
 const LETTERS: usize = 256;
 /// Letters of one node that are passed over since they could not be carried out; beyond it all are tried again.
-const STAYED_MAX: usize = 1024;
+const STAYED_MAX: usize = 8192;
+/// Between two looks for the answer to a letter.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// The answer to a letter that lies there again, for the room's next owner.
+const PASSED_ON: &str = "";
 /// Looks into the inbox between two sweeps of letters whose owner is gone.
 const LOOKS_PER_SWEEP: u32 = 10;
+
+/// Begins the ids of letters whose answer nobody waits for any more: it has been promised that they are carried out.
+const LATE: &str = "late-";
+
+/// The id of such a letter.
+pub(super) fn late(command: &CommandId) -> String {
+    format!("{LATE}{command}")
+}
+
+/// The id of a letter that is passed on.
+fn passed_on(id: &str) -> String {
+    format!("{id}+")
+}
 
 /// What became of a letter that was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +67,30 @@ impl Orchestrator {
         put
     }
 
+    /// The answer to a letter, also if that was passed on. None: whoever read it could not say.
+    pub(super) async fn answer_in_inbox(&self, mut id: String) -> Option<Answer> {
+        let inbox = &self.shared.world.cluster.inbox;
+        loop {
+            match bounded(&self.shared, inbox.letter_answer(&id)).await {
+                Ok(Some(reply)) if reply == PASSED_ON => id = passed_on(&id),
+                Ok(Some(reply)) => return Reply::read(reply.as_bytes()).answer(),
+                Ok(None) | Err(_) => tokio::time::sleep(LOOK_AGAIN).await,
+            }
+        }
+    }
+
+    /// Answers a letter, also if that was passed on.
+    pub(super) async fn answer_wherever(&self, mut id: String, reply: &str) -> Result<(), PortError> {
+        let inbox = &self.shared.world.cluster.inbox;
+        loop {
+            bounded(&self.shared, inbox.answer_letter(&id, reply)).await?;
+            match bounded(&self.shared, inbox.letter_answer(&id)).await? {
+                Some(first) if first == PASSED_ON => id = passed_on(&id),
+                _ => return Ok(()),
+            }
+        }
+    }
+
     /// Reads the inbox for as long as it is polled: the letters for this node, and now and then those for nodes that
     /// are gone.
     pub(crate) async fn read_inbox(self, interval: Duration) {
@@ -62,11 +104,7 @@ impl Orchestrator {
                 }
                 () = sleep_until(next) => {
                     looks = looks.wrapping_add(1);
-                    let mut read = reader.look(&us).await;
-                    if looks.is_multiple_of(LOOKS_PER_SWEEP) && read.is_ok() {
-                        read = reader.sweep().await;
-                    }
-                    if let Err(error) = read {
+                    if let Err(error) = reader.turn(&us, looks).await {
                         tracing::debug!(%error, "inbox cannot be read");
                     }
                     next = Instant::now() + interval;
@@ -86,20 +124,36 @@ impl Orchestrator {
         let answer = match reply {
             // Somebody else's by now: whoever put it looks for the new owner, and so does the sweep.
             Reply::Moved(owner) => {
-                let moved = Waiting { id: format!("{}+", waiting.id), owner, ..waiting.clone() };
+                let moved = Waiting { id: passed_on(&waiting.id), owner, ..waiting.clone() };
                 match bounded(&self.shared, inbox.put_letter(&moved)).await {
-                    Ok(()) => String::new(),
+                    Ok(()) => PASSED_ON.to_owned(),
                     Err(error) => return stays(waiting, &error),
                 }
             }
             // Whoever owns the room in another release reads it.
             Reply::NotStored | Reply::Unreadable => return Opened::Stays,
+            // It was promised, so it is tried until somebody has decided.
+            reply if waiting.id.starts_with(LATE) && is_undecided(&reply) => return Opened::Stays,
             reply => reply.to_text(),
         };
         match bounded(&self.shared, inbox.answer_letter(&waiting.id, &answer)).await {
             Ok(()) => Opened::Answered,
             Err(error) => stays(waiting, &error),
         }
+    }
+}
+
+/// Whether nobody has decided yet about what a letter asks for.
+fn is_undecided(reply: &Reply) -> bool {
+    match reply {
+        Reply::Unavailable { .. } | Reply::Unanswerable => true,
+        Reply::Answer(Answer::Refused(refusal)) => {
+            matches!(
+                refusal,
+                Refusal::Overloaded | Refusal::UnderWay | Refusal::Unanswerable | Refusal::Draining
+            )
+        }
+        _ => false,
     }
 }
 
@@ -122,6 +176,15 @@ impl Reader {
     fn of(orchestrator: Orchestrator) -> Self {
         let (carried, under_way) = (JoinSet::new(), HashMap::new());
         Self { orchestrator, carried, under_way, stayed: BTreeMap::new() }
+    }
+
+    async fn turn(&mut self, us: &NodeId, looks: u32) -> Result<(), PortError> {
+        if !self.orchestrator.holds_lease() {
+            // It decides nothing now, and whoever does may read what is for it.
+            return Ok(());
+        }
+        self.look(us).await?;
+        if looks.is_multiple_of(LOOKS_PER_SWEEP) { self.sweep().await } else { Ok(()) }
     }
 
     /// Begins to carry out what waits for a node, this one or one that is gone.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use ractor::ActorRef;
 use tokio::sync::{mpsc, oneshot};
 
+use super::inbox::late;
 use super::{Command, Orchestrator};
 use crate::cluster::wire::{Asked, Letter, Reply};
 use crate::ids::{CommandId, NodeId, RoomId};
@@ -32,6 +33,8 @@ const BACKSTOP: Duration = Duration::from_secs(5);
 const BACKSTOP_ELSEWHERE: Duration = Duration::from_secs(1);
 /// Pause before an owner is looked for again, and between two looks for an answer.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// Pause after an owner could not decide.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// Between two looks whether an owner that keeps us waiting holds its lease.
 const LOOK_FOR_OWNER: Duration = Duration::from_secs(1);
 /// Whose the keys of requests are that went from node to node.
@@ -47,8 +50,10 @@ struct Errand<'a> {
     sent_to: Option<NodeId>,
     /// Whether somebody may have begun it whose answer is not known.
     may_be_begun: bool,
-    /// Whether it lies in the inbox too.
-    lies_there: bool,
+    /// The letters that lie in the inbox too: one, and one more for each that was read and not decided.
+    letters: Vec<String>,
+    /// Whether the last of these was.
+    is_read: bool,
 }
 
 impl Orchestrator {
@@ -59,10 +64,16 @@ impl Orchestrator {
         deadline: Timestamp,
         what: Happening,
     ) -> Result<Answer, Refusal> {
-        let command_id = command.id.clone();
-        let (may_be_begun, lies_there) = (false, false);
-        let mut errand =
-            Errand { room, command: command_id, deadline, what, sent_to: None, may_be_begun, lies_there };
+        let mut errand = Errand {
+            room,
+            command: command.id.clone(),
+            deadline,
+            what,
+            sent_to: None,
+            may_be_begun: false,
+            letters: Vec::new(),
+            is_read: false,
+        };
         let limit = self.left_until(deadline) + BACKSTOP;
         let answer = match tokio::time::timeout(limit, self.run(&mut errand)).await {
             Ok(Ok(answer)) => self.make_final(&errand, answer).await,
@@ -79,27 +90,30 @@ impl Orchestrator {
         if !is_start || !errand.may_be_begun || !matches!(answer, Answer::Refused(_)) {
             return Ok(answer);
         }
-        self.keep(&errand.command, &answer).await?;
-        // Whoever was first has said what is true.
-        let first = bounded(&self.shared, self.shared.world.keys.answer_of(&errand.command)).await;
-        Ok(first.map_err(|_| Refusal::Unanswerable)?.unwrap_or(answer))
+        self.keep(&errand.command, answer).await
     }
 
-    async fn keep(&self, command: &CommandId, answer: &Answer) -> Result<(), Refusal> {
-        let kept = bounded(&self.shared, self.shared.world.keys.keep(command, answer)).await;
-        kept.map(drop).map_err(|_| Refusal::Unanswerable)
+    /// Keeps an answer, so that whoever carries the command out later says the same. Returns the one that stands: whoever
+    /// was first has said what is true.
+    async fn keep(&self, command: &CommandId, answer: Answer) -> Result<Answer, Refusal> {
+        let keys = &self.shared.world.keys;
+        let kept = async {
+            bounded(&self.shared, keys.keep(command, &answer)).await?;
+            bounded(&self.shared, keys.answer_of(command)).await
+        };
+        Ok(kept.await.map_err(|_| Refusal::Unanswerable)?.unwrap_or(answer))
     }
 
     /// Whoever finds the request in the inbox later has nothing to do any more: it has its answer.
     async fn take_back(&self, errand: &Errand<'_>, answer: &Result<Answer, Refusal>) {
-        if !errand.lies_there || matches!(answer, Err(Refusal::StopOwed)) {
+        if matches!(answer, Err(Refusal::StopOwed)) {
             return;
         }
         let reply = Reply::of_answer(answer.as_ref().ok().cloned()).to_text();
-        let id = errand.command.to_string();
-        let taken = bounded(&self.shared, self.shared.world.cluster.inbox.answer_letter(&id, &reply)).await;
-        if let Err(error) = taken {
-            tracing::warn!(room.id = %errand.room, %error, "letter that was answered stays in the inbox");
+        for letter in &errand.letters {
+            if let Err(error) = self.answer_wherever(letter.clone(), &reply).await {
+                tracing::warn!(room.id = %errand.room, %error, "letter that was answered stays in the inbox");
+            }
         }
     }
 
@@ -138,7 +152,16 @@ impl Orchestrator {
             match self.ask_there(errand, &owner).await {
                 // It cannot begin it, or cannot recall what became of it.
                 Some(Answer::Refused(Refusal::Unavailable { .. } | Refusal::Overloaded))
-                    if errand.may_be_begun => {}
+                    if errand.may_be_begun =>
+                {
+                    errand.is_read = true;
+                    tokio::time::sleep(ASK_AGAIN).await;
+                }
+                // It died over it, or left: whoever comes after it finds it.
+                Some(Answer::Refused(Refusal::Unanswerable)) => {
+                    (errand.may_be_begun, errand.is_read) = (true, true);
+                    tokio::time::sleep(ASK_AGAIN).await;
+                }
                 Some(answer) => return Ok(answer),
                 None => errand.may_be_begun = true,
             }
@@ -183,7 +206,13 @@ impl Orchestrator {
             entered: self.shared.world.clock.now(),
             answer: None,
         };
-        self.store(self.shared.world.keys.enter(&key, &new, Timestamp(0))).await.map(drop)
+        while let Err(refusal) = self.store(self.shared.world.keys.enter(&key, &new, Timestamp(0))).await {
+            if errand.deadline <= self.shared.world.clock.now() {
+                return Err(refusal);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        Ok(())
     }
 
     /// Asks another node, until it answers or is gone. None: the owner is to be looked for again.
@@ -214,21 +243,19 @@ impl Orchestrator {
 
     /// Puts the request where the owner, or its successor, finds it; waits for the answer as long as it lives.
     async fn ask_by_inbox(&self, errand: &mut Errand<'_>, owner: &NodeId, letter: String) -> Option<Answer> {
-        let id = errand.command.to_string();
-        // It may lie there though its answer was lost.
-        errand.lies_there = true;
-        self.put(&id, errand.room, owner, letter).await.ok()?;
-        let inbox = &self.shared.world.cluster.inbox;
-        let answered = async {
-            loop {
-                if let Ok(Some(reply)) = bounded(&self.shared, inbox.letter_answer(&id)).await {
-                    return Reply::read(reply.as_bytes()).answer();
-                }
-                tokio::time::sleep(LOOK_AGAIN).await;
-            }
+        let id = match errand.letters.last() {
+            Some(last) if !errand.is_read => last.clone(),
+            None => errand.command.to_string(),
+            Some(_) => format!("{}~{}", errand.command, errand.letters.len()),
         };
+        errand.is_read = false;
+        // It may lie there though its answer was lost.
+        if errand.letters.last() != Some(&id) {
+            errand.letters.push(id.clone());
+        }
+        self.put(&id, errand.room, owner, letter).await.ok()?;
         tokio::select! {
-            answer = answered => answer,
+            answer = self.answer_in_inbox(id) => answer,
             () = self.until_gone(owner) => None,
             () = tokio::time::sleep(self.left_until(errand.deadline)) => None,
         }
@@ -275,11 +302,15 @@ impl Orchestrator {
             _ => (Happening::Cancelled { command: command.clone() }, Refusal::TimedOutStarting),
         };
         if refusal == Refusal::TimedOutStarting {
-            // Whoever reads the request itself only now begins nothing any more.
-            self.keep(command, &Answer::Refused(refusal.clone())).await?;
+            // Whoever reads the request itself only now begins nothing any more; unless it was answered already.
+            let ours = Answer::Refused(refusal.clone());
+            let stands = self.keep(command, ours.clone()).await?;
+            if stands != ours {
+                return Ok(stands);
+            }
         }
         // Beside the request itself, which may lie there with too little time.
-        let id = format!("late-{command}");
+        let id = late(command);
         let letter = Letter::write(errand.room, &what, now);
         let letter = letter.ok_or(Refusal::Unanswerable)?.to_text();
         let put = self.put(&id, errand.room, owner, letter).await;
@@ -360,6 +391,8 @@ impl Orchestrator {
         let room = letter.room.clone();
         match letter.asked(world.clock.now(), world.policy.start_timeout.max(world.limits.request_timeout)) {
             Asked::Request { command, deadline, what } => {
+                // A node that leaves waits for its answer.
+                let _under_way = self.requests.token();
                 let told = self.ask_here(&room, command, deadline, what);
                 match tokio::time::timeout(self.left_until(deadline) + BACKSTOP, told).await {
                     Ok(Some(Told::Answer(answer))) => Reply::of_answer(Some(answer)),

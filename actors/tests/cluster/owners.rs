@@ -132,7 +132,7 @@ async fn a_start_outlives_its_owner() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_start_that_was_given_up_is_stopped_when_its_owner_answers_again() {
+async fn a_start_whose_answers_get_lost_is_answered_by_what_was_kept() {
     let stage = Stage::set().await;
     let (a, b) = stage.pair().await;
     let room = stage.room("room-1").await;
@@ -140,10 +140,24 @@ async fn a_start_that_was_given_up_is_stopped_when_its_owner_answers_again() {
     let first = a.start(&room).await.unwrap();
     a.stop(&first.recording_id).await.unwrap();
     stage.way_to(&a, Way::LosesAnswers);
-    let refused = b.start(&room).await;
-    assert_eq!(refused, Err(Refusal::TimedOutStarting), "nobody knows better");
-    stage.until("whatever ran is stopped", async || stage.running(&room) == 0).await;
+    let started = b.start(&room).await.unwrap();
+    assert_eq!(stage.status(&started.recording_id).await, Some(RecordingStatus::Active));
+    assert_eq!(stage.running(&room), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_nobody_answers_is_cancelled_before_it_is_refused() {
+    let stage = Stage::set().await;
+    let (a, b) = stage.pair().await;
+    let room = stage.room("room-1").await;
+    let first = a.start(&room).await.unwrap();
+    a.stop(&first.recording_id).await.unwrap();
+    stage.way_to(&a, Way::Silent);
+    assert_eq!(b.start(&room).await, Err(Refusal::TimedOutStarting), "nobody knows better");
     stage.until("the letter is read", async || stage.letters().await == 0).await;
+    assert_eq!(stage.running(&room), 0);
+    b.stop(&first.recording_id).await.unwrap_err();
+    a.start(&room).await.unwrap();
 }
 
 /// LiveKit takes its time over one room, and what else waits in the inbox is carried out meanwhile.

@@ -103,8 +103,8 @@ impl Promises {
         let promised = told.iter().find(|told| {
             let (Asked::Stop(id) | Asked::Erase(id)) = &told.what else { return false };
             let promises = match &told.answer {
-                Answer::Recording(_) | Answer::Deleted => true,
-                Answer::Refused(Refusal::AlreadyStopped) => !shaken,
+                Answer::Recording(_) => true,
+                Answer::Deleted | Answer::Refused(Refusal::AlreadyStopped) => !shaken,
                 Answer::Refused(refusal) => {
                     matches!(refusal, Refusal::StopOwed | Refusal::StillStarting | Refusal::StopFailed { .. })
                 }

@@ -166,7 +166,11 @@ impl Promises {
             for egress in running.filter(|egress| *egress.room() == room) {
                 let id = recording_of(egress);
                 let shown = stage.shown(&id).await;
-                self.expect("what runs is shown", shown.is_some(), || format!("{id} has no document"));
+                // Deleted when it was lost: it is stopped when it is back.
+                let gone = self.was_erased(&id) && lock(&stage.shaken).contains(&id.egress);
+                self.expect("what runs is shown", gone || shown.is_some(), || {
+                    format!("{id} has no document")
+                });
                 if shown.is_some() {
                     self.stop(index, id).await;
                 }

@@ -83,9 +83,14 @@ impl Draft<'_> {
     /// Whether an old process's recording, found while the room recorded something else, records or is about to. One that
     /// only says so ends when its deadline as the current one passes.
     fn records_for_others(&self, uid: &Uid) -> bool {
-        let held = self.unsettled(uid).filter(|unsettled| unsettled.cause == Cause::Held);
-        let live = held.is_some_and(|held| held.track.seen.is_some() && held.track.shown_live());
-        live && !self.strikes(uid).is_away()
+        let Some(held) = self.unsettled(uid).filter(|unsettled| unsettled.cause == Cause::Held) else {
+            return false;
+        };
+        // While it starts its recorder is not there yet: one look without it proves nothing then.
+        let strikes = self.strikes(uid);
+        let missed = held.track.recorder_seen && strikes.is_away();
+        let is_away = missed || strikes.is_away_for(self.policy.strike_gap());
+        held.track.seen.is_some() && held.track.shown_live() && !is_away
     }
 
     /// The same as for one that is found only now.
