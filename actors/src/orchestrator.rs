@@ -2,11 +2,12 @@
 //!
 //! Owns admission, the way to the room's actor, and the supervision tree: it builds it, takes up what an
 //! earlier run left, starts the janitors, and drains it. Decides nothing about recordings. Requests under a key:
-//! `keyed`; the way to a room's owner: `routing`, `inbox`; what nobody looks after: `taking_up`.
+//! `keyed`; the way to a room's owner: `routing`, `inbox`, `learned`; what nobody looks after: `taking_up`.
 
 mod captions;
 mod inbox;
 mod keyed;
+mod learned;
 mod meetings;
 mod rooms;
 mod routing;
@@ -114,7 +115,7 @@ impl Orchestrator {
         let (supervisor, tree) = Actor::spawn(None, Supervisor, shared.clone()).await?;
         let (leaving, draining, requests) = (Arc::default(), Arc::default(), TaskTracker::new());
         let this = Self { shared, supervisor, leaving, draining, requests };
-        tokio::spawn(routing::hand_on(Arc::downgrade(&this.shared), this.supervisor.clone(), news));
+        tokio::spawn(learned::hand_on(Arc::downgrade(&this.shared), this.supervisor.clone(), news));
         Ok((this, tree))
     }
 

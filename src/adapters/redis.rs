@@ -143,12 +143,9 @@ const SUCCEED: &str = "
     return 0";
 const TAKE_TASK: &str = "
     local holder = redis.call('GET', KEYS[1])
-    if holder and holder ~= ARGV[1] then return 0 end
+    if holder and holder ~= ARGV[1] and redis.call('EXISTS', ARGV[3] .. holder) == 0 then return 0 end
     redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
     return 1";
-const FREE_IF_OURS: &str = "
-    if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-    return redis.call('DEL', KEYS[1])";
 /// The lock and its entry in the registry, as Redlock and Meet write them: never one without the other. Meet's
 /// Redlock writes to database 0 whatever is configured, so the lock lies there and its entry here.
 const HOLD: &str = r#"
@@ -389,12 +386,8 @@ impl Coordination for RedisCoordination {
     }
 
     async fn take_task(&self, task: &str, node: &NodeId, ttl: Duration) -> Result<bool, PortError> {
-        let values = [node.to_string(), millis(ttl)];
+        let values = [node.to_string(), millis(ttl), self.keys.gone(&NodeId::from_trusted(""))];
         Ok(self.script(&task, TAKE_TASK, &[self.keys.task(task)], &values).await? == 1)
-    }
-
-    async fn give_task_back(&self, task: &str, node: &NodeId) -> Result<(), PortError> {
-        self.script(&task, FREE_IF_OURS, &[self.keys.task(task)], &[node.to_string()]).await.map(drop)
     }
 
     async fn add_to_count(&self, name: &str, lasts: Duration) -> Result<Tally, PortError> {

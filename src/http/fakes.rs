@@ -272,9 +272,6 @@ impl Coordination for World {
     async fn take_from_count(&self, _: &str) -> Result<(), PortError> {
         Err(PortError::unavailable("coordination", "it counts nothing"))
     }
-    async fn give_task_back(&self, _: &str, _: &NodeId) -> Result<(), PortError> {
-        unreachable!("the HTTP face sweeps nothing")
-    }
 }
 
 #[async_trait]

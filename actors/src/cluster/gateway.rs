@@ -169,8 +169,8 @@ impl Peers for Gateway {
         self.connections.suspects()
     }
 
-    fn believe(&self, node: &NodeId) {
-        self.connections.believe(node);
+    fn believe(&self, node: &NodeId, since: Instant) {
+        self.connections.believe(node, since);
     }
 }
 

@@ -65,6 +65,7 @@ impl Coordination for AloneCoordination {
 
     async fn leave(&self, node: &NodeId) -> Result<(), PortError> {
         lock(&self.leases).remove(node);
+        lock(&self.tasks).retain(|_, (holder, _)| holder != node);
         Ok(())
     }
 
@@ -167,14 +168,6 @@ impl Coordination for AloneCoordination {
     async fn take_from_count(&self, name: &str) -> Result<(), PortError> {
         if let Some((count, _)) = lock(&self.counts).get_mut(name) {
             *count = count.saturating_sub(1);
-        }
-        Ok(())
-    }
-
-    async fn give_task_back(&self, task: &str, node: &NodeId) -> Result<(), PortError> {
-        let mut tasks = lock(&self.tasks);
-        if tasks.get(task).is_some_and(|(holder, _)| holder == node) {
-            tasks.remove(task);
         }
         Ok(())
     }

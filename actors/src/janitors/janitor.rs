@@ -26,6 +26,13 @@ const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 /// The jitter is a fraction of the interval, at most one in this many.
 const JITTER: u32 = 10;
 
+/// Shortest and longest lease of a task: a sweeper that died is replaced so soon. Between them it is the interval.
+const LEASE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_mins(1));
+
+fn lease(interval: Duration) -> Duration {
+    interval.clamp(LEASE.0, LEASE.1)
+}
+
 /// What a janitor is told.
 pub(super) enum JanitorMessage {
     /// It is time.
@@ -91,7 +98,7 @@ impl Actor for Janitor {
         myself: ActorRef<JanitorMessage>,
         start: Start,
     ) -> Result<JanitorState, ActorProcessingErr> {
-        let busy = beside(wait(myself.clone(), Duration::ZERO));
+        let busy = beside(wait(myself.clone(), Duration::ZERO, None));
         let (last, interrupted) = (Counts::default(), None);
         Ok(JanitorState { start, myself, interrupted, passes: 0, last, tries: 0, busy })
     }
@@ -121,8 +128,10 @@ impl JanitorState {
         let (pass, counts) =
             self.interrupted.take().unwrap_or_else(|| (Pass::begin(finder, task), Counts::default()));
         let (orchestrator, myself) = (self.start.orchestrator.clone(), self.myself.clone());
+        let lasts = lease(self.start.interval);
         self.busy = beside(async move {
-            let swept = AssertUnwindSafe(carry_out(pass, counts, task, &orchestrator)).catch_unwind().await;
+            let sweeping = sweep(pass, counts, (task, lasts), &orchestrator);
+            let swept = AssertUnwindSafe(sweeping).catch_unwind().await;
             let _ = myself.cast(match swept {
                 Ok(swept) => JanitorMessage::Swept(Box::new(swept)),
                 Err(_) => JanitorMessage::Fell("its pass panicked".to_owned()),
@@ -132,16 +141,21 @@ impl JanitorState {
 
     fn swept(&mut self, swept: Swept) {
         let Swept { pass, counts, ended } = swept;
-        let task = self.start.task.name();
-        match ended {
+        let (task, interval) = (self.start.task.name(), self.start.interval);
+        let (pause, held) = match ended {
             Ok(Ended::Elsewhere) => {
                 tracing::debug!(task, "another node sweeps");
                 self.tries = 0;
+                // It may die, and then its lease ends.
+                (lease(interval).min(interval), None)
             }
             Ok(Ended::Whole) => {
                 log_pass(task, counts);
                 (self.last, self.passes) = (counts, self.passes + 1);
                 self.tries = if counts.failed == 0 { 0 } else { self.tries + 1 };
+                let keeps = self.start.task.is_for_one_node();
+                let kept = keeps.then(|| (self.start.orchestrator.clone(), task, lease(interval)));
+                (self.pause(), kept)
             }
             Err(error) => {
                 if self.tries == 0 {
@@ -149,9 +163,10 @@ impl JanitorState {
                 }
                 self.interrupted = Some((pass, counts));
                 self.tries += 1;
+                (self.pause(), None)
             }
-        }
-        self.busy = beside(wait(self.myself.clone(), self.pause()));
+        };
+        self.busy = beside(wait(self.myself.clone(), pause, held));
     }
 
     fn pause(&self) -> Duration {
@@ -173,29 +188,48 @@ fn beside(work: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<
     AbortOnDropHandle::new(tokio::spawn(work))
 }
 
-async fn wait(janitor: ActorRef<JanitorMessage>, pause: Duration) {
-    tokio::time::sleep(pause).await;
+/// Waits for the next pass. Whoever made the last one keeps the task's lease meanwhile, so that no other node makes one.
+async fn wait(
+    janitor: ActorRef<JanitorMessage>,
+    pause: Duration,
+    held: Option<(Orchestrator, &'static str, Duration)>,
+) {
+    let keeping = async {
+        let Some((orchestrator, task, lasts)) = held else { return std::future::pending().await };
+        loop {
+            tokio::time::sleep(lasts / 3).await;
+            if let Err(error) = orchestrator.take_task(task, lasts).await {
+                tracing::debug!(task, %error, "lease of a task could not be renewed");
+            }
+        }
+    };
+    tokio::select! {
+        () = tokio::time::sleep(pause) => {}
+        () = keeping => {}
+    }
     let _ = janitor.cast(JanitorMessage::Sweep);
 }
 
 /// Sweeps to the end, or until a dependency is away or another node sweeps.
-async fn carry_out(mut pass: Pass, mut counts: Counts, task: Task, orchestrator: &Orchestrator) -> Swept {
-    let ended = sweep(&mut pass, &mut counts, task, orchestrator).await;
-    if task.is_for_one_node() && matches!(ended, Ok(Ended::Whole)) {
-        orchestrator.give_task_back(task.name()).await;
-    }
+async fn sweep(
+    mut pass: Pass,
+    mut counts: Counts,
+    of: (Task, Duration),
+    orchestrator: &Orchestrator,
+) -> Swept {
+    let ended = sweep_on(&mut pass, &mut counts, of, orchestrator).await;
     Swept { pass, counts, ended }
 }
 
-async fn sweep(
+async fn sweep_on(
     pass: &mut Pass,
     counts: &mut Counts,
-    task: Task,
+    (task, lasts): (Task, Duration),
     orchestrator: &Orchestrator,
 ) -> Result<Ended, PortError> {
     loop {
         // Before each page: whoever lost its lease meanwhile has a successor.
-        if task.is_for_one_node() && !orchestrator.take_task(task.name()).await? {
+        if task.is_for_one_node() && !orchestrator.take_task(task.name(), lasts).await? {
             return Ok(Ended::Elsewhere);
         }
         match pass.next_findings().await? {

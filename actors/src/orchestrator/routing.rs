@@ -5,11 +5,10 @@
 //! lease is gone. A request that goes elsewhere goes as a command that may come again, so it is carried out once
 //! whichever way it takes (design 7). Decides nothing about recordings.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
-use ractor::ActorRef;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::inbox::late;
 use super::{Command, Orchestrator};
@@ -19,6 +18,7 @@ use crate::ports::PortError;
 use crate::ports::clock::fresh_command;
 use crate::ports::coordination::Standing;
 use crate::ports::keys::{KeptCommand, Operation, ScopedKey};
+use crate::ports::media_server::ParticipantKind;
 use crate::ports::peers::PeerError;
 use crate::recording::Timestamp;
 use crate::recording::effect::{Answer, Refusal};
@@ -370,18 +370,25 @@ impl Orchestrator {
         Ok(unfinished.map(|stored| Happening::Unheld(Box::new(stored.into()))))
     }
 
-    /// News that may have been under way for long, as LiveKit tells them now; none if it knows nothing of them.
-    async fn as_it_is_now(&self, what: Happening) -> Result<Option<Happening>, PortError> {
-        let Happening::EgressSeen(seen) = what else { return Ok(Some(what)) };
-        if seen.source == Source::Webhook {
-            // Worth as little as ever.
-            return Ok(Some(Happening::EgressSeen(seen)));
+    /// News that may have been under way for long, as LiveKit tells them now; none if they are not true any more.
+    pub(super) async fn as_it_is_now(&self, what: Happening) -> Result<Option<Happening>, PortError> {
+        let livekit = &self.shared.world.media_server;
+        let away = |error| PortError::unavailable("LiveKit", error);
+        match what {
+            // A webhook is worth as little as ever.
+            Happening::EgressSeen(seen) if seen.source != Source::Webhook => {
+                let Some(info) = livekit.egress(&seen.info.egress).await.map_err(away)? else {
+                    return Ok(None);
+                };
+                Ok(Some(Happening::EgressSeen(news::sighting(&self.shared, info, seen.source).await?)))
+            }
+            Happening::FoundStale { ref recording, .. } => {
+                let people = livekit.participants(&recording.room).await.map_err(away)?;
+                let is_attended = people.iter().any(|person| person.kind != ParticipantKind::Recorder);
+                Ok((!is_attended).then_some(what))
+            }
+            what => Ok(Some(what)),
         }
-        let asked = self.shared.world.media_server.egress(&seen.info.egress).await;
-        let Some(info) = asked.map_err(|error| PortError::unavailable("LiveKit", error))? else {
-            return Ok(None);
-        };
-        Ok(Some(Happening::EgressSeen(news::sighting(&self.shared, info, seen.source).await?)))
     }
 
     /// Carries out what another node sends, if this one owns the room.
@@ -435,39 +442,4 @@ impl Orchestrator {
 
 fn not_stored(room: &RoomId) -> PortError {
     PortError::unavailable("store", format!("news of room '{room}' are not stored yet"))
-}
-
-/// Tells owners what this node learned of rooms that they own by now, as long as the node is up.
-pub(super) async fn hand_on(
-    shared: Weak<Shared>,
-    supervisor: ActorRef<SupervisorMessage>,
-    mut learned: mpsc::Receiver<(RoomId, Happening)>,
-) {
-    while let Some((room, what)) = learned.recv().await {
-        let Some(shared) = shared.upgrade() else { return };
-        let orchestrator = Orchestrator {
-            shared: shared.clone(),
-            supervisor: supervisor.clone(),
-            leaving: Arc::default(),
-            draining: Arc::default(),
-            requests: tokio_util::task::TaskTracker::new(),
-        };
-        let what = match what {
-            Happening::StartAnswered { result: Ok(info), .. }
-            | Happening::StopAnswered { result: Ok(info), .. } => {
-                // It may have waited long, so it is worth as much as a webhook.
-                match news::of_egress(&shared, info).await {
-                    Ok(Some(sighting)) => Happening::EgressSeen(sighting),
-                    Ok(None) | Err(_) => continue,
-                }
-            }
-            what => match orchestrator.as_it_is_now(what).await {
-                Ok(Some(what)) => what,
-                Ok(None) | Err(_) => continue,
-            },
-        };
-        if let Err(error) = orchestrator.tell(&room, what).await {
-            tracing::debug!(room.id = %room, %error, "owner was not told what was learned");
-        }
-    }
 }

@@ -12,9 +12,6 @@ use crate::ports::PortError;
 use crate::recording::rules::Rule;
 use crate::room::commit::bounded;
 
-/// A task's lease: longer than a page of a sweep takes, and how long a node that died keeps others from sweeping.
-const TASK_LASTS: Duration = Duration::from_mins(1);
-
 impl Orchestrator {
     /// Takes up every room that an earlier run left unfinished, and every recording that is not over though
     /// no row holds it. Returns how many there were.
@@ -68,18 +65,9 @@ impl Orchestrator {
     ///
     /// # Errors
     /// When coordination is away: then nobody knows who sweeps.
-    pub(crate) async fn take_task(&self, task: &str) -> Result<bool, PortError> {
+    pub(crate) async fn take_task(&self, task: &str, lasts: Duration) -> Result<bool, PortError> {
         let world = &self.shared.world;
-        bounded(&self.shared, world.coordination.take_task(task, &world.node, TASK_LASTS)).await
-    }
-
-    /// Gives a task's lease back; if that fails, it ends by itself.
-    pub(crate) async fn give_task_back(&self, task: &str) {
-        let world = &self.shared.world;
-        let given = bounded(&self.shared, world.coordination.give_task_back(task, &world.node)).await;
-        if let Err(error) = given {
-            tracing::debug!(task, %error, "lease of a task could not be given back");
-        }
+        bounded(&self.shared, world.coordination.take_task(task, &world.node, lasts)).await
     }
 
     /// Gives a janitor's finding to the room's owner, if it is to be given; returns when that is stored.
@@ -92,7 +80,11 @@ impl Orchestrator {
                 self.wake(&finding.room);
                 Ok(())
             }
-            Some(Ask::Tell(what)) => self.tell(&finding.room, (**what).clone()).await,
+            // A sweeper may have been suspended since it looked.
+            Some(Ask::Tell(what)) => match self.as_it_is_now((**what).clone()).await? {
+                Some(what) => self.tell(&finding.room, what).await,
+                None => Ok(()),
+            },
             Some(Ask::MeetingIsOver(news)) => self.hear(&finding.room, news).await,
             Some(Ask::Expire(policy)) => self.expire_room(&finding.room, *policy).await,
             None => Ok(()),

@@ -160,17 +160,12 @@ pub trait Coordination: Send + Sync {
     /// When the backend is away.
     async fn forget_captions(&self, room: &RoomId) -> Result<(), PortError>;
 
-    /// Takes the lease of a task for `ttl`, or renews it. Returns whether this node has it now.
+    /// Takes the lease of a task for `ttl`, or renews it. Returns whether this node has it now. It ends by itself, and at
+    /// once if its holder gives its own lease up or is succeeded.
     ///
     /// # Errors
     /// When the backend is away; it may have been taken all the same.
     async fn take_task(&self, task: &str, node: &NodeId, ttl: Duration) -> Result<bool, PortError>;
-
-    /// Gives a task's lease back. Nothing happens if this node does not have it.
-    ///
-    /// # Errors
-    /// When the backend is away.
-    async fn give_task_back(&self, task: &str, node: &NodeId) -> Result<(), PortError>;
 
     /// Adds one to a count that all nodes share; it begins anew so long after its first one.
     ///

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 use crate::ids::NodeId;
 
@@ -35,8 +36,9 @@ pub trait Peers: Send + Sync {
         Vec::new()
     }
 
-    /// This node gave a sign of life elsewhere: it is no suspect until another connection to it is reset.
-    fn believe(&self, _node: &NodeId) {}
+    /// A node took what was not its own yet at that moment: if it was suspect by then it lives, and is no suspect until
+    /// another connection to it is reset.
+    fn believe(&self, _node: &NodeId, _since: Instant) {}
 }
 
 /// There are no other nodes, or none that can be spoken to.

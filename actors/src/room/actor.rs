@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use self::shown::{count_change, log_change};
 use super::commit::{self, Claim, Committed, Found, Header, Removed};
@@ -87,7 +88,11 @@ impl Input {
     /// they lie in the inbox, or come again. Others say nothing that could be over by now.
     fn is_out_of_date(&self) -> bool {
         let given_up = self.stored.as_ref().is_some_and(oneshot::Sender::is_closed);
-        given_up && matches!(self.what, Happening::Unheld(_) | Happening::EgressSeen(_))
+        let rests = matches!(
+            self.what,
+            Happening::Unheld(_) | Happening::EgressSeen(_) | Happening::FoundStale { .. }
+        );
+        given_up && rests
     }
 }
 
@@ -122,6 +127,9 @@ pub(super) struct RoomActorState {
     myself: ActorRef<RoomMessage>,
     state: State,
     header: Header,
+    /// When the row was last known to be ours, and when the store was last asked about it.
+    ours_at: Instant,
+    asked_at: Instant,
     standing: Standing,
     queue: VecDeque<Input>,
     replies: Replies,
@@ -158,6 +166,8 @@ impl Actor for RoomActor {
             supervisor: start.supervisor,
             myself,
             header,
+            ours_at: Instant::now(),
+            asked_at: Instant::now(),
             standing: Standing::Loading,
             queue: VecDeque::new(),
             replies: Replies::default(),
@@ -334,13 +344,13 @@ impl RoomActorState {
     fn committed(&mut self, end: Committed) {
         match (std::mem::replace(&mut self.standing, Standing::Ready), end) {
             (Standing::Committing(undecided), Committed::Stored(header)) => {
-                self.header = header;
+                (self.header, self.ours_at) = (header, self.asked_at);
                 self.lags = false;
                 self.timed_out.clear();
                 self.take_effect(undecided.decision, undecided.input);
             }
             (_, Committed::Stored(header)) => {
-                self.header = header;
+                (self.header, self.ours_at) = (header, self.asked_at);
                 self.lags = false;
             }
             (standing, Committed::Fenced) => {
@@ -358,6 +368,7 @@ impl RoomActorState {
     }
 
     fn send_commit(&mut self, state: crate::recording::ledger::RoomState) {
+        self.asked_at = Instant::now();
         let (shared, room, myself) = (self.shared.clone(), self.room.clone(), self.myself.clone());
         let header = self.header.clone();
         tokio::spawn(async move {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::Shared;
 use crate::ids::{ClaimId, NodeId, RoomId};
 use crate::ports::PortError;
@@ -72,8 +74,8 @@ pub(super) struct Loaded {
 /// What was known of a row before it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Before {
-    /// This node held it.
-    WasOurs,
+    /// This node held it at that moment, or later.
+    WasOurs(Instant),
     /// Nothing.
     Unknown,
 }
@@ -108,8 +110,8 @@ async fn try_load(shared: &Arc<Shared>, room: &RoomId, before: Before) -> Result
     };
     let is_others = found.owner != world.node;
     if is_others {
-        if before == Before::WasOurs {
-            world.cluster.peers.believe(&found.owner);
+        if let Before::WasOurs(at) = before {
+            world.cluster.peers.believe(&found.owner, at);
         }
         let is_suspect = world.cluster.peers.suspects().contains(&found.owner);
         if !is_suspect && bounded(shared, world.coordination.standing(&found.owner)).await? == Standing::Alive

@@ -11,6 +11,8 @@ use crate::stage::{Stage, counts, recording_id, room_id};
 
 /// How soon after an outage a pass must be through: far below any interval.
 const SOON: Duration = Duration::from_secs(40);
+/// How long a task's lease lasts.
+const TASK_LASTS: Duration = Duration::from_mins(1);
 
 #[tokio::test(start_paused = true)]
 async fn a_sweep_reads_page_after_page() {
@@ -131,4 +133,25 @@ async fn janitors_leave_with_their_node() {
     let asked = stage.calls(Method::ListEgress);
     tokio::time::sleep(Duration::from_hours(2)).await;
     assert_eq!(stage.calls(Method::ListEgress), asked);
+}
+
+/// Of two nodes one sweeps for both, and the other takes its place: at once if it left, with its lease if it died.
+#[tokio::test(start_paused = true)]
+async fn one_node_sweeps_for_all() {
+    let stage = Stage::set().await;
+    let task = Task::OrphanLocks;
+    let (first, second) = (stage.node(Policy::default()).await, stage.node(Policy::default()).await);
+    stage.until_passes(&first, task, 5).await;
+    assert_eq!(second.observe(task).await.passes, 0);
+    assert!(first.observe(Task::DueRows).await.passes > 0 && second.observe(Task::DueRows).await.passes > 0);
+    first.die().await;
+    let (_, took) = stage.until_passes(&second, task, 1).await;
+    assert!(took <= TASK_LASTS * 2, "its lease, and the look after it: {took:?}");
+    let third = stage.node(Policy::default()).await;
+    stage.until_passes(&second, task, 3).await;
+    assert_eq!(third.observe(task).await.passes, 0);
+    second.leave().await;
+    let (_, took) = stage.until_passes(&third, task, 1).await;
+    assert!(took <= TASK_LASTS, "{took:?}");
+    third.leave().await;
 }

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reelkeeper_actors::embedded::{AloneCoordination, DirectoryBlobs};
-use reelkeeper_actors::ids::{EgressId, RecordingId, RoomId, Uid};
+use reelkeeper_actors::ids::{EgressId, NodeId, RecordingId, RoomId, Uid};
 use reelkeeper_actors::janitors::{Counts, Janitors, Observed, Sweeps, Task};
 use reelkeeper_actors::meeting::{MeetingEndAction, Room, RoomConfig, RoomStatus};
 use reelkeeper_actors::orchestrator::{Orchestrator, StartOptions};
 use reelkeeper_actors::ports::blobs::Blobs as _;
 use reelkeeper_actors::ports::catalog::{Catalog as _, StoredRecording};
 use reelkeeper_actors::ports::clock::{Clock, SystemEntropy, fresh_node};
+use reelkeeper_actors::ports::coordination::Coordination as _;
 use reelkeeper_actors::ports::media_probe::NoProbe;
 use reelkeeper_actors::ports::media_server::MediaServer as _;
 use reelkeeper_actors::ports::notifier::NobodyToNotify;
@@ -48,14 +49,17 @@ const PERSON: &str = "ann";
 pub struct Stage {
     pub stores: Arc<Stores>,
     pub livekit: Arc<SimulatedMediaServer>,
+    coordination: Arc<AloneCoordination>,
     clock: Arc<dyn Clock>,
     folder: TempDir,
 }
 
 /// A node with its janitors.
 pub struct Node {
+    id: NodeId,
     pub orchestrator: Orchestrator,
     janitors: Janitors,
+    coordination: Arc<AloneCoordination>,
 }
 
 pub fn room_id(name: &str) -> RoomId {
@@ -83,18 +87,20 @@ impl Stage {
         let blobs = Arc::new(DirectoryBlobs::open(folder.path()).await.unwrap());
         let world = LiveKit::new(1, Timing::default());
         let (livekit, _) = SimulatedMediaServer::start(world, clock.clone(), Some(blobs));
-        Self { stores: Arc::default(), livekit: Arc::new(livekit), clock, folder }
+        let coordination = Arc::default();
+        Self { stores: Arc::default(), livekit: Arc::new(livekit), coordination, clock, folder }
     }
 
     /// A node on what is stored, which takes nothing up by itself: that is left to its janitors.
     pub async fn node(&self, policy: Policy) -> Node {
+        let id = fresh_node(&SystemEntropy);
         let ports = Ports {
-            node: fresh_node(&SystemEntropy),
+            node: id.clone(),
             policy,
             limits: Limits::default(),
             ledger: self.stores.clone(),
             catalog: self.stores.clone(),
-            coordination: Arc::new(AloneCoordination::new()),
+            coordination: self.coordination.clone(),
             blobs: Arc::new(DirectoryBlobs::open(self.folder.path()).await.unwrap()),
             media_probe: Arc::new(NoProbe),
             notifier: Arc::new(NobodyToNotify),
@@ -106,7 +112,7 @@ impl Stage {
         };
         let (orchestrator, _tree) = Orchestrator::start_tree(ports).await.unwrap();
         let janitors = orchestrator.start_janitors(sweeps()).await.unwrap();
-        Node { orchestrator, janitors }
+        Node { id, orchestrator, janitors, coordination: self.coordination.clone() }
     }
 
     /// Stores a room, and puts somebody into it.
@@ -267,6 +273,13 @@ impl Node {
 
     /// The node goes; what it knows stays in the stores.
     pub async fn leave(self) {
+        let (coordination, id) = (self.coordination.clone(), self.id.clone());
+        self.die().await;
+        coordination.leave(&id).await.unwrap();
+    }
+
+    /// The same without a word to anybody: what it holds in common stands.
+    pub async fn die(self) {
         self.janitors.stop();
         assert!(self.orchestrator.drain(Duration::from_secs(10)).await);
     }

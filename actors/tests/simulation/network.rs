@@ -123,7 +123,7 @@ impl Peers for Run {
         runs.values().filter(suspect).map(|(run, _)| run.id.clone()).collect()
     }
 
-    fn believe(&self, node: &NodeId) {
+    fn believe(&self, node: &NodeId, _since: Instant) {
         lock(&self.believed).insert(node.clone(), Instant::now() + BELIEVED);
     }
 }
@@ -210,10 +210,6 @@ impl Coordination for Run {
 
     async fn take_from_count(&self, name: &str) -> Result<(), PortError> {
         self.around().network.coordination.take_from_count(name).await
-    }
-
-    async fn give_task_back(&self, task: &str, node: &NodeId) -> Result<(), PortError> {
-        self.leases(task, self.around().network.coordination.give_task_back(task, node)).await
     }
 }
 

@@ -125,7 +125,10 @@ impl Coordination for MongoCoordination {
 
     async fn leave(&self, node: &NodeId) -> Result<(), PortError> {
         let leases = self.store.agreed(LEASES);
-        self.run(node, async { leases.delete_one(doc! {"_id": node.as_str()}).await }).await.map(drop)
+        // Its own lease first: what is missing then ends by itself.
+        self.run(node, async { leases.delete_one(doc! {"_id": node.as_str()}).await }).await?;
+        let tasks = doc! {"_id": {"$gte": task_id(""), "$lt": "task;"}, "by": node.as_str()};
+        self.run(node, async { leases.delete_many(tasks).await }).await.map(drop)
     }
 
     async fn succeed(&self, place: &str, node: &NodeId, ttl: Duration) -> Result<(), PortError> {
@@ -260,11 +263,5 @@ impl Coordination for MongoCoordination {
         let counts = self.store.agreed(COUNTS);
         let take = counts.update_one(doc! {"_id": name, "count": {"$gt": 0}}, doc! {"$inc": {"count": -1}});
         self.run(&"count", async { take.await }).await.map(drop)
-    }
-
-    async fn give_task_back(&self, task: &str, node: &NodeId) -> Result<(), PortError> {
-        let leases = self.store.agreed(LEASES);
-        let ours = doc! {"_id": task_id(task), "by": node.as_str()};
-        self.run(&task, async { leases.delete_one(ours).await }).await.map(drop)
     }
 }

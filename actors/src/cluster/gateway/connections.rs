@@ -11,6 +11,7 @@ use ractor_cluster::node::NodeServerSessionInformation;
 use ractor_cluster::{ClientConnectErr, NodeEventSubscription, NodeServerMessage, client_connect};
 use tokio::sync::futures::OwnedNotified;
 use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{GROUP, GatewayMessage, IN_FLIGHT};
@@ -40,7 +41,8 @@ struct Peer {
     broke: bool,
     /// Pings in a row that it did not answer.
     misses: u32,
-    suspect: bool,
+    /// Since when it is suspect.
+    suspect: Option<Instant>,
     /// Connections in a row that were made and came to nothing.
     turned_away: u32,
     /// Told when its connection breaks.
@@ -57,7 +59,7 @@ impl Default for Peer {
             session: None,
             broke: false,
             misses: 0,
-            suspect: false,
+            suspect: None,
             turned_away: 0,
             broken: Arc::default(),
             silent: Arc::default(),
@@ -118,13 +120,15 @@ impl Connections {
     /// Those that are most likely dead.
     pub(super) fn suspects(&self) -> Vec<NodeId> {
         let peers = lock(&self.0);
-        peers.iter().filter(|(_, peer)| peer.suspect).map(|(node, _)| node.clone()).collect()
+        peers.iter().filter(|(_, peer)| peer.suspect.is_some()).map(|(node, _)| node.clone()).collect()
     }
 
-    /// Lifts the suspicion from a node until another connection to it breaks.
-    pub(super) fn believe(&self, node: &NodeId) {
-        if let Some(peer) = lock(&self.0).get_mut(node) {
-            (peer.broke, peer.suspect) = (false, false);
+    /// Lifts the suspicion from a node that did something after that moment, until another connection to it breaks.
+    pub(super) fn believe(&self, node: &NodeId, since: Instant) {
+        let mut peers = lock(&self.0);
+        let peer = peers.get_mut(node).filter(|peer| peer.suspect.is_some_and(|suspect| suspect < since));
+        if let Some(peer) = peer {
+            (peer.broke, peer.suspect) = (false, None);
         }
     }
 
@@ -204,7 +208,8 @@ impl Connections {
         }
         let mut peers = lock(&self.0);
         let Some(peer) = peers.get_mut(&member.node) else { return ROUND };
-        peer.suspect = refused && peer.broke;
+        let since = peer.suspect.unwrap_or_else(Instant::now);
+        peer.suspect = (refused && peer.broke).then_some(since);
         let turned_away = matches!(dialled, Ok(Ok(()) | Err(ClientConnectErr::Encryption(_))));
         peer.turned_away += u32::from(turned_away);
         if peer.turned_away == TURNED_AWAY {
@@ -213,7 +218,7 @@ impl Connections {
                 "node takes connections and lets nobody in: is cluster.secret the same there, and TLS?"
             );
         }
-        if peer.broke && !peer.suspect { ROUND_OF_BROKEN } else { ROUND }
+        if peer.broke && peer.suspect.is_none() { ROUND_OF_BROKEN } else { ROUND }
     }
 }
 

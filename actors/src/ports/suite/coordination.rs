@@ -237,12 +237,13 @@ async fn of_many_who_want_a_task_one_has_it(coordination: &dyn Coordination) {
     let other = nodes.iter().find(|node| *node != holder).expect("there are more");
     let take = async |node| coordination.take_task(&task, node, LONG).await.expect("take");
     assert!(take(holder).await, "it is renewed");
-    coordination.give_task_back(&task, other).await.expect("nothing to give back");
-    assert!(!take(other).await, "only its holder gives it back");
-    coordination.give_task_back(&task, holder).await.expect("give back");
+    let another = fresh();
+    assert!(coordination.take_task(&another, other, LONG).await.expect("take"), "another task is another");
+    coordination.leave(other).await.expect("leaving");
+    assert!(!take(other).await, "who leaves gives back only its own");
+    coordination.leave(holder).await.expect("leaving");
     assert!(take(other).await, "it is free");
-    assert!(coordination.take_task(&fresh(), holder, LONG).await.expect("take"), "another task is another");
-    coordination.give_task_back(&task, other).await.expect("give back");
+    assert!(coordination.take_task(&another, holder, LONG).await.expect("take"), "and so is the other");
 }
 
 async fn a_task_comes_free_by_itself(coordination: &dyn Coordination) {
@@ -253,7 +254,6 @@ async fn a_task_comes_free_by_itself(coordination: &dyn Coordination) {
         assert!(Instant::now() < deadline, "a task's lease of {SHORT:?} stands after {PATIENCE:?}");
         tokio::time::sleep(PAUSE).await;
     }
-    coordination.give_task_back(&task, &other).await.expect("give back");
 }
 
 async fn a_room_that_nobody_holds_is_held_again_and_again(coordination: &dyn Coordination) {

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
+use tokio::time::Instant;
+
 use super::{Input, LoadedRow, Own, RoomActorState, Standing, Undecided, is_evidence};
 use crate::ids::NodeId;
 use crate::recording::effect::Effect;
@@ -17,7 +19,8 @@ impl RoomActorState {
         self.standing = Standing::Loading;
         self.generation += 1;
         let (shared, room, myself) = (self.shared.clone(), self.room.clone(), self.myself.clone());
-        let before = if self.header.revision.is_some() { Before::WasOurs } else { Before::Unknown };
+        let before = self.header.revision.map_or(Before::Unknown, |_| Before::WasOurs(self.ours_at));
+        self.asked_at = Instant::now();
         tokio::spawn(async move {
             let found = commit::load(&shared, &room, before).await;
             let _ = myself.cast(RoomMessage::Own(Own::Loaded(Box::new(LoadedRow(found)))));
@@ -34,7 +37,7 @@ impl RoomActorState {
     fn begin_with(&mut self, loaded: Loaded) {
         // What was begun under an earlier claim is asked for anew, on what the row says.
         self.replies.begun_move_to(&self.shared.world.node);
-        self.header = loaded.header;
+        (self.header, self.ours_at) = (loaded.header, self.asked_at);
         self.state = State::fresh(self.room.clone());
         self.lags = false;
         self.standing = Standing::Ready;
@@ -103,6 +106,7 @@ impl RoomActorState {
 
     pub(super) fn verify(&mut self, decision: Decision, input: Input) {
         self.standing = Standing::Verifying(Box::new(Undecided { decision, input }));
+        self.asked_at = Instant::now();
         let (shared, room, myself) = (self.shared.clone(), self.room.clone(), self.myself.clone());
         let claim = self.header.claim.clone();
         tokio::spawn(async move {
@@ -114,6 +118,7 @@ impl RoomActorState {
     pub(super) fn verified(&mut self, claim: Claim) {
         match std::mem::replace(&mut self.standing, Standing::Ready) {
             Standing::Verifying(undecided) if claim == Claim::Stands => {
+                self.ours_at = self.asked_at;
                 self.take_effect(undecided.decision, undecided.input);
             }
             Standing::Verifying(undecided) => {
