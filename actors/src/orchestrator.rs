@@ -35,7 +35,7 @@ use crate::ports::media_server::{LiveKitEvent, LiveKitNews};
 use crate::recording::effect::{Answer, Refusal};
 use crate::recording::encoding::{Encoding, Layout};
 use crate::recording::event::{
-    Attendance, DeleteRequest, Happening, Repeats, Source, StartRequest, StopRequest, Unfinished,
+    Attendance, DeleteRequest, Happening, Repeats, SoFar, Source, StartRequest, StopRequest, Unfinished,
 };
 use crate::recording::{Recording, RecordingStatus, Timestamp};
 use crate::room::commit::bounded;
@@ -144,6 +144,7 @@ impl Orchestrator {
         }
         let config = &room.config.recording;
         let request = StartRequest {
+            so_far: SoFar::default(),
             command: command.id.clone(),
             deadline,
             repeats: command.repeats,

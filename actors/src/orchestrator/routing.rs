@@ -22,7 +22,7 @@ use crate::ports::media_server::ParticipantKind;
 use crate::ports::peers::PeerError;
 use crate::recording::Timestamp;
 use crate::recording::effect::{Answer, Refusal};
-use crate::recording::event::{DeleteRequest, Happening, Repeats, Source, StopRequest};
+use crate::recording::event::{DeleteRequest, Happening, Repeats, SoFar, Source, StopRequest};
 use crate::room::commit::bounded;
 use crate::room::supervisor::SupervisorMessage;
 use crate::room::{RoomMessage, Shared, Taken, Told, news};
@@ -138,6 +138,9 @@ impl Orchestrator {
                     owner
                 }
                 Some(Told::Begun(owner)) => {
+                    if let Happening::StartRequested(start) = &mut errand.what {
+                        start.so_far = SoFar::Begun;
+                    }
                     self.as_command(errand).await.map_err(|_| Refusal::Unanswerable)?;
                     errand.may_be_begun = true;
                     owner

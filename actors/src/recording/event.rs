@@ -128,6 +128,24 @@ pub enum Happening {
     },
 }
 
+/// What became of a start before it came.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SoFar {
+    /// Nothing that is known.
+    #[default]
+    Nothing,
+    /// An owner that stepped down has stored its intent: it may be found, and is never begun anew.
+    Begun,
+}
+
+impl SoFar {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks it so")]
+    fn is_nothing(&self) -> bool {
+        *self == Self::Nothing
+    }
+}
+
 /// A client asks to record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StartRequest {
@@ -137,6 +155,9 @@ pub struct StartRequest {
     pub deadline: Timestamp,
     /// Whether it may come again.
     pub repeats: Repeats,
+    /// What became of it so far.
+    #[serde(default, skip_serializing_if = "SoFar::is_nothing")]
+    pub so_far: SoFar,
     /// Whether there is anybody to record.
     pub attendance: Attendance,
     /// Display name of the room.

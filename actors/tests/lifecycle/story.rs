@@ -6,7 +6,7 @@ use reelkeeper_actors::recording::egress::{CallError, EgressInfo, EgressStatus, 
 use reelkeeper_actors::recording::encoding::{Encoding, Layout};
 use reelkeeper_actors::recording::event::{
     Attendance, DeleteRequest, Event, Evidence, FileEvidence, Fresh, Happening, Listed, Presence, Recall,
-    Repeats, Sighting, Source, StartRequest, StopRequest, Unfinished, UnheldRecording,
+    Repeats, Sighting, SoFar, Source, StartRequest, StopRequest, Unfinished, UnheldRecording,
 };
 use reelkeeper_actors::recording::ledger::{Owed, State};
 use reelkeeper_actors::recording::lifecycle::{Commit, Decision, transition};
@@ -57,6 +57,7 @@ pub fn start(name: &str) -> Happening {
 
 pub fn start_until(name: &str, deadline: i64) -> Happening {
     Happening::StartRequested(StartRequest {
+        so_far: SoFar::default(),
         command: command(name),
         deadline: Timestamp(deadline),
         repeats: Repeats::Never,

@@ -8,7 +8,7 @@ use reelkeeper_actors::recording::egress::{CallError, EgressInfo, EgressStatus, 
 use reelkeeper_actors::recording::encoding::{Encoding, Layout};
 use reelkeeper_actors::recording::event::{
     Attendance, DeleteRequest, Evidence, FileEvidence, Happening, Listed, Presence, Recall, Repeatable,
-    Repeats, Sighting, Source, StartRequest, StopRequest, Unfinished, UnheldRecording,
+    Repeats, Sighting, SoFar, Source, StartRequest, StopRequest, Unfinished, UnheldRecording,
 };
 use reelkeeper_actors::recording::ledger::Owed;
 use reelkeeper_actors::recording::policy::Policy;
@@ -200,6 +200,7 @@ fn call_end(end: CallEnd, of: UidName, policy: &Policy) -> Result<EgressInfo, Ca
 
 fn start(client: ClientName, repeats: Repeats) -> StartRequest {
     StartRequest {
+        so_far: SoFar::default(),
         command: command(client),
         deadline: ARMED,
         repeats,

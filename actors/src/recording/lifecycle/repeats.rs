@@ -6,7 +6,7 @@
 //! neither: then nothing was begun.
 
 use super::super::effect::{Answer, Effect, Refusal};
-use super::super::event::{Recall, Repeatable, Repeats, StartRequest, StopRequest};
+use super::super::event::{Recall, Repeatable, Repeats, SoFar, StartRequest, StopRequest};
 use super::super::ledger::{Asked, Begun, Owed, Phase, Waiting, Wants};
 use super::super::policy;
 use super::super::rules::Rule;
@@ -58,6 +58,10 @@ impl Draft<'_> {
             && self.policy.keeps(Rule::FindOwnStart)
         {
             return self.wait_with_current(start);
+        }
+        if let Repeatable::Start(StartRequest { command, so_far: SoFar::Begun, .. }) = request {
+            let reason = "it ended before it could be answered".to_owned();
+            return self.refuse(command, Refusal::StartFailed { reason });
         }
         let phase = self.state.durable.phase;
         self.decide(phase, &request.clone().into());
