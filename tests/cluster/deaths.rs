@@ -92,6 +92,37 @@ async fn a_frozen_owner_steps_down_when_it_wakes() {
     assert_eq!(stage.livekit.egresses(&room).len(), 1, "one egress, whoever owned the room");
 }
 
+/// The owner has no client of its own any more, and owes an answer to another node's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_leaves_answers_what_came_through_others() {
+    let stage = Stage::set(Door::Open, Leases::Redis).await;
+    let [a, b]: [Node; 2] = stage.nodes().await;
+    let room = stage.room(&a).await;
+    let recording = a.start(&room).await;
+    // Each of them, since it is asked again every second.
+    for nth in 1..=12 {
+        stage.livekit.hold("StopEgress", nth, Point::Work);
+    }
+    let stopping = tokio::spawn({
+        let (api, recording) = (b.api.clone(), recording.clone());
+        async move { api.stop(&recording).await }
+    });
+    stage.livekit.until_held().await;
+    a.process.terminate();
+    until("it drains", TAKEN_OVER, async || {
+        let log = a.process.log().text();
+        if log.contains("draining") { Ok(()) } else { Err(log) }
+    })
+    .await;
+    stage.livekit.release();
+    let stopped = stopping.await.unwrap().expect("an answer");
+    assert_eq!(stopped.status, 202, "{stopped:?}");
+    let log = a.process.log();
+    assert!(a.process.ended_within(TAKEN_OVER).await.success());
+    assert!(!log.text().contains("still under way"), "{}", log.text());
+    stage.until_status(&b, &recording, "complete").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rolling_restart_loses_nothing_and_refuses_nobody() {
     let stage = Stage::set(Door::Open, Leases::Redis).await;
@@ -125,6 +156,8 @@ async fn a_rolling_restart_loses_nothing_and_refuses_nobody() {
     };
     let clients = rooms.each_ref().map(|room| records_on(&balancer, room, &restarted));
     let (fresh, served) = tokio::join!(restarting, futures::future::join_all(clients));
+    let closed: Vec<usize> = balancer.iter().map(Api::closed).collect();
+    assert_eq!(closed, [0; 3], "whatever was taken was answered");
     println!("recordings made meanwhile: {served:?}; {LIVE} ran on");
     for (at, (room, recording)) in recordings.iter().enumerate() {
         stage.until_status(&fresh[at % 3], recording, "active").await;

@@ -1,6 +1,8 @@
 //! The service as its clients see it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -42,13 +44,16 @@ impl Answer {
 pub struct Api {
     http: reqwest::Client,
     origin: String,
+    /// Connections that were taken and closed without an answer.
+    closed: Arc<AtomicUsize>,
 }
 
 impl Api {
     /// A client of whoever listens there.
     pub fn of(address: SocketAddr) -> Self {
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build();
-        Self { http: http.expect("a client without options"), origin: format!("http://{address}") }
+        let http = http.expect("a client without options");
+        Self { http, origin: format!("http://{address}"), closed: Arc::default() }
     }
 
     /// The same client, now of whoever listens there: making one is expensive.
@@ -106,6 +111,12 @@ impl Api {
         self.answer(self.http.get(format!("{}/readyz", self.origin))).await
     }
 
+    /// How many requests it took and left without an answer; those that it refused do not count.
+    #[allow(dead_code, reason = "the ring of the cluster uses it")]
+    pub fn closed(&self) -> usize {
+        self.closed.load(Ordering::Relaxed)
+    }
+
     /// What the node counts.
     pub async fn metrics(&self) -> Option<String> {
         self.http.get(format!("{}/metrics", self.origin)).send().await.ok()?.text().await.ok()
@@ -117,7 +128,13 @@ impl Api {
     }
 
     async fn answer(&self, request: RequestBuilder) -> Option<Answer> {
-        let response = request.send().await.ok()?;
+        let response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => {
+                self.closed.fetch_add(usize::from(!error.is_connect()), Ordering::Relaxed);
+                return None;
+            }
+        };
         let status = response.status().as_u16();
         let retry_after =
             response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
