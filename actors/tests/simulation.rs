@@ -10,8 +10,10 @@
 //! a name (`stories.rs`). Each rule of the lifecycle is taken away to see that somebody notices
 //! (`mutations.rs`).
 //!
-//! The same is played with three to five nodes (`network.rs`), each of which may be frozen, cut off from the others,
-//! from the stores, the leases or LiveKit, or wrongly taken for dead.
+//! The same is played with three to five nodes (`network.rs`, `upkeep.rs`), each of which may be frozen, cut off from the
+//! others, from the stores, the leases or LiveKit, or wrongly taken for dead; and once more with requests under keys that
+//! come again at other nodes, with nodes that are asked to end, all leases lost, two nodes that cannot speak to each other,
+//! and faults of what keeps keys and letters.
 //!
 //! `REELKEEPER_SEED` = the first seed; `REELKEEPER_HISTORIES` = how many from there on, thousands more if asked.
 
@@ -53,6 +55,8 @@ mod surroundings;
 mod timeline;
 #[path = "simulation/truth.rs"]
 mod truth;
+#[path = "simulation/upkeep.rs"]
+mod upkeep;
 #[path = "simulation/webhooks.rs"]
 mod webhooks;
 #[path = "simulation/witness.rs"]
@@ -192,6 +196,15 @@ fn whatever_happens_to_several_nodes_the_promises_hold() {
     println!("seeds {first} to {}", first + histories - 1);
     let failing = failing(first..first + histories, Plan::of_cluster);
     assert!(failing.is_empty(), "{} histories fail\n{}", failing.len(), tell(&failing, Plan::of_cluster));
+}
+
+#[test]
+fn whatever_happens_between_nodes_the_promises_hold() {
+    let first = from_environment("REELKEEPER_SEED").unwrap_or(1);
+    let histories = from_environment("REELKEEPER_HISTORIES").unwrap_or(CLUSTER_HISTORIES);
+    println!("seeds {first} to {}", first + histories - 1);
+    let failing = failing(first..first + histories, Plan::between_nodes);
+    assert!(failing.is_empty(), "{} histories fail\n{}", failing.len(), tell(&failing, Plan::between_nodes));
 }
 
 /// Each of these broke a promise, or a check that knew too little, beyond the range that is usually played.

@@ -46,6 +46,8 @@ struct Errand<'a> {
     command: CommandId,
     deadline: Timestamp,
     what: Happening,
+    /// Whether its client may ask again under the same key, and then learns what became of it.
+    repeats: Repeats,
     /// The last owner that it was sent to.
     sent_to: Option<NodeId>,
     /// Whether somebody may have begun it whose answer is not known.
@@ -69,6 +71,7 @@ impl Orchestrator {
             command: command.id.clone(),
             deadline,
             what,
+            repeats: command.repeats,
             sent_to: None,
             may_be_begun: false,
             letters: Vec::new(),
@@ -78,7 +81,7 @@ impl Orchestrator {
         let answer = match tokio::time::timeout(limit, self.run(&mut errand)).await {
             Ok(Ok(answer)) => self.make_final(&errand, answer).await,
             Ok(refused) => refused,
-            Err(_) => self.give_up(&errand, command.repeats).await,
+            Err(_) => self.give_up(&errand).await,
         };
         self.take_back(&errand, &answer).await;
         answer
@@ -90,18 +93,28 @@ impl Orchestrator {
         if !is_start || !errand.may_be_begun || !matches!(answer, Answer::Refused(_)) {
             return Ok(answer);
         }
-        self.keep(&errand.command, answer).await
+        if errand.repeats == Repeats::AsSameCommand {
+            // A refusal that began nothing is not kept under a client's key.
+            return Err(Refusal::UnderWay);
+        }
+        self.keep(errand, answer).await
     }
 
     /// Keeps an answer, so that whoever carries the command out later says the same. Returns the one that stands: whoever
     /// was first has said what is true.
-    async fn keep(&self, command: &CommandId, answer: Answer) -> Result<Answer, Refusal> {
+    async fn keep(&self, errand: &Errand<'_>, answer: Answer) -> Result<Answer, Refusal> {
         let keys = &self.shared.world.keys;
-        let kept = async {
-            bounded(&self.shared, keys.keep(command, &answer)).await?;
-            bounded(&self.shared, keys.answer_of(command)).await
-        };
-        Ok(kept.await.map_err(|_| Refusal::Unanswerable)?.unwrap_or(answer))
+        loop {
+            let kept = async {
+                bounded(&self.shared, keys.keep(&errand.command, &answer)).await?;
+                bounded(&self.shared, keys.answer_of(&errand.command)).await
+            };
+            match kept.await {
+                Ok(stands) => return Ok(stands.unwrap_or(answer)),
+                Err(_) if self.left_until(errand.deadline).is_zero() => return Err(Refusal::Unanswerable),
+                Err(_) => tokio::time::sleep(LOOK_AGAIN).await,
+            }
+        }
     }
 
     /// Whoever finds the request in the inbox later has nothing to do any more: it has its answer.
@@ -121,7 +134,7 @@ impl Orchestrator {
         loop {
             let is_over = errand.deadline <= self.shared.world.clock.now();
             if errand.sent_to.is_some() && is_over {
-                return self.give_up(errand, Repeats::Never).await;
+                return self.give_up(errand).await;
             }
             let Errand { command, deadline, what, .. } = &*errand;
             let owner = match self.ask_here(errand.room, command.clone(), *deadline, what.clone()).await {
@@ -285,10 +298,11 @@ impl Orchestrator {
 
     /// The deadline passed. What may be carried out elsewhere is told in the inbox, and only then answered
     /// (design 4).
-    async fn give_up(&self, errand: &Errand<'_>, repeats: Repeats) -> Result<Answer, Refusal> {
-        let Some(owner) = &errand.sent_to else {
-            // Whoever asks again learns what became of it.
-            let again = repeats == Repeats::AsSameCommand;
+    async fn give_up(&self, errand: &Errand<'_>) -> Result<Answer, Refusal> {
+        let again = errand.repeats == Repeats::AsSameCommand;
+        let is_start = matches!(errand.what, Happening::StartRequested(_));
+        let Some(owner) = errand.sent_to.as_ref().filter(|_| !(again && is_start)) else {
+            // Whoever asks again learns what became of it. Others may wait for it at this moment, so it is not cancelled.
             return Err(if again { Refusal::UnderWay } else { Refusal::Unanswerable });
         };
         let (command, now) = (&errand.command, self.shared.world.clock.now());
@@ -307,7 +321,7 @@ impl Orchestrator {
         if refusal == Refusal::TimedOutStarting {
             // Whoever reads the request itself only now begins nothing any more; unless it was answered already.
             let ours = Answer::Refused(refusal.clone());
-            let stands = self.keep(command, ours.clone()).await?;
+            let stands = self.keep(errand, ours.clone()).await?;
             if stands != ours {
                 return Ok(stands);
             }

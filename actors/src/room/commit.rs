@@ -80,9 +80,9 @@ pub(super) enum Before {
     Unknown,
 }
 
-/// Reads the room's row and claims it, unless its owner lives. Whoever took the room from us does, whoever suspects it;
-/// else two that suspect each other would take it from each other for as long as they do. Tries until the store
-/// answers; the wait of each request is bounded by its own deadline.
+/// Reads the room's row and claims it, unless its owner lives. Whoever took the room from us does, whatever we think of
+/// it; else two that take each other for dead would take it from each other for as long as they do. Tries until the
+/// store answers; the wait of each request is bounded by its own deadline.
 pub(super) async fn load(shared: &Arc<Shared>, room: &RoomId, before: Before) -> Found {
     let mut tries = 0;
     loop {
@@ -112,6 +112,7 @@ async fn try_load(shared: &Arc<Shared>, room: &RoomId, before: Before) -> Result
     if is_others {
         if let Before::WasOurs(at) = before {
             world.cluster.peers.believe(&found.owner, at);
+            return Ok(Some(Found::Elsewhere(found.owner)));
         }
         let is_suspect = world.cluster.peers.suspects().contains(&found.owner);
         if !is_suspect && bounded(shared, world.coordination.standing(&found.owner)).await? == Standing::Alive

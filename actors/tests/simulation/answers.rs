@@ -89,6 +89,8 @@ impl Promises {
         let begun = starts.any(|told| match &told.answer {
             Answer::Recording(recording) => recording.recording_id.egress == egress.egress,
             Answer::Nothing => told.asked <= asked_at && asked_at <= told.asked.plus(start_timeout),
+            // Whoever asks again learns of it.
+            Answer::Refused(Refusal::UnderWay) => told.key.is_some(),
             Answer::Refused(Refusal::TimedOutStarting) if may_return => told.asked <= asked_at,
             Answer::Refused(_) | Answer::Deleted => false,
         });

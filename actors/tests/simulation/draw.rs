@@ -13,6 +13,7 @@ use reelkeeper_actors::simulator::egress::{WhenFull, Workers};
 use reelkeeper_actors::simulator::faults::{CallTrouble, Fate, Fault, ListScope, WebhookTrouble, What};
 use reelkeeper_actors::simulator::webhooks::EventName;
 
+use crate::keys::with_keys;
 use crate::plan::{
     Away, LEASE, Left, Moment, NodeTrouble, Pace, Plan, Step, StoreCall, StoreFault, StoreTrouble,
 };
@@ -46,6 +47,26 @@ impl Plan {
         plan.nodes = draw.one(&[3, 3, 4, 5]);
         for _ in 0..draw.one(&[0, 1, 2, 4, 7]) {
             let trouble = draw.node_trouble(plan.nodes);
+            plan.steps.push((draw.moment(), trouble));
+        }
+        plan.steps.sort_by_key(|(at, _)| *at);
+        plan
+    }
+}
+
+impl Plan {
+    /// The history of a seed, with several nodes, of which some leave; every start and stop has a key and comes
+    /// again, and what keeps keys and letters fails.
+    pub fn between_nodes(seed: u64) -> Self {
+        let mut plan = with_keys(Self::of_cluster(seed));
+        let mut draw = Draw { chance: StdRng::seed_from_u64(seed.rotate_left(32)), until: 0, lied: true };
+        draw.until = plan.steps.last().map_or(5_000, |(at, _)| (*at).max(5_000));
+        for _ in 0..draw.one(&[0, 1, 2, 4]) {
+            let fault = Step::Store(draw.letters());
+            plan.steps.push((draw.moment(), fault));
+        }
+        for _ in 0..draw.one(&[0, 1, 1, 3]) {
+            let trouble = draw.leave_or_loss(plan.nodes);
             plan.steps.push((draw.moment(), trouble));
         }
         plan.steps.sort_by_key(|(at, _)| *at);
@@ -147,6 +168,22 @@ impl Draw {
         ]);
         let ms = self.one(&[300, 3_000, 9_000, 18_000, 45_000]);
         Step::Node { node: self.chance.random_range(0..nodes), trouble, ms }
+    }
+
+    fn leave_or_loss(&mut self, nodes: usize) -> Step {
+        let node = self.chance.random_range(0..nodes);
+        match self.chance.random_range(0..5) {
+            0 => Step::LeasesLost,
+            1 => Step::Node { node, trouble: NodeTrouble::Apart, ms: self.one(&[3_000, 18_000, 45_000]) },
+            _ => Step::Quit { node, down_ms: self.one(&[100, 2_000, 15_000]) },
+        }
+    }
+
+    fn letters(&mut self) -> StoreFault {
+        use StoreCall::{AnswerLetter, EnterKey, FindKey, KeepAnswer, PutLetter, ReadLetters, RecallAnswer};
+        let calls =
+            [FindKey, EnterKey, KeepAnswer, KeepAnswer, RecallAnswer, PutLetter, ReadLetters, AnswerLetter];
+        StoreFault { call: Some(self.one(&calls)), ..self.store() }
     }
 
     fn crash(&mut self) -> Step {

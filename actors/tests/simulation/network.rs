@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::lock;
 use crate::node::Run;
 use crate::plan::{NodeTrouble, StoreCall};
-use crate::stage::in_run;
+use crate::upkeep::in_run;
 
 /// A run that can be spoken to.
 type Peer = (Arc<Run>, Orchestrator);
@@ -48,6 +48,14 @@ impl Network {
     /// From now on all is well.
     pub fn heal(&self) {
         lock(&self.troubles).clear();
+    }
+
+    /// No node holds a lease any more, until it renews it.
+    pub async fn lose_leases(&self) {
+        let all: Vec<NodeId> = lock(&self.runs).keys().cloned().collect();
+        for node in all {
+            self.coordination.leave(&node).await.expect("memory answers");
+        }
     }
 
     /// Forgets everybody: what a history leaves behind would hold itself.
@@ -88,7 +96,10 @@ impl Peers for Run {
         let network = &self.around().network;
         let work = async {
             let peer = network.peer(node).filter(|(peer, _)| {
-                ![self.node, peer.node].iter().any(|node| network.has(*node, NodeTrouble::NoPeers))
+                let ends = [self.node, peer.node];
+                let apart = self.node.abs_diff(peer.node) == 1
+                    && ends.iter().any(|node| network.has(*node, NodeTrouble::Apart));
+                !apart && !ends.iter().any(|node| network.has(*node, NodeTrouble::NoPeers))
             });
             let (peer, orchestrator) = peer.ok_or_else(|| PeerError::Unreachable("cut".to_owned()))?;
             let received = async {

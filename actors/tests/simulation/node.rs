@@ -46,6 +46,8 @@ pub struct Run {
     /// Dies at this call, counted down.
     ends_at: Mutex<Option<(u32, Moment)>>,
     spared: AtomicBool,
+    /// It was asked to end, so nobody asks it any more.
+    pub leaving: AtomicBool,
     /// Until when it believes that a node lives, whatever the plan says.
     pub believed: Mutex<BTreeMap<NodeId, Instant>>,
     /// How often it asked for the time since the time last changed.
@@ -60,8 +62,20 @@ impl Run {
         let id = fresh_node(&*around.chance);
         let (dead, death) = (AtomicBool::new(false), Notify::new());
         let (ends_at, asked_time) = (Mutex::new(None), Mutex::default());
-        let (spared, believed) = (AtomicBool::new(false), Mutex::default());
-        Arc::new(Self { around, node, id, skew_ms, dead, death, ends_at, spared, believed, asked_time })
+        let (spared, leaving, believed) = (AtomicBool::new(false), AtomicBool::new(false), Mutex::default());
+        Arc::new(Self {
+            around,
+            node,
+            id,
+            skew_ms,
+            dead,
+            death,
+            ends_at,
+            spared,
+            leaving,
+            believed,
+            asked_time,
+        })
     }
 
     pub fn around(&self) -> &Surroundings {

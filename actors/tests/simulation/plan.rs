@@ -92,6 +92,10 @@ pub enum Step {
     StoresAway { ms: u64 },
     /// Something goes wrong around one of several nodes, for so long.
     Node { node: usize, trouble: NodeTrouble, ms: u64 },
+    /// One of several nodes is asked to end, and comes back.
+    Quit { node: usize, down_ms: u64 },
+    /// All leases are lost.
+    LeasesLost,
     /// The node dies at the given call to a port from here on, before it is made or just after it was
     /// carried out, and comes back after a while with another clock.
     Crash { calls: u32, moment: Moment, down_ms: u64, skew_ms: i64 },
@@ -104,6 +108,8 @@ pub enum NodeTrouble {
     Frozen,
     /// No letter comes or goes.
     NoPeers,
+    /// No letter goes between it and those beside it; the others reach both.
+    Apart,
     /// What it answers to other nodes gets lost.
     AnswersLost,
     /// The others think that it is dead.
@@ -239,12 +245,18 @@ impl Plan {
         self.hides_egresses() || self.steps.iter().any(|(_, step)| unheard(step))
     }
 
+    /// Whether nodes that live are ever taken for dead all at once.
+    pub fn loses_leases(&self) -> bool {
+        self.steps.iter().any(|(_, step)| *step == Step::LeasesLost)
+    }
+
     /// How long, at most, nobody sees anything: the node, the stores and LiveKit are away one after the other.
     pub fn longest_silence(&self) -> Duration {
         let away = self.steps.iter().map(|(_, step)| match step {
             Step::LiveKitAway { ms, .. }
             | Step::StoresAway { ms }
             | Step::Crash { down_ms: ms, .. }
+            | Step::Quit { down_ms: ms, .. }
             | Step::Node { ms, .. } => *ms,
             _ => 0,
         });

@@ -5,21 +5,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use reelkeeper_actors::cluster::Cluster;
-use reelkeeper_actors::cluster::lease::OwnLease;
-use reelkeeper_actors::cluster::membership::{Membership, Terms};
-use reelkeeper_actors::embedded::AloneCoordination;
 use reelkeeper_actors::ids::{EgressId, RecordingId, RoomId};
 use reelkeeper_actors::meeting::{MeetingEndAction, Room, RoomConfig, RoomStatus};
-use reelkeeper_actors::orchestrator::{Orchestrator, StartOptions};
+use reelkeeper_actors::orchestrator::StartOptions;
 use reelkeeper_actors::ports::catalog::Catalog as _;
 use reelkeeper_actors::ports::catalog::list::{PAGE_MAX, RecordingQuery};
 use reelkeeper_actors::ports::clock::Clock;
 use reelkeeper_actors::ports::ledger::Ledger as _;
-use reelkeeper_actors::ports::media_probe::NoProbe;
 use reelkeeper_actors::recording::effect::Refusal;
 use reelkeeper_actors::recording::{Recording, RecordingStatus, Timestamp};
-use reelkeeper_actors::room::{Limits, World as Ports};
 use reelkeeper_actors::simulator::World as LiveKit;
 use reelkeeper_actors::simulator::clock::TokioClock;
 use reelkeeper_actors::simulator::egress::Workers;
@@ -29,11 +23,11 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::backing::Backing;
 use crate::keys;
 use crate::lock;
-use crate::network::{Network, uptime};
-use crate::node::Run;
+use crate::network::Network;
 use crate::plan::{Away, Plan, Step};
 use crate::surroundings::{Chance, Surroundings};
 use crate::timeline::Timeline;
+use crate::upkeep::{Node, in_run, keep_node_up};
 use crate::webhooks;
 use crate::witness::Witness;
 
@@ -81,15 +75,6 @@ pub enum Answer {
     Nothing,
 }
 
-/// A node that is up.
-#[derive(Clone)]
-pub struct Node {
-    pub run: Arc<Run>,
-    pub orchestrator: Orchestrator,
-    /// What it does as one of several; ends with its last clone.
-    _membership: Option<Arc<Membership>>,
-}
-
 /// Everybody who takes part.
 pub struct Stage {
     pub plan: Plan,
@@ -103,11 +88,11 @@ pub struct Stage {
     /// Whether no webhook arrives any more.
     pub deaf: AtomicBool,
     asking: Mutex<usize>,
-    nodes: Mutex<Vec<Option<Node>>>,
+    pub nodes: Mutex<Vec<Option<Node>>>,
     /// Whose turn it is to be asked.
     turn: AtomicUsize,
     /// How long each node is down after its next death, and its clock's skew from then on.
-    comes_back: Mutex<Vec<(u64, i64)>>,
+    pub comes_back: Mutex<Vec<(u64, i64)>>,
 }
 
 impl Stage {
@@ -205,6 +190,8 @@ impl Stage {
                     *only = (down_ms, skew_ms);
                 }
             }
+            Step::Quit { node, down_ms } => self.quit(node, down_ms),
+            Step::LeasesLost => self.around.network.lose_leases().await,
             Step::Node { node, trouble, ms } => self.around.network.trouble(node, trouble, ms),
             Step::Original { room, left } => self.leave_behind(room, left).await,
             Step::Deaf => self.deaf.store(true, Ordering::Relaxed),
@@ -305,7 +292,8 @@ impl Stage {
     /// A node that is up; with several each in turn.
     pub fn up(&self) -> Option<Node> {
         let nodes = lock(&self.nodes);
-        let living: Vec<&Node> = nodes.iter().flatten().filter(|node| !node.run.is_dead()).collect();
+        let wants = |node: &&Node| !node.run.is_dead() && !node.run.leaving.load(Ordering::Relaxed);
+        let living: Vec<&Node> = nodes.iter().flatten().filter(wants).collect();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         living.get(turn.checked_rem(living.len())?).map(|node| (*node).clone())
     }
@@ -372,79 +360,6 @@ async fn answer_of(node: &Node, room: &Room, what: &Asked, key: Option<u64>) -> 
         }
     };
     in_run(&node.run, work).await.unwrap_or(Answer::Nothing)
-}
-
-/// Carries something out inside a run of the node; none if that dies first.
-pub async fn in_run<T: Send + 'static>(run: &Arc<Run>, work: impl Future<Output = T>) -> Option<T> {
-    let caught = futures::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(work));
-    tokio::select! {
-        biased;
-        () = run.ended() => None,
-        done = caught => match done {
-            Ok(done) => Some(done),
-            Err(_) if run.is_dead() => None,
-            Err(panic) => std::panic::resume_unwind(panic),
-        },
-    }
-}
-
-/// Starts the node, and starts it again whenever it has died.
-async fn keep_node_up(stage: Arc<Stage>, number: usize) {
-    let mut skew = 0;
-    loop {
-        let run = Run::begin(stage.around.clone(), number, skew);
-        let node = in_run(&run, build(&stage, &run)).await.flatten();
-        if let Some(node) = node {
-            lock(&stage.nodes)[number] = Some(node);
-            run.ended().await;
-            match lock(&stage.nodes).get_mut(number) {
-                Some(node) => *node = None,
-                None => return,
-            }
-        } else {
-            run.ends();
-            sleep(Duration::from_secs(1)).await;
-        }
-        if !stage.around.timeline.falls().is_empty() {
-            return;
-        }
-        let (down, next) = lock(&stage.comes_back)[number];
-        skew = next;
-        sleep(Duration::from_millis(down)).await;
-        stage.around.timeline.tell(|| format!("node starts, its clock off by {skew} ms"));
-    }
-}
-
-/// Builds the node's tree and takes up what earlier runs left; none if the store is away.
-async fn build(stage: &Arc<Stage>, run: &Arc<Run>) -> Option<Node> {
-    let several = stage.plan.nodes > 1;
-    let ports = Ports {
-        node: run.id.clone(),
-        policy: stage.plan.policy(),
-        limits: Limits::default(),
-        ledger: run.clone(),
-        keys: run.clone(),
-        catalog: run.clone(),
-        coordination: if several { run.clone() } else { Arc::new(AloneCoordination::new()) },
-        blobs: run.clone(),
-        media_probe: Arc::new(NoProbe),
-        notifier: run.clone(),
-        cluster: if several {
-            let lease = Arc::new(OwnLease::lasting(stage.plan.lease, uptime));
-            Cluster { peers: run.clone(), inbox: run.clone(), lease }
-        } else {
-            Cluster::alone()
-        },
-        media_server: run.clone(),
-        clock: run.clone(),
-        entropy: stage.around.chance.clone(),
-    };
-    let (orchestrator, _tree) = Orchestrator::start_tree(ports).await.expect("a tree can be started");
-    let terms = Terms { lease: stage.plan.lease, address: String::new(), inbox: Duration::from_secs(1) };
-    let membership = several.then(|| Arc::new(Membership::begin(&orchestrator, terms)));
-    stage.around.network.joins(run, &orchestrator);
-    orchestrator.take_up().await.ok()?;
-    Some(Node { run: run.clone(), orchestrator, _membership: membership })
 }
 
 impl std::fmt::Display for Told {

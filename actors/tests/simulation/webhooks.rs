@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use crate::lock;
-use crate::stage::{Stage, in_run};
+use crate::stage::Stage;
+use crate::upkeep::in_run;
 
 /// How long LiveKit waits for the answer to a webhook.
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
