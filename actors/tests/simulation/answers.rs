@@ -210,9 +210,9 @@ impl Promises {
         let shown = told.shown.is_some_and(|shown| place(shown) >= place(recording.status));
         let waited = told.kept_back_since.is_some_and(|since| told.answered.since(since) >= SHOW_GRACE);
         // Under a key it may be told what was true long ago.
-        // Under a deletion nothing is left to find.
-        let erased = self.was_erased(&recording.recording_id);
-        let excused = waited || told.key.is_some() || erased || self.waited_to_the_end(told);
+        // After a deletion nothing is left to find, and the answer of a stop may be longer under way.
+        let deleted = self.was_deleted(&recording.recording_id);
+        let excused = waited || told.key.is_some() || deleted || self.waited_to_the_end(told);
         self.expect("a client finds what it was told", shown || excused, || {
             format!("{told}, and finds {:?}", told.shown)
         });

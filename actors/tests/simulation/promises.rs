@@ -167,7 +167,7 @@ impl Promises {
                 let id = recording_of(egress);
                 let shown = stage.shown(&id).await;
                 // Deleted when it was lost: it is stopped when it is back.
-                let gone = self.was_erased(&id) && lock(&stage.shaken).contains(&id.egress);
+                let gone = self.was_deleted(&id) && lock(&stage.shaken).contains(&id.egress);
                 self.expect("what runs is shown", gone || shown.is_some(), || {
                     format!("{id} has no document")
                 });
