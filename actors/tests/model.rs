@@ -14,6 +14,7 @@
 //! recordings, keys of clients. `tests/simulation` plays those.
 #![forbid(unsafe_code)]
 
+use self::runs::Quiet;
 use self::sets::Need;
 
 #[path = "model/clients.rs"]
@@ -50,14 +51,14 @@ const OPTION: &str = "REELKEEPER_MODEL";
 
 #[test]
 fn small_sets_keep_every_promise() {
-    runs::all_hold(sets::small());
+    runs::all_hold(sets::small(), Quiet::Sought);
 }
 
 #[test]
 fn large_sets_keep_every_promise_if_asked_for() {
     let Ok(wanted) = std::env::var(OPTION) else { return };
     let sets = sets::large().into_iter().filter(|set| wanted == "large" || set.name.contains(&wanted));
-    runs::all_hold(sets.collect());
+    runs::all_hold(sets.collect(), Quiet::SoughtInSmall);
 }
 
 #[test]
