@@ -27,7 +27,7 @@ const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 const JITTER: u32 = 10;
 
 /// Shortest and longest lease of a task: a sweeper that died is replaced so soon. Between them it is the interval.
-const LEASE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_mins(1));
+const LEASE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(1));
 
 fn lease(interval: Duration) -> Duration {
     interval.clamp(LEASE.0, LEASE.1)
