@@ -119,7 +119,7 @@ impl Orchestrator {
 
     /// Whoever finds the request in the inbox later has nothing to do any more: it has its answer.
     async fn take_back(&self, errand: &Errand<'_>, answer: &Result<Answer, Refusal>) {
-        if matches!(answer, Err(Refusal::StopOwed)) {
+        if matches!(answer, Err(Refusal::StopOwed) | Ok(Answer::Refused(Refusal::StopOwed))) {
             return;
         }
         let reply = Reply::of_answer(answer.as_ref().ok().cloned()).to_text();
@@ -174,7 +174,9 @@ impl Orchestrator {
                     tokio::time::sleep(ASK_AGAIN).await;
                 }
                 // It died over it, or left: whoever comes after it finds it.
-                Some(Answer::Refused(Refusal::Unanswerable)) => {
+                Some(Answer::Refused(refusal @ (Refusal::Unanswerable | Refusal::UnderWay)))
+                    if refusal == Refusal::Unanswerable || errand.repeats == Repeats::Never =>
+                {
                     (errand.may_be_begun, errand.is_read) = (true, true);
                     tokio::time::sleep(ASK_AGAIN).await;
                 }
@@ -261,8 +263,8 @@ impl Orchestrator {
     async fn ask_by_inbox(&self, errand: &mut Errand<'_>, owner: &NodeId, letter: String) -> Option<Answer> {
         let id = match errand.letters.last() {
             Some(last) if !errand.is_read => last.clone(),
-            None => errand.command.to_string(),
-            Some(_) => format!("{}~{}", errand.command, errand.letters.len()),
+            // Never one that another request of the same command was answered by.
+            _ => fresh_command(&*self.shared.world.entropy).to_string(),
         };
         errand.is_read = false;
         // It may lie there though its answer was lost.
@@ -310,7 +312,10 @@ impl Orchestrator {
         let deadline = now.plus(self.shared.world.limits.request_timeout);
         let (what, refusal) = match &errand.what {
             Happening::StopRequested(stop) => {
-                (Happening::StopRequested(StopRequest { deadline, ..stop.clone() }), Refusal::StopOwed)
+                // Another command: of this one it is kept that the stop is owed.
+                let (command, repeats) = (fresh_command(&*self.shared.world.entropy), Repeats::Never);
+                let stop = StopRequest { command, deadline, repeats, ..stop.clone() };
+                (Happening::StopRequested(stop), Refusal::StopOwed)
             }
             Happening::DeleteRequested(delete) => {
                 let refusal = Refusal::DeletionOwed { dependency: "owner" };
@@ -332,6 +337,10 @@ impl Orchestrator {
         let letter = letter.ok_or(Refusal::Unanswerable)?.to_text();
         let put = self.put(&id, errand.room, owner, letter).await;
         put.map_err(|_| Refusal::Unanswerable)?;
+        if refusal == Refusal::StopOwed && again {
+            // Whoever asks again under its key is told the same.
+            return self.keep(errand, Answer::Refused(refusal)).await;
+        }
         Err(refusal)
     }
 

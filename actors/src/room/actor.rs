@@ -431,8 +431,13 @@ impl RoomActorState {
             _ => None,
         };
         let world = &self.shared.world;
-        let is_certain = world.cluster.lease.is_held() && !self.read_again;
-        let us = (&world.node, if is_certain { Ownership::Certain } else { Ownership::Doubtful });
+        let lease = &world.cluster.lease;
+        let ownership = match (lease.is_held() && !self.read_again, lease.is_endless()) {
+            (false, _) => Ownership::Doubtful,
+            (true, true) => Ownership::Sole,
+            (true, false) => Ownership::Certain,
+        };
+        let us = (&world.node, ownership);
         let timed_out = self.replies.give_up_overdue(world.clock.now(), &self.state, uncommitted, us);
         self.timed_out.extend(timed_out);
     }

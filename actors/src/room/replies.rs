@@ -15,7 +15,9 @@ use crate::recording::lifecycle::Decision;
 /// Whether nobody else can have decided for the room meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ownership {
-    /// Nobody can.
+    /// Nobody can: there is nobody else.
+    Sole,
+    /// Whoever does takes us for dead, though we hold our lease.
     Certain,
     /// Our lease lapsed, and the row was not read since.
     Doubtful,
@@ -133,6 +135,14 @@ impl Replies {
                     let _ = reply.sender.send(Told::Begun(us.clone()));
                     continue;
                 }
+                // Another owner may have answered it by now, and whoever asks again under its key learns what.
+                (_, true, true)
+                    if answer.is_none()
+                        && ownership == Ownership::Certain
+                        && is_keyed(committed, uncommitted, &reply.command) =>
+                {
+                    Refusal::UnderWay
+                }
                 (_, true, true) => {
                     timed_out.extend(answer.is_none().then(|| reply.command.clone()));
                     Refusal::TimedOutStarting
@@ -159,6 +169,12 @@ impl Replies {
             let _ = reply.sender.send(Told::Begun(owner.clone()));
         }
     }
+}
+
+/// Whether a start may come again.
+fn is_keyed(committed: &State, uncommitted: Option<&Decision>, wanted: &CommandId) -> bool {
+    let states = [Some(committed), uncommitted.map(|decision| &decision.state)];
+    states.into_iter().flatten().any(|state| state.durable.begun.iter().any(|begun| begun.command == *wanted))
 }
 
 /// The answer that waits only for what is pending to be carried out.

@@ -90,7 +90,12 @@ pub fn contradictions(all: &[Told]) -> Vec<String> {
         };
         // A stop that was promised may be carried out by the time that somebody asks again.
         let promised = told.answer == Answer::Refused(Refusal::StopOwed);
-        let kept = |other: &&Told| promised && matches!(other.answer, Answer::Recording(_));
+        // Asked at once at two nodes, one may have looked for an answer before the other gave it, and begin anew.
+        let stopped = matches!(told.answer, Answer::Refused(Refusal::StartFailed { .. }));
+        let kept = |other: &&Told| {
+            let at_once = stopped && other.asked <= told.answered;
+            (promised || at_once) && matches!(other.answer, Answer::Recording(_))
+        };
         let others =
             all[index + 1..].iter().filter(same).filter(|other| other.answer != told.answer && !kept(other));
         found.extend(others.map(|other| format!("{told}\n  but then {other}")));

@@ -32,6 +32,8 @@ pub struct Network {
     pub inbox: MemoryInbox,
     /// Every run there was; a dead one refuses connections.
     runs: Mutex<BTreeMap<NodeId, Peer>>,
+    /// From when on a lease that is missing says that its node is gone, since all were lost.
+    believed_from: Mutex<Option<Instant>>,
     /// Until when something goes wrong around a node.
     troubles: Mutex<BTreeMap<(usize, NodeTrouble), Instant>>,
 }
@@ -50,8 +52,9 @@ impl Network {
         lock(&self.troubles).clear();
     }
 
-    /// No node holds a lease any more, until it renews it.
-    pub async fn lose_leases(&self) {
+    /// No node holds a lease any more, until it renews it; and so nobody counts as gone for one lease.
+    pub async fn lose_leases(&self, lease: Duration) {
+        *lock(&self.believed_from) = Some(Instant::now() + lease);
         let all: Vec<NodeId> = lock(&self.runs).keys().cloned().collect();
         for node in all {
             self.coordination.leave(&node).await.expect("memory answers");
@@ -175,7 +178,12 @@ impl Coordination for Run {
     }
 
     async fn standing(&self, node: &NodeId) -> Result<Standing, PortError> {
-        self.leases("standing", self.around().network.coordination.standing(node)).await
+        let network = &self.around().network;
+        let standing = async {
+            let says_nothing = lock(&network.believed_from).is_some_and(|from| Instant::now() < from);
+            if says_nothing { Ok(Standing::Alive) } else { network.coordination.standing(node).await }
+        };
+        self.leases("standing", standing).await
     }
 
     async fn reserve_name(

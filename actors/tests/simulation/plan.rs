@@ -245,9 +245,9 @@ impl Plan {
         self.hides_egresses() || self.steps.iter().any(|(_, step)| unheard(step))
     }
 
-    /// Whether nodes that live are ever taken for dead all at once.
-    pub fn loses_leases(&self) -> bool {
-        self.steps.iter().any(|(_, step)| *step == Step::LeasesLost)
+    /// Whether a node that lives may be taken for dead.
+    pub fn takes_over(&self) -> bool {
+        self.steps.iter().any(|(_, step)| matches!(step, Step::LeasesLost | Step::Node { .. }))
     }
 
     /// How long, at most, nobody sees anything: the node, the stores and LiveKit are away one after the other.

@@ -233,7 +233,7 @@ impl Promises {
         });
         let actors = stage.active_rooms().await;
         // Whoever was taken for dead while nothing changed finds out by a janitor (`due_rows`), and there is none here.
-        let left = settled && !stage.plan.loses_leases();
+        let left = settled && !stage.plan.takes_over();
         self.expect("idle actors leave", actors == Some(0) || !left, || format!("{actors:?} are left"));
         let truth = Truth::now(&stage);
         let running = truth.findable(&stage).await;

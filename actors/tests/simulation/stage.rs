@@ -191,7 +191,7 @@ impl Stage {
                 }
             }
             Step::Quit { node, down_ms } => self.quit(node, down_ms),
-            Step::LeasesLost => self.around.network.lose_leases().await,
+            Step::LeasesLost => self.around.network.lose_leases(self.plan.lease).await,
             Step::Node { node, trouble, ms } => self.around.network.trouble(node, trouble, ms),
             Step::Original { room, left } => self.leave_behind(room, left).await,
             Step::Deaf => self.deaf.store(true, Ordering::Relaxed),
