@@ -271,6 +271,7 @@ impl Orchestrator {
     /// # Errors
     /// The refusal to tell the client.
     pub async fn delete_whatever_it_does(&self, recording: &RecordingId) -> Result<(), Refusal> {
+        let _under_way = self.requests.token();
         self.carry_out_deletion(recording, Unfinished::Abort).await
     }
 

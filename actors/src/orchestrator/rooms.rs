@@ -137,7 +137,9 @@ impl Orchestrator {
         policy: AutoDeletionPolicy,
     ) -> Result<RoomDeleted, RoomRefusal> {
         let (this, room) = (self.clone(), room.clone());
+        // A node that leaves waits for it.
         let work = async move { this.carry_out_room_deletion(&room, policy).await };
+        let work = self.requests.track_future(work);
         tokio::spawn(work.in_current_span()).await.unwrap_or_else(|ended| {
             Err(PortError::misused("reelkeeper", format_args!("a deletion fell: {ended}")).into())
         })

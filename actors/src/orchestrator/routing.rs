@@ -151,7 +151,10 @@ impl Orchestrator {
                     owner
                 }
                 Some(Told::Begun(owner)) => {
-                    if let Happening::StartRequested(start) = &mut errand.what {
+                    // What has a client's key is kept from its beginning.
+                    if let Happening::StartRequested(start) = &mut errand.what
+                        && errand.repeats == Repeats::Never
+                    {
                         start.so_far = SoFar::Begun;
                     }
                     self.as_command(errand).await.map_err(|_| Refusal::Unanswerable)?;

@@ -20,7 +20,7 @@ use super::commit::{self, Claim, Committed, Found, Header, Removed};
 use super::replies::{Ownership, Replies};
 use super::supervisor::SupervisorMessage;
 use super::{RoomMessage, Shared, Taken, Told, effects, meet};
-use crate::ids::{CommandId, RoomId};
+use crate::ids::{ClaimId, CommandId, RoomId};
 use crate::ports::clock::{fresh_claim, fresh_secrets, fresh_uid};
 use crate::recording::Timestamp;
 use crate::recording::effect::{Answer, Effect, Refusal};
@@ -40,6 +40,8 @@ pub enum Own {
     Committed(CommitEnd),
     /// Whether the claim still stood when an answer was to be given from memory.
     Verified(Claim),
+    /// Whether a claim that was doubted still stood.
+    Doubted(ClaimId, Claim),
     /// The row of an idle room was to be removed.
     Removed(RemovalEnd),
     /// An effect came back.
@@ -224,8 +226,9 @@ impl RoomActorState {
             RoomMessage::News { what, stored } => {
                 self.queue.push_back(Input { what, command: None, stored: Some(stored) });
             }
-            // Somebody found the row to be a dead node's: what this actor holds of it is a claim that was taken from it.
-            RoomMessage::TakeUp => self.read_again |= self.may_be_mistaken(),
+            // Somebody found the row to be a dead node's: what this actor holds of it may be a claim that was taken from it.
+            RoomMessage::TakeUp if self.may_be_mistaken() => self.doubt_claim(),
+            RoomMessage::TakeUp => {}
             RoomMessage::ReadAgain => self.read_again = true,
             RoomMessage::Observe(reply) => {
                 let _ = reply.send(self.observe());
@@ -247,6 +250,10 @@ impl RoomActorState {
             Own::Loaded(loaded) => self.loaded(loaded.0),
             Own::Committed(end) => self.committed(end.0),
             Own::Verified(claim) => self.verified(claim),
+            Own::Doubted(claim, Claim::Gone) if claim == self.header.claim => {
+                self.read_again |= self.may_be_mistaken();
+            }
+            Own::Doubted(..) => {}
             Own::Removed(end) => self.removed(&end.0),
             Own::Outcome { generation, what } => {
                 if generation == self.generation || is_evidence(&what) {

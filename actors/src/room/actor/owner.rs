@@ -115,6 +115,16 @@ impl RoomActorState {
         });
     }
 
+    /// Looks whether the claim still stands, and goes on meanwhile.
+    pub(super) fn doubt_claim(&self) {
+        let (shared, room, myself) = (self.shared.clone(), self.room.clone(), self.myself.clone());
+        let claim = self.header.claim.clone();
+        tokio::spawn(async move {
+            let seen = commit::look_at_claim(&shared, &room, &claim).await;
+            let _ = myself.cast(RoomMessage::Own(Own::Doubted(claim, seen)));
+        });
+    }
+
     pub(super) fn verified(&mut self, claim: Claim) {
         match std::mem::replace(&mut self.standing, Standing::Ready) {
             Standing::Verifying(undecided) if claim == Claim::Stands => {
