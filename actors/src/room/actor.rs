@@ -322,7 +322,7 @@ impl RoomActorState {
 
     fn take_effect(&mut self, decision: Decision, input: Input) {
         let recorded = self.state.durable.current.is_some();
-        count_change(&self.state, &decision);
+        count_change(&self.state, &input.what, &decision);
         self.state = decision.state;
         self.shared.live.is_now(&self.room, &self.state.durable);
         if recorded && self.state.durable.current.is_none() {

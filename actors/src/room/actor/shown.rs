@@ -2,7 +2,9 @@
 
 use super::{RoomActorState, Standing};
 use crate::ids::{EgressId, RecordingId, Uid};
-use crate::recording::ledger::{Cause, RoomState, State};
+use crate::recording::RecordingStatus;
+use crate::recording::event::Happening;
+use crate::recording::ledger::{Cause, RoomState, State, Track};
 use crate::recording::lifecycle::Decision;
 use crate::room::Observed;
 
@@ -29,15 +31,27 @@ fn is_lost(room: &RoomState, uid: &Uid) -> bool {
     room.unsettled.iter().any(|unsettled| unsettled.track.uid == *uid && unsettled.cause == Cause::Lost)
 }
 
-/// Counts what a decision says of recordings.
-pub(super) fn count_change(before: &State, decision: &Decision) {
+/// What the document of a recording showed before a decision: the row may know nothing of it any more.
+fn shown_before(before: &State, what: &Happening, track: &Track) -> Option<RecordingStatus> {
+    let held = before.durable.tracks().find(|t| t.uid == track.uid);
+    match (held, what) {
+        (Some(held), _) => held.shown,
+        (None, Happening::EgressSeen(seen)) if track.egress.as_ref() == Some(&seen.info.egress) => {
+            seen.document
+        }
+        _ => None,
+    }
+}
+
+/// Counts what a decision about something says of recordings.
+pub(super) fn count_change(before: &State, what: &Happening, decision: &Decision) {
     for unsettled in &decision.state.durable.unsettled {
         if unsettled.cause == Cause::Lost && !is_lost(&before.durable, &unsettled.track.uid) {
             metrics::counter!("reelkeeper_lost_total").increment(1);
         }
     }
     for track in decision.state.durable.tracks() {
-        let shown = before.durable.tracks().find(|t| t.uid == track.uid).and_then(|track| track.shown);
+        let shown = shown_before(before, what, track);
         let Some(now) = track.shown.filter(|now| shown != Some(*now) && now.is_terminal()) else { continue };
         metrics::counter!("reelkeeper_recordings_total", "status" => now.name()).increment(1);
         let corrected = shown.filter(|shown| shown.is_terminal());
