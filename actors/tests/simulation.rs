@@ -218,6 +218,15 @@ fn histories_of_several_nodes_that_broke_a_promise_keep_it() {
     }
 }
 
+/// The same of those in which requests come again at other nodes.
+#[test]
+fn histories_between_nodes_that_broke_a_promise_keep_it() {
+    for seed in [2542, 3828, 8330, 10611, 12138, 12204, 24180, 25611] {
+        let failing = failing(seed..seed + 1, Plan::between_nodes);
+        assert!(failing.is_empty(), "{}", tell(&failing, Plan::between_nodes));
+    }
+}
+
 #[test]
 fn the_same_seed_gives_the_same_history() {
     for seed in 1..=20 {
