@@ -180,31 +180,34 @@ fn tell_one(seed: u64, history: Plan, promise: &str) -> String {
     )
 }
 
+/// Plays these histories, which must keep every promise.
+fn all_hold(seeds: Range<u64>, history: fn(u64) -> Plan) {
+    let failing = failing(seeds, history);
+    assert!(failing.is_empty(), "{} histories fail\n{}", failing.len(), tell(&failing, history));
+}
+
+/// The histories that are usually played, or those that the environment asks for.
+#[allow(clippy::print_stdout, reason = "which were played is said where the test runs")]
+fn usual(histories: u64) -> Range<u64> {
+    let first = from_environment("REELKEEPER_SEED").unwrap_or(1);
+    let histories = from_environment("REELKEEPER_HISTORIES").unwrap_or(histories);
+    println!("seeds {first} to {}", first + histories - 1);
+    first..first + histories
+}
+
 #[test]
 fn whatever_happens_the_promises_hold() {
-    let first = from_environment("REELKEEPER_SEED").unwrap_or(1);
-    let histories = from_environment("REELKEEPER_HISTORIES").unwrap_or(HISTORIES);
-    println!("seeds {first} to {}", first + histories - 1);
-    let failing = failing(first..first + histories, Plan::of);
-    assert!(failing.is_empty(), "{} histories fail\n{}", failing.len(), tell(&failing, Plan::of));
+    all_hold(usual(HISTORIES), Plan::of);
 }
 
 #[test]
 fn whatever_happens_to_several_nodes_the_promises_hold() {
-    let first = from_environment("REELKEEPER_SEED").unwrap_or(1);
-    let histories = from_environment("REELKEEPER_HISTORIES").unwrap_or(CLUSTER_HISTORIES);
-    println!("seeds {first} to {}", first + histories - 1);
-    let failing = failing(first..first + histories, Plan::of_cluster);
-    assert!(failing.is_empty(), "{} histories fail\n{}", failing.len(), tell(&failing, Plan::of_cluster));
+    all_hold(usual(CLUSTER_HISTORIES), Plan::of_cluster);
 }
 
 #[test]
 fn whatever_happens_between_nodes_the_promises_hold() {
-    let first = from_environment("REELKEEPER_SEED").unwrap_or(1);
-    let histories = from_environment("REELKEEPER_HISTORIES").unwrap_or(CLUSTER_HISTORIES);
-    println!("seeds {first} to {}", first + histories - 1);
-    let failing = failing(first..first + histories, Plan::between_nodes);
-    assert!(failing.is_empty(), "{} histories fail\n{}", failing.len(), tell(&failing, Plan::between_nodes));
+    all_hold(usual(CLUSTER_HISTORIES), Plan::between_nodes);
 }
 
 /// Each of these broke a promise, or a check that knew too little, beyond the range that is usually played.
@@ -213,8 +216,7 @@ fn histories_of_several_nodes_that_broke_a_promise_keep_it() {
     for seed in
         [5066, 6233, 9799, 12713, 25072, 26146, 37198, 41598, 70503, 110_851, 124_511, 139_467, 142_894]
     {
-        let failing = failing(seed..seed + 1, Plan::of_cluster);
-        assert!(failing.is_empty(), "{}", tell(&failing, Plan::of_cluster));
+        all_hold(seed..seed + 1, Plan::of_cluster);
     }
 }
 
@@ -222,8 +224,7 @@ fn histories_of_several_nodes_that_broke_a_promise_keep_it() {
 #[test]
 fn histories_between_nodes_that_broke_a_promise_keep_it() {
     for seed in [2542, 3828, 8330, 10611, 12138, 12204, 24180, 25611] {
-        let failing = failing(seed..seed + 1, Plan::between_nodes);
-        assert!(failing.is_empty(), "{}", tell(&failing, Plan::between_nodes));
+        all_hold(seed..seed + 1, Plan::between_nodes);
     }
 }
 

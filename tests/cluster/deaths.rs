@@ -31,11 +31,8 @@ async fn a_killed_owners_rooms_go_on_at_another_node() {
             began.elapsed()
         );
         if door == Door::Open {
-            until("it is suspected before its lease ends", TAKEN_OVER, async || {
-                let log = b.process.log().text();
-                if log.contains("node refuses connections") { Ok(()) } else { Err(log) }
-            })
-            .await;
+            // It is suspected before its lease ends.
+            b.until_said("node refuses connections", 1, TAKEN_OVER).await;
         }
         stage.until_status(&b, &one, "complete").await;
         stage.until_status(&b, &other, "active").await;
@@ -55,10 +52,7 @@ async fn a_start_whose_owner_is_killed_is_answered_by_the_next() {
     // The room is `a`'s; the start comes in at `b`, and is held in LiveKit.
     let first = a.start(&room).await;
     stage.livekit.hold("StopEgress", 1, Point::Work);
-    let stopping = tokio::spawn({
-        let (api, first) = (b.api.clone(), first.clone());
-        async move { api.stop(&first).await }
-    });
+    let stopping = b.stopping(&first);
     stage.livekit.until_held().await;
     a.process.kill().await;
     stage.livekit.drop_held();
@@ -79,11 +73,7 @@ async fn a_frozen_owner_steps_down_when_it_wakes() {
     let recording = a.start(&room).await;
     a.process.freeze();
     let began = Instant::now();
-    until("the next owner stands", TAKEN_OVER, async || {
-        let log = b.process.log().text();
-        if log.contains("room claimed") { Ok(()) } else { Err("nobody claimed it".to_owned()) }
-    })
-    .await;
+    b.until_said("room claimed", 1, TAKEN_OVER).await;
     println!("a frozen node's room was claimed after {:?}, its lease is {LEASE:?}", began.elapsed());
     a.process.thaw();
     // It believes that it owns the room, until it asks.
@@ -103,17 +93,10 @@ async fn a_node_that_leaves_answers_what_came_through_others() {
     for nth in 1..=12 {
         stage.livekit.hold("StopEgress", nth, Point::Work);
     }
-    let stopping = tokio::spawn({
-        let (api, recording) = (b.api.clone(), recording.clone());
-        async move { api.stop(&recording).await }
-    });
+    let stopping = b.stopping(&recording);
     stage.livekit.until_held().await;
     a.process.terminate();
-    until("it drains", TAKEN_OVER, async || {
-        let log = a.process.log().text();
-        if log.contains("draining") { Ok(()) } else { Err(log) }
-    })
-    .await;
+    a.until_said("draining", 1, TAKEN_OVER).await;
     stage.livekit.release();
     let stopped = stopping.await.unwrap().expect("an answer");
     assert_eq!(stopped.status, 202, "{stopped:?}");

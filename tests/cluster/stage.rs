@@ -6,8 +6,9 @@ use std::time::Duration;
 use reelkeeper_actors::ids::{RecordingId, RoomId};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 
-use crate::api::Api;
+use crate::api::{Answer, Api};
 use crate::backends::{self, Backend};
 use crate::certificates::Certificates;
 use crate::livekit::{LiveKit, quick};
@@ -188,9 +189,14 @@ fn fresh_addresses() -> [SocketAddr; 2] {
 impl Node {
     /// Waits until so many others are connected.
     pub async fn until_connected(&self, others: usize) {
-        until("it is connected", PATIENCE, async || {
-            let connected = self.process.log().text().matches("connected to a node").count();
-            if connected >= others { Ok(()) } else { Err(format!("to {connected} of {others}")) }
+        self.until_said("connected to a node", others, PATIENCE).await;
+    }
+
+    /// Waits until its log says so, so many times.
+    pub async fn until_said(&self, words: &str, times: usize, limit: Duration) {
+        until(&format!("its log says {words:?}"), limit, async || {
+            let log = self.process.log().text();
+            if log.matches(words).count() >= times { Ok(()) } else { Err(log) }
         })
         .await;
     }
@@ -212,6 +218,12 @@ impl Node {
         let shown = http.get(url("/cluster")).bearer_auth(token).send().await.unwrap();
         assert_eq!(shown.status(), 200);
         shown.json().await.unwrap()
+    }
+
+    /// A stop that is under way.
+    pub fn stopping(&self, recording: &RecordingId) -> JoinHandle<Option<Answer>> {
+        let (api, recording) = (self.api.clone(), recording.clone());
+        tokio::spawn(async move { api.stop(&recording).await })
     }
 
     pub async fn stop(&self, recording: &RecordingId) {

@@ -1,8 +1,8 @@
 //! Who lives, and whose rooms are to be taken over.
 //!
-//! Owns this node's renewals and the watch over the others' leases. A node that is gone
-//! loses its rooms at once: each living one takes those that rendezvous hashing gives it, and a little later
-//! whatever is left. That only spreads the work; who owns a room its row decides.
+//! Owns this node's renewals and the watch over the others' leases. A node that is gone loses its rooms at once: each
+//! living one takes those that rendezvous hashing gives it, and a little later whatever is left. That only spreads the
+//! work; who owns a room its row decides.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -122,9 +122,9 @@ async fn watch_suspects(orchestrator: Orchestrator, members: watch::Receiver<Vec
         let suspects: BTreeSet<NodeId> = cluster.peers.suspects().into_iter().collect();
         for node in suspects.difference(&suspected) {
             tracing::warn!(peer.id = %node, "node refuses connections, its rooms are taken over");
-            let living: Vec<Member> = members.borrow().clone();
-            let living =
-                living.into_iter().map(|member| member.node).filter(|living| living != node).collect();
+            let mut living: BTreeSet<NodeId> =
+                members.borrow().iter().map(|member| member.node.clone()).collect();
+            living.remove(node);
             tokio::spawn(take_over(orchestrator.clone(), node.clone(), living));
         }
         suspected = suspects;

@@ -214,29 +214,23 @@ async fn wait(
 async fn sweep(
     mut pass: Pass,
     mut counts: Counts,
-    of: (Task, Duration),
-    orchestrator: &Orchestrator,
-) -> Swept {
-    let ended = sweep_on(&mut pass, &mut counts, of, orchestrator).await;
-    Swept { pass, counts, ended }
-}
-
-async fn sweep_on(
-    pass: &mut Pass,
-    counts: &mut Counts,
     (task, lasts): (Task, Duration),
     orchestrator: &Orchestrator,
-) -> Result<Ended, PortError> {
-    loop {
-        // Before each page: whoever lost its lease meanwhile has a successor.
-        if task.is_for_one_node() && !orchestrator.take_task(task.name(), lasts).await? {
-            return Ok(Ended::Elsewhere);
+) -> Swept {
+    let sweeping = async {
+        loop {
+            // Before each page: whoever lost its lease meanwhile has a successor.
+            if task.is_for_one_node() && !orchestrator.take_task(task.name(), lasts).await? {
+                return Ok(Ended::Elsewhere);
+            }
+            match pass.next_findings().await? {
+                Some(findings) => hand_over(&findings, &mut counts, orchestrator).await,
+                None => return Ok(Ended::Whole),
+            }
         }
-        match pass.next_findings().await? {
-            Some(findings) => hand_over(&findings, counts, orchestrator).await,
-            None => return Ok(Ended::Whole),
-        }
-    }
+    };
+    let ended = sweeping.await;
+    Swept { pass, counts, ended }
 }
 
 /// Gives findings to their rooms' owners, all at once, and counts them.

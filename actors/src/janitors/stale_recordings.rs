@@ -9,7 +9,7 @@ use super::finder::Finder;
 use super::{Ask, Finding, Task, Verdict};
 use crate::ids::{RecordingId, Uid};
 use crate::ports::catalog::StoredRecording;
-use crate::ports::media_server::ParticipantKind;
+use crate::ports::media_server::is_attended;
 use crate::recording::Timestamp;
 use crate::recording::egress::{CallError, EgressInfo, EgressStatus};
 use crate::recording::event::Happening;
@@ -113,7 +113,7 @@ async fn look(finder: &Finder, recording: &RecordingId) -> Result<Shown, CallErr
     let media_server = &finder.sources.media_server;
     let egress: Option<EgressInfo> = media_server.egress(&recording.egress).await?;
     let participants = media_server.participants(&recording.room).await?;
-    let is_attended = participants.iter().any(|participant| participant.kind != ParticipantKind::Recorder);
+    let is_attended = is_attended(&participants);
     Ok(Shown { egress: egress.map(|info| (info.status, info.updated_at)), is_attended })
 }
 

@@ -10,6 +10,7 @@ use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::Orchestrator;
+use super::routing::LOOK_AGAIN;
 use crate::cluster::wire::Reply;
 use crate::ids::{CommandId, NodeId, RoomId};
 use crate::ports::PortError;
@@ -22,8 +23,6 @@ use crate::room::commit::bounded;
 const LETTERS: usize = 256;
 /// Letters of one node that are passed over since they could not be carried out; beyond it all are tried again.
 const STAYED_MAX: usize = 8192;
-/// Between two looks for the answer to a letter.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// The answer to a letter that lies there again, for the room's next owner.
 const PASSED_ON: &str = "";
 /// Looks into the inbox between two sweeps of letters whose owner is gone.
@@ -166,8 +165,8 @@ fn stays(waiting: &Waiting, error: &PortError) -> Opened {
 struct Reader {
     orchestrator: Orchestrator,
     carried: JoinSet<Opened>,
-    /// The letters that are carried out now.
-    under_way: HashMap<Id, Waiting>,
+    /// The letters that are carried out now, by their owners and ids.
+    under_way: HashMap<Id, (NodeId, String)>,
     /// Those that could not be, until the others were read.
     stayed: BTreeMap<NodeId, BTreeSet<String>>,
 }
@@ -193,8 +192,7 @@ impl Reader {
         if places == 0 {
             return Ok(());
         }
-        let mut except: BTreeSet<String> =
-            self.under_way.values().map(|waiting| waiting.id.clone()).collect();
+        let mut except: BTreeSet<String> = self.under_way.values().map(|(_, id)| id.clone()).collect();
         except.extend(self.stayed.get(owner).into_iter().flatten().cloned());
         let shared = &self.orchestrator.shared;
         let letters = bounded(shared, shared.world.cluster.inbox.letters(owner, &except, places)).await?;
@@ -203,21 +201,22 @@ impl Reader {
             self.stayed.remove(owner);
         }
         for waiting in letters {
-            let (orchestrator, letter) = (self.orchestrator.clone(), waiting.clone());
-            let task = self.carried.spawn(async move { orchestrator.open(&letter).await });
-            self.under_way.insert(task.id(), waiting);
+            let (orchestrator, named) =
+                (self.orchestrator.clone(), (waiting.owner.clone(), waiting.id.clone()));
+            let task = self.carried.spawn(async move { orchestrator.open(&waiting).await });
+            self.under_way.insert(task.id(), named);
         }
         Ok(())
     }
 
     fn ended(&mut self, (task, opened): (Id, Opened)) {
-        let Some(waiting) = self.under_way.remove(&task) else { return };
+        let Some((owner, id)) = self.under_way.remove(&task) else { return };
         if opened == Opened::Stays {
-            let stayed = self.stayed.entry(waiting.owner).or_default();
+            let stayed = self.stayed.entry(owner).or_default();
             if stayed.len() >= STAYED_MAX {
                 stayed.clear();
             }
-            stayed.insert(waiting.id);
+            stayed.insert(id);
         }
     }
 

@@ -46,17 +46,16 @@ pub(super) async fn hand_on(
 
 impl Orchestrator {
     async fn tell_learned(&self, room: &RoomId, what: Happening) -> Result<(), PortError> {
-        let what = match what {
+        match what {
             Happening::StartAnswered { result: Ok(info), .. }
             | Happening::StopAnswered { result: Ok(info), .. } => {
                 // It may have waited long, so it is worth as much as a webhook.
-                news::of_egress(&self.shared, info).await?.map(Happening::EgressSeen)
+                match news::of_egress(&self.shared, info).await? {
+                    Some(seen) => self.tell(room, Happening::EgressSeen(seen)).await,
+                    None => Ok(()),
+                }
             }
-            what => self.as_it_is_now(what).await?,
-        };
-        match what {
-            Some(what) => self.tell(room, what).await,
-            None => Ok(()),
+            what => self.tell_anew(room, what).await,
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::ports::PortError;
 use crate::ports::clock::fresh_command;
 use crate::ports::coordination::Standing;
 use crate::ports::keys::{KeptCommand, Operation, ScopedKey};
-use crate::ports::media_server::ParticipantKind;
+use crate::ports::media_server::is_attended;
 use crate::ports::peers::PeerError;
 use crate::recording::Timestamp;
 use crate::recording::effect::{Answer, Refusal};
@@ -32,7 +32,7 @@ const BACKSTOP: Duration = Duration::from_secs(5);
 /// The same for an owner elsewhere.
 const BACKSTOP_ELSEWHERE: Duration = Duration::from_secs(1);
 /// Pause before an owner is looked for again, and between two looks for an answer.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// Pause after an owner could not decide.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// Between two looks whether an owner that keeps us waiting holds its lease.
@@ -46,7 +46,7 @@ struct Errand<'a> {
     command: CommandId,
     deadline: Timestamp,
     what: Happening,
-    /// Whether its client may ask again under the same key, and then learns what became of it.
+    /// Whether it has its client's key, whatever key it gets on its way.
     repeats: Repeats,
     /// The last owner that it was sent to.
     sent_to: Option<NodeId>,
@@ -56,6 +56,27 @@ struct Errand<'a> {
     letters: Vec<String>,
     /// Whether the last of these was.
     is_read: bool,
+}
+
+impl Errand<'_> {
+    fn is_start(&self) -> bool {
+        matches!(self.what, Happening::StartRequested(_))
+    }
+
+    /// Whether its client may ask again, and then learns what became of it.
+    fn has_clients_key(&self) -> bool {
+        self.repeats == Repeats::AsSameCommand
+    }
+
+    /// Whether an owner that says so leaves open what becomes of it: it cannot recall what it began, died over it, or left.
+    fn is_left_open_by(&self, refusal: &Refusal) -> bool {
+        match refusal {
+            Refusal::Unavailable { .. } | Refusal::Overloaded => self.may_be_begun,
+            Refusal::Unanswerable => true,
+            Refusal::UnderWay => !self.has_clients_key(),
+            _ => false,
+        }
+    }
 }
 
 impl Orchestrator {
@@ -89,11 +110,10 @@ impl Orchestrator {
 
     /// A start that is refused while it may wait elsewhere is refused there as well, however late it is read.
     async fn make_final(&self, errand: &Errand<'_>, answer: Answer) -> Result<Answer, Refusal> {
-        let is_start = matches!(errand.what, Happening::StartRequested(_));
-        if !is_start || !errand.may_be_begun || !matches!(answer, Answer::Refused(_)) {
+        if !errand.is_start() || !errand.may_be_begun || !matches!(answer, Answer::Refused(_)) {
             return Ok(answer);
         }
-        if errand.repeats == Repeats::AsSameCommand {
+        if errand.has_clients_key() {
             // A refusal that began nothing is not kept under a client's key.
             return Err(Refusal::UnderWay);
         }
@@ -152,8 +172,9 @@ impl Orchestrator {
                 }
                 Some(Told::Begun(owner)) => {
                     // What has a client's key is kept from its beginning.
+                    let is_kept = errand.has_clients_key();
                     if let Happening::StartRequested(start) = &mut errand.what
-                        && errand.repeats == Repeats::Never
+                        && !is_kept
                     {
                         start.so_far = SoFar::Begun;
                     }
@@ -169,17 +190,7 @@ impl Orchestrator {
                 continue;
             }
             match self.ask_there(errand, &owner).await {
-                // It cannot begin it, or cannot recall what became of it.
-                Some(Answer::Refused(Refusal::Unavailable { .. } | Refusal::Overloaded))
-                    if errand.may_be_begun =>
-                {
-                    errand.is_read = true;
-                    tokio::time::sleep(ASK_AGAIN).await;
-                }
-                // It died over it, or left: whoever comes after it finds it.
-                Some(Answer::Refused(refusal @ (Refusal::Unanswerable | Refusal::UnderWay)))
-                    if refusal == Refusal::Unanswerable || errand.repeats == Repeats::Never =>
-                {
+                Some(Answer::Refused(refusal)) if errand.is_left_open_by(&refusal) => {
                     (errand.may_be_begun, errand.is_read) = (true, true);
                     tokio::time::sleep(ASK_AGAIN).await;
                 }
@@ -264,16 +275,15 @@ impl Orchestrator {
 
     /// Puts the request where the owner, or its successor, finds it; waits for the answer as long as it lives.
     async fn ask_by_inbox(&self, errand: &mut Errand<'_>, owner: &NodeId, letter: String) -> Option<Answer> {
-        let id = match errand.letters.last() {
-            Some(last) if !errand.is_read => last.clone(),
+        let lies_there = errand.letters.last().filter(|_| !errand.is_read).cloned();
+        let id = lies_there.unwrap_or_else(|| {
             // Never one that another request of the same command was answered by.
-            _ => fresh_command(&*self.shared.world.entropy).to_string(),
-        };
-        errand.is_read = false;
-        // It may lie there though its answer was lost.
-        if errand.letters.last() != Some(&id) {
+            let id = fresh_command(&*self.shared.world.entropy).to_string();
+            // Noted before it is put: it may lie there though its answer was lost.
             errand.letters.push(id.clone());
-        }
+            id
+        });
+        errand.is_read = false;
         self.put(&id, errand.room, owner, letter).await.ok()?;
         tokio::select! {
             answer = self.answer_in_inbox(id) => answer,
@@ -304,9 +314,8 @@ impl Orchestrator {
     /// The deadline passed. What may be carried out elsewhere is told in the inbox, and only then answered
     /// (design 4).
     async fn give_up(&self, errand: &Errand<'_>) -> Result<Answer, Refusal> {
-        let again = errand.repeats == Repeats::AsSameCommand;
-        let is_start = matches!(errand.what, Happening::StartRequested(_));
-        let Some(owner) = errand.sent_to.as_ref().filter(|_| !(again && is_start)) else {
+        let again = errand.has_clients_key();
+        let Some(owner) = errand.sent_to.as_ref().filter(|_| !(again && errand.is_start())) else {
             // Whoever asks again learns what became of it. Others may wait for it at this moment, so it is not cancelled.
             return Err(if again { Refusal::UnderWay } else { Refusal::Unanswerable });
         };
@@ -352,6 +361,14 @@ impl Orchestrator {
         let told =
             tokio::time::timeout(self.shared.world.limits.request_timeout, self.tell_owner(room, what));
         told.await.unwrap_or_else(|_| Err(not_stored(room)))
+    }
+
+    /// Tells it as it is now, since whoever learned it may have been held up.
+    pub(super) async fn tell_anew(&self, room: &RoomId, what: Happening) -> Result<(), PortError> {
+        match self.as_it_is_now(what).await? {
+            Some(what) => self.tell(room, what).await,
+            None => Ok(()),
+        }
     }
 
     async fn tell_owner(&self, room: &RoomId, what: Happening) -> Result<(), PortError> {
@@ -400,7 +417,7 @@ impl Orchestrator {
     }
 
     /// News that may have been under way for long, as LiveKit tells them now; none if they are not true any more.
-    pub(super) async fn as_it_is_now(&self, what: Happening) -> Result<Option<Happening>, PortError> {
+    async fn as_it_is_now(&self, what: Happening) -> Result<Option<Happening>, PortError> {
         let livekit = &self.shared.world.media_server;
         let away = |error| PortError::unavailable("LiveKit", error);
         match what {
@@ -412,9 +429,8 @@ impl Orchestrator {
                 Ok(Some(Happening::EgressSeen(news::sighting(&self.shared, info, seen.source).await?)))
             }
             Happening::FoundStale { ref recording, .. } => {
-                let people = livekit.participants(&recording.room).await.map_err(away)?;
-                let is_attended = people.iter().any(|person| person.kind != ParticipantKind::Recorder);
-                Ok((!is_attended).then_some(what))
+                let participants = livekit.participants(&recording.room).await.map_err(away)?;
+                Ok((!is_attended(&participants)).then_some(what))
             }
             what => Ok(Some(what)),
         }

@@ -81,10 +81,7 @@ impl Orchestrator {
                 Ok(())
             }
             // A sweeper may have been suspended since it looked.
-            Some(Ask::Tell(what)) => match self.as_it_is_now((**what).clone()).await? {
-                Some(what) => self.tell(&finding.room, what).await,
-                None => Ok(()),
-            },
+            Some(Ask::Tell(what)) => self.tell_anew(&finding.room, (**what).clone()).await,
             Some(Ask::MeetingIsOver(news)) => self.hear(&finding.room, news).await,
             Some(Ask::Expire(policy)) => self.expire_room(&finding.room, *policy).await,
             None => Ok(()),

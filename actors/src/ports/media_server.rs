@@ -36,6 +36,12 @@ pub struct Participant {
     pub metadata: String,
 }
 
+/// Whether anybody but recorders is in a room.
+#[must_use]
+pub fn is_attended(participants: &[Participant]) -> bool {
+    participants.iter().any(|participant| participant.kind != ParticipantKind::Recorder)
+}
+
 /// Whether the recorder of an egress is among the participants of a room; anybody's, if no egress is known.
 #[must_use]
 pub fn recorder_among(participants: &[Participant], egress: Option<&EgressId>) -> Presence {

@@ -351,15 +351,11 @@ impl RoomActorState {
     fn committed(&mut self, end: Committed) {
         match (std::mem::replace(&mut self.standing, Standing::Ready), end) {
             (Standing::Committing(undecided), Committed::Stored(header)) => {
-                (self.header, self.ours_at) = (header, self.asked_at);
-                self.lags = false;
+                self.is_ours(header);
                 self.timed_out.clear();
                 self.take_effect(undecided.decision, undecided.input);
             }
-            (_, Committed::Stored(header)) => {
-                (self.header, self.ours_at) = (header, self.asked_at);
-                self.lags = false;
-            }
+            (_, Committed::Stored(header)) => self.is_ours(header),
             (standing, Committed::Fenced) => {
                 commit::count_fenced();
                 tracing::warn!(room.id = %self.room, "room was claimed by somebody else, stepping down");

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use reelkeeper_actors::cluster::wire::{Letter, Reply};
 use reelkeeper_actors::ids::RecordingId;
-use reelkeeper_actors::ports::inbox::{Inbox as _, Waiting};
 use reelkeeper_actors::ports::media_server::MediaServer as _;
 use reelkeeper_actors::recording::effect::Refusal;
 use reelkeeper_actors::recording::event::{Happening, Sighting, Source};
@@ -16,6 +15,8 @@ use crate::stage::{Stage, Way};
 
 /// Long, and short enough that the call is not given up.
 const SLOW: Duration = Duration::from_secs(4);
+/// A letter that this release cannot read.
+const OF_TOMORROW: &str = r#"{"version":9,"room":"room-1","left_ms":0,"what":{"of_tomorrow":{}}}"#;
 
 #[tokio::test(start_paused = true)]
 async fn whichever_node_is_asked_the_owner_answers() {
@@ -64,11 +65,8 @@ async fn an_owner_of_another_release_finds_its_letters() {
     assert_eq!(b.stop(&recording.recording_id).await.unwrap().recording_id, recording.recording_id);
     stage.until_complete(&recording.recording_id).await;
     assert_eq!(stage.letters().await, 0);
-    let newer = r#"{"version":9,"room":"room-1","left_ms":0,"what":{"of_tomorrow":{}}}"#;
-    assert_eq!(a.orchestrator.receive(newer.as_bytes()).await, Reply::Unreadable);
-    let id = "letter-of-tomorrow".to_owned();
-    let waiting = Waiting { id, room: room.room_id.clone(), owner: a.id.clone(), letter: newer.to_owned() };
-    stage.inbox.put_letter(&waiting).await.unwrap();
+    assert_eq!(a.orchestrator.receive(OF_TOMORROW.as_bytes()).await, Reply::Unreadable);
+    stage.put_letter(&a, &room, "letter-of-tomorrow".to_owned(), OF_TOMORROW).await;
     sleep(Duration::from_secs(5)).await;
     assert_eq!(stage.letters().await, 1, "it waits for somebody who can read it");
 }
@@ -203,9 +201,7 @@ async fn a_letter_that_lay_for_long_brings_nothing_back() {
             let (info, room_name) = (info.clone(), room.room_name.clone());
             let seen = Happening::EgressSeen(Sighting { info, source, room_name, document });
             let letter = Letter::write(&room.room_id, &seen, Timestamp(0)).unwrap().to_text();
-            let (letter_id, owner) = (format!("{source:?} {document:?}"), a.id.clone());
-            let waiting = Waiting { id: letter_id, room: room.room_id.clone(), owner, letter };
-            stage.inbox.put_letter(&waiting).await.unwrap();
+            stage.put_letter(&a, &room, format!("{source:?} {document:?}"), &letter).await;
         }
     }
     a.orchestrator.delete(&id).await.unwrap();
@@ -224,11 +220,8 @@ async fn letters_that_stay_hide_nobody() {
     stage.way_to(&a, Way::Cut);
     let room = stage.room("room-1").await;
     let recording = a.start(&room).await.unwrap();
-    let newer = r#"{"version":9,"room":"room-1","left_ms":0,"what":{"of_tomorrow":{}}}"#;
     for number in 0..600 {
-        let (id, owner) = (format!("of-tomorrow-{number}"), a.id.clone());
-        let waiting = Waiting { id, room: room.room_id.clone(), owner, letter: newer.to_owned() };
-        stage.inbox.put_letter(&waiting).await.unwrap();
+        stage.put_letter(&a, &room, format!("of-tomorrow-{number}"), OF_TOMORROW).await;
     }
     let began = Instant::now();
     b.stop(&recording.recording_id).await.unwrap();

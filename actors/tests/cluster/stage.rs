@@ -16,7 +16,7 @@ use reelkeeper_actors::orchestrator::{Orchestrator, StartOptions};
 use reelkeeper_actors::ports::catalog::Catalog as _;
 use reelkeeper_actors::ports::clock::{Clock, SystemEntropy};
 use reelkeeper_actors::ports::coordination::Coordination as _;
-use reelkeeper_actors::ports::inbox::Inbox as _;
+use reelkeeper_actors::ports::inbox::{Inbox as _, Waiting};
 use reelkeeper_actors::ports::ledger::Ledger as _;
 use reelkeeper_actors::ports::media_probe::NoProbe;
 use reelkeeper_actors::ports::notifier::NobodyToNotify;
@@ -226,6 +226,12 @@ impl Stage {
         let calls = self.livekit.live().with(|world| world.calls());
         let of_kind = calls.iter().filter(|call| call.method == method);
         of_kind.filter(|call| call.outcome == CallOutcome::Waiting).count()
+    }
+
+    /// A letter that lies in the inbox for a node.
+    pub async fn put_letter(&self, owner: &Node, room: &Room, id: String, letter: &str) {
+        let (room, owner, letter) = (room.room_id.clone(), owner.id.clone(), letter.to_owned());
+        self.inbox.put_letter(&Waiting { id, room, owner, letter }).await.unwrap();
     }
 
     /// Letters that wait.

@@ -42,8 +42,7 @@ impl Plan {
     /// The history of a seed, with several nodes and what may go wrong around each of them.
     pub fn of_cluster(seed: u64) -> Self {
         let mut plan = Self::of(seed);
-        let mut draw = Draw { chance: StdRng::seed_from_u64(!seed), until: 0, lied: true };
-        draw.until = plan.steps.last().map_or(5_000, |(at, _)| (*at).max(5_000));
+        let mut draw = Draw::beside(&plan, !seed);
         plan.nodes = draw.one(&[3, 3, 4, 5]);
         for _ in 0..draw.one(&[0, 1, 2, 4, 7]) {
             let trouble = draw.node_trouble(plan.nodes);
@@ -52,15 +51,12 @@ impl Plan {
         plan.steps.sort_by_key(|(at, _)| *at);
         plan
     }
-}
 
-impl Plan {
     /// The history of a seed, with several nodes, of which some leave; every start and stop has a key and comes
     /// again, and what keeps keys and letters fails.
     pub fn between_nodes(seed: u64) -> Self {
         let mut plan = with_keys(Self::of_cluster(seed));
-        let mut draw = Draw { chance: StdRng::seed_from_u64(seed.rotate_left(32)), until: 0, lied: true };
-        draw.until = plan.steps.last().map_or(5_000, |(at, _)| (*at).max(5_000));
+        let mut draw = Draw::beside(&plan, seed.rotate_left(32));
         for _ in 0..draw.one(&[0, 1, 2, 4]) {
             let fault = Step::Store(draw.letters());
             plan.steps.push((draw.moment(), fault));
@@ -85,6 +81,12 @@ struct Draw {
 }
 
 impl Draw {
+    /// What is drawn later, for a history that is there already.
+    fn beside(plan: &Plan, seed: u64) -> Self {
+        let until = plan.steps.last().map_or(5_000, |(at, _)| (*at).max(5_000));
+        Self { chance: StdRng::seed_from_u64(seed), until, lied: true }
+    }
+
     fn one<T: Clone>(&mut self, from: &[T]) -> T {
         from.choose(&mut self.chance).expect("there is something to choose from").clone()
     }

@@ -14,9 +14,9 @@ use reelkeeper_actors::simulator::calls::Method;
 use reelkeeper_actors::simulator::faults::{CallTrouble, Fault, What};
 
 use crate::node::Run;
-use crate::plan::{LEASE, Moment, Pace, Plan, Step, StoreCall};
+use crate::plan::{Moment, Plan, Step, StoreCall};
 use crate::stage::{Answer, Asked, Told};
-use crate::{from_environment, play};
+use crate::{play, usual};
 
 /// More calls to ports than a start or a stop makes until it is answered and all is written.
 const CALLS_MAX: u32 = 40;
@@ -108,19 +108,7 @@ fn tell(steps: &[(u64, Step)]) -> (Vec<Told>, Vec<String>) {
     let mut steps = steps.to_vec();
     steps.push((STORY_ENDS, Step::Join { room: 0 }));
     let timing = reelkeeper_actors::simulator::clock::Timing::default();
-    let outcome = play(
-        &Plan {
-            seed: 1,
-            timing,
-            pace: Pace::Usual,
-            nodes: 1,
-            rooms: 1,
-            steps,
-            without: Vec::new(),
-            lease: LEASE,
-        },
-        true,
-    );
+    let outcome = play(&Plan::written(timing, steps), true);
     let timeline = outcome.timeline.join("\n");
     assert!(outcome.broken.is_empty(), "{:#?}\n{timeline}", outcome.broken);
     (outcome.told, outcome.timeline)
@@ -221,10 +209,7 @@ pub fn with_keys(mut plan: Plan) -> Plan {
 
 #[test]
 fn whatever_happens_a_key_has_one_answer() {
-    let first = from_environment("REELKEEPER_SEED").unwrap_or(1);
-    let histories = from_environment("REELKEEPER_HISTORIES").unwrap_or(HISTORIES);
-    println!("seeds {first} to {}", first + histories - 1);
-    for seed in first..first + histories {
+    for seed in usual(HISTORIES) {
         let plan = with_keys(Plan::of(seed));
         let outcome = play(&plan, false);
         if outcome.broken.is_empty() {

@@ -10,7 +10,7 @@ use reelkeeper_actors::simulator::egress::mishaps::CutOff;
 use reelkeeper_actors::simulator::faults::{CallTrouble, Fault, ListScope, WebhookTrouble, What};
 use reelkeeper_actors::simulator::webhooks::EventName;
 
-use crate::plan::{Away, LEASE, Left, Pace, Plan, Step, StoreCall, StoreFault, StoreTrouble};
+use crate::plan::{Away, Left, Plan, Step, StoreCall, StoreFault, StoreTrouble};
 
 const START: Step = Step::Start { room: 0 };
 const STOP: Step = Step::Stop { room: 0, pick: 0 };
@@ -129,7 +129,7 @@ fn plan(rooms: usize, mut steps: Vec<(u64, Step)>) -> Plan {
     let ends = steps.last().map_or(0, |(at, _)| at + 30_000).max(90_000);
     // Until then it goes as it is told; afterwards all is well.
     steps.push((ends, Step::Join { room: 0 }));
-    Plan { seed: 1, timing, pace: Pace::Usual, nodes: 1, rooms, steps, without: Vec::new(), lease: LEASE }
+    Plan { rooms, ..Plan::written(timing, steps) }
 }
 
 fn call(method: Method, scope: Option<ListScope>, does: CallTrouble, times: Option<u32>) -> Step {

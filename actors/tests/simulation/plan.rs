@@ -202,6 +202,12 @@ pub enum StoreTrouble {
 }
 
 impl Plan {
+    /// A history that is written down, in one room of one node.
+    pub fn written(timing: Timing, steps: Vec<(u64, Step)>) -> Self {
+        let without = Vec::new();
+        Self { seed: 1, timing, pace: Pace::Usual, nodes: 1, rooms: 1, steps, without, lease: LEASE }
+    }
+
     /// The numbers of the lifecycle.
     pub fn policy(&self) -> Policy {
         let usual = Policy { without: self.without.clone(), ..Policy::default() };

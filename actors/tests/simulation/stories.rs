@@ -7,7 +7,7 @@ use reelkeeper_actors::simulator::calls::{Method, Refusal};
 use reelkeeper_actors::simulator::clock::Timing;
 use reelkeeper_actors::simulator::faults::{CallTrouble, Fault, ListScope, What};
 
-use crate::plan::{LEASE, Left, Moment, NodeTrouble, Pace, Plan, Step, StoreCall, StoreFault, StoreTrouble};
+use crate::plan::{Left, Moment, NodeTrouble, Pace, Plan, Step, StoreCall, StoreFault, StoreTrouble};
 use crate::stage::{Answer, Told};
 use crate::{Outcome, play};
 
@@ -25,7 +25,7 @@ fn tell_at(pace: Pace, timing: Timing, steps: &[(u64, Step)]) -> Outcome {
     // Until then it goes as the story has it; afterwards all is well.
     let ends = steps.last().map_or(0, |(at, _)| at + 10_000).max(STORY_ENDS);
     steps.push((ends, Step::Join { room: 0 }));
-    let plan = Plan { seed: 1, timing, pace, nodes: 1, rooms: 1, steps, without: Vec::new(), lease: LEASE };
+    let plan = Plan { pace, ..Plan::written(timing, steps) };
     let outcome = play(&plan, true);
     assert!(outcome.broken.is_empty(), "{:#?}\n{}", outcome.broken, outcome.timeline.join("\n"));
     outcome
@@ -137,9 +137,8 @@ fn nodes_that_were_frozen_for_a_moment_go_on_by_themselves() {
         (30_900, frozen(1)),
         (STORY_ENDS, Step::Join { room: 0 }),
     ];
-    let (timing, lease) = (Timing::default(), Duration::from_secs(3));
-    let plan =
-        Plan { seed: 1, timing, pace: Pace::Usual, nodes: 2, rooms: 1, steps, without: Vec::new(), lease };
+    let lease = Duration::from_secs(3);
+    let plan = Plan { nodes: 2, lease, ..Plan::written(Timing::default(), steps) };
     let outcome = play(&plan, true);
     let story = || outcome.timeline.join("\n");
     assert!(outcome.broken.is_empty(), "{:#?}\n{}", outcome.broken, story());

@@ -238,8 +238,8 @@ impl NodeEventSubscription for Connections {
         tracing::info!(peer.id = %node, address = session.peer_addr, "connected to a node");
         let mut peers = lock(&self.0);
         let peer = peers.entry(node).or_default();
-        let (broken, silent, places) = (peer.broken.clone(), peer.silent.clone(), peer.places.clone());
-        *peer = Peer { session: Some(session.node_id), broken, silent, places, ..Peer::default() };
+        (peer.session, peer.broke, peer.misses) = (Some(session.node_id), false, 0);
+        (peer.suspect, peer.turned_away) = (None, 0);
     }
 
     fn node_session_disconnected(&self, session: NodeServerSessionInformation) {

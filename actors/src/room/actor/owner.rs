@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use tokio::time::Instant;
 
 use super::{Input, LoadedRow, Own, RoomActorState, Standing, Undecided, is_evidence};
-use crate::ids::NodeId;
+use crate::ids::{ClaimId, NodeId};
 use crate::recording::effect::Effect;
 use crate::recording::event::Happening;
 use crate::recording::ledger::State;
@@ -37,9 +37,8 @@ impl RoomActorState {
     fn begin_with(&mut self, loaded: Loaded) {
         // What was begun under an earlier claim is asked for anew, on what the row says.
         self.replies.begun_move_to(&self.shared.world.node);
-        (self.header, self.ours_at) = (loaded.header, self.asked_at);
+        self.is_ours(loaded.header);
         self.state = State::fresh(self.room.clone());
-        self.lags = false;
         self.standing = Standing::Ready;
         let found = loaded.state.is_some();
         self.state.durable = loaded.state.unwrap_or_default();
@@ -107,22 +106,26 @@ impl RoomActorState {
     pub(super) fn verify(&mut self, decision: Decision, input: Input) {
         self.standing = Standing::Verifying(Box::new(Undecided { decision, input }));
         self.asked_at = Instant::now();
-        let (shared, room, myself) = (self.shared.clone(), self.room.clone(), self.myself.clone());
-        let claim = self.header.claim.clone();
-        tokio::spawn(async move {
-            let claim = commit::look_at_claim(&shared, &room, &claim).await;
-            let _ = myself.cast(RoomMessage::Own(Own::Verified(claim)));
-        });
+        self.look_at_claim(|_, seen| Own::Verified(seen));
     }
 
     /// Looks whether the claim still stands, and goes on meanwhile.
     pub(super) fn doubt_claim(&self) {
+        self.look_at_claim(Own::Doubted);
+    }
+
+    fn look_at_claim(&self, tell: fn(ClaimId, Claim) -> Own) {
         let (shared, room, myself) = (self.shared.clone(), self.room.clone(), self.myself.clone());
         let claim = self.header.claim.clone();
         tokio::spawn(async move {
             let seen = commit::look_at_claim(&shared, &room, &claim).await;
-            let _ = myself.cast(RoomMessage::Own(Own::Doubted(claim, seen)));
+            let _ = myself.cast(RoomMessage::Own(tell(claim, seen)));
         });
+    }
+
+    /// The store says that the row is ours under this header.
+    pub(super) fn is_ours(&mut self, header: Header) {
+        (self.header, self.ours_at, self.lags) = (header, self.asked_at, false);
     }
 
     pub(super) fn verified(&mut self, claim: Claim) {
